@@ -1,0 +1,67 @@
+"""The errors that a user meets: each says what happened and what to do, and carries the exit code of the CLI.
+
+Exit codes (one list, used by the CLI and by scripts): 0 done, 1 failed, 2 wrong use, 3 waiting for a human,
+4 stopped by a limit.
+"""
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+EXIT_WAITING = 3
+EXIT_LIMITED = 4
+
+
+class OrchestratorError(Exception):
+    """Base of all errors that are meant for a person to read."""
+
+    exit_code = EXIT_FAILED
+
+
+class ConfigError(OrchestratorError):
+    """A setting, an option or a team is wrong."""
+
+    exit_code = EXIT_USAGE
+
+
+class PlanError(OrchestratorError):
+    """A plan breaks a rule.
+
+    Args:
+        problems: One sentence for each broken rule, each naming its culprit.
+    """
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+class DecisionError(OrchestratorError):
+    """A decision names no open review, or is not one of the review's allowed decisions."""
+
+    exit_code = EXIT_USAGE
+
+
+class UnknownThreadError(OrchestratorError):
+    """No thread of this name is in the database."""
+
+    exit_code = EXIT_USAGE
+
+
+class ThreadBusyError(OrchestratorError):
+    """Another process runs this thread right now."""
+
+
+class PersistenceError(OrchestratorError):
+    """The database cannot be opened, read or written."""
+
+
+class ModelError(OrchestratorError):
+    """A model endpoint refused, failed or cannot be reached."""
+
+
+class MissingModelError(ModelError):
+    """No model is configured, or the embedded model's weights or engine are not there."""
+
+
+class WrongHashError(ModelError):
+    """Downloaded weights do not have the expected SHA-256."""
