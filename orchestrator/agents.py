@@ -1,0 +1,349 @@
+"""Agent, Worker: a name, a role, tools and a model; a worker executes one sub-task at a time.
+
+A worker's agent is LangChain's `create_agent`, compiled once and called as a subgraph inside the worker's node: its
+own steps are checkpointed too, so that a worker killed in its fifth step goes on from its fifth step.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.tools import BaseTool
+from langchain_core.tools import tool as as_tool
+from langgraph.store.memory import InMemoryStore
+
+from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.context import Context, fit, worker_context
+from orchestrator.errors import ConfigError, PlanError
+from orchestrator.limits import Limits
+from orchestrator.memory import Entry, SharedMemory
+from orchestrator.middleware import WorkerContext, WorkerMiddleware, read_memory
+from orchestrator.models import chat_model, context_window
+from orchestrator.plan import Plan, SubTask, Verdict
+from orchestrator.policy import is_trusted
+from orchestrator.prompts import prompt
+from orchestrator.schemas import verdict_schema
+from orchestrator.structured import ask_structured
+from orchestrator.tokens import excerpt
+from orchestrator.usage import Usage, add_usage, usage_of
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a worker made of a sub-task.
+
+    Args:
+        text: The result itself.
+        sources: Names of the tools that it was made with.
+        trusted: False when it rests on anything from outside.
+        usage: Tokens and calls.
+        verdict: A reviewer's judgement.
+        stopped: A human stopped the run while it was made.
+    """
+
+    text: str
+    sources: tuple[str, ...] = ()
+    trusted: bool = True
+    usage: Usage = field(default_factory=dict)
+    verdict: Verdict | None = None
+    stopped: bool = False
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A sub-task as it is handed to a worker: plain data, nothing of the process.
+
+    Args:
+        sub_task: What to do.
+        task: The user's whole task.
+        needs: Keys of the dependencies' results in the shared memory.
+        key: The sub-task's own key.
+        previous: Key of the result of the attempt before; empty at the first.
+        candidates: For a reviewer: ids of the sub-tasks that it may send back.
+    """
+
+    sub_task: SubTask
+    task: str = ""
+    needs: tuple[str, ...] = ()
+    key: str = ""
+    previous: str = ""
+    candidates: tuple[str, ...] = ()
+
+
+class Agent:
+    """A name, a role and a model.
+
+    Args:
+        name: How plans and people call it; also the name of its node in the graph.
+        prompt: Its role, as system prompt.
+        model: A chat model; without one, the default of `orchestrator.models.chat_model` when it is first needed.
+        description: One line for whoever plans: what it is good for. By default the prompt's first sentence.
+    """
+
+    def __init__(
+        self, name: str, prompt: str, *, model: BaseChatModel | None = None, description: str | None = None
+    ) -> None:
+        if not name.isidentifier():
+            raise ConfigError(f"'{name}' is no good name for an agent: use letters, digits and _, as in my_worker")
+        self.name = name
+        self.prompt = prompt
+        self.description = description or prompt.strip().split(". ")[0].rstrip(".")
+        self._model = model
+        self._model_lock = threading.Lock()
+
+    @property
+    def model(self) -> BaseChatModel:
+        """The chat model; the default one is made at first use."""
+        with self._model_lock:
+            if self._model is None:
+                self._model = chat_model()
+            return self._model
+
+    @model.setter
+    def model(self, model: BaseChatModel) -> None:
+        self._model = model
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model was given or made already."""
+        return self._model is not None
+
+    async def prepare(self, bridge: Bridge) -> None:
+        """Makes the default model off the event loop: doing so reads files."""
+        if self._model is None:
+            await bridge.offload(lambda: self.model)
+
+    @property
+    def window(self) -> int:
+        """Tokens that the model takes at once."""
+        return context_window(self.model)
+
+
+class Worker(Agent):
+    """An agent that executes sub-tasks with its own tools.
+
+    Args:
+        name: How plans call it.
+        prompt: Its role.
+        tools: LangChain tools, or plain functions with a docstring. This list is all that it may use.
+        model: A chat model; see `Agent`.
+        description: One line for the supervisor.
+        reviews: Whether it judges others' work with a typed verdict.
+        steps: Most model calls in one attempt; None for the limit of the run.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        prompt: str,
+        *,
+        tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        model: BaseChatModel | None = None,
+        description: str | None = None,
+        reviews: bool = False,
+        steps: int | None = None,
+    ) -> None:
+        super().__init__(name, prompt, model=model, description=description)
+        self.tools: tuple[BaseTool, ...] = tuple(t if isinstance(t, BaseTool) else as_tool(t) for t in tools)
+        self.reviews = reviews
+        self.steps = steps
+        self._graphs: dict[tuple[int, int], Runnable[Any, Any]] = {}
+        self._graph_lock = threading.Lock()
+
+    # -- the interface of the brief -------------------------------------------------------------------------------
+
+    def execute(self, sub_task: SubTask, context: Iterable[Entry] = ()) -> Result:
+        """Executes one sub-task outside any graph: no checkpoints, and tools that need a review are refused.
+
+        Args:
+            sub_task: What to do.
+            context: Entries of a shared memory, such as `memory.get_recent()`.
+        """
+        return run_blocking(self._execute_alone(BLOCKING, sub_task, context))
+
+    async def aexecute(self, sub_task: SubTask, context: Iterable[Entry] = ()) -> Result:
+        """Async twin of `execute`."""
+        return await self._execute_alone(AWAITING, sub_task, context)
+
+    async def _execute_alone(self, bridge: Bridge, sub_task: SubTask, context: Iterable[Entry]) -> Result:
+        store = InMemoryStore()
+        memory = SharedMemory(store, "alone")
+        entries = list(context)
+        await memory.write(bridge, *entries)
+        await self.prepare(bridge)
+        assignment = Assignment(
+            sub_task=sub_task,
+            needs=tuple(entry.key for entry in entries),
+            key=Plan(sub_tasks=(sub_task.model_copy(update={"depends_on": ()}),)).keys[sub_task.id],
+            candidates=tuple(entry.sub_task_id for entry in entries if entry.sub_task_id),
+        )
+        run = WorkerContext(
+            store=store,
+            memory=memory,
+            thread_id="alone",
+            sub_task_id=sub_task.id,
+            key=assignment.key,
+            auto_approve=False,
+            window=self.window,
+            emit=lambda _: None,
+            unattended=True,
+        )
+        return await self.carry_out(bridge, assignment, run, Limits())
+
+    # -- inside the graph -----------------------------------------------------------------------------------------
+
+    async def carry_out(
+        self,
+        bridge: Bridge,
+        assignment: Assignment,
+        context: WorkerContext,
+        limits: Limits,
+        config: RunnableConfig | None = None,
+    ) -> Result:
+        """Executes an assignment: the agent's loop, and for a reviewer the verdict after it.
+
+        Raises:
+            GraphInterrupt: A tool call waits for a human.
+            PlanError: The verdict could not be read.
+        """
+        shown = worker_context(context.memory, assignment.sub_task, assignment.needs, context.window // 3)
+        context.shortened |= shown.shortened
+        opening = HumanMessage(self._opening(assignment, context, shown))
+        messages: list[BaseMessage] = [opening]
+        if self.tools or not self.reviews:
+            graph = self._graph(self.steps or limits.steps)
+            final = await bridge.invoke(graph, {"messages": [opening]}, config, context=context)
+            messages = final["messages"]
+        result = self._result(messages, shown)
+        if not self.reviews or context.stopped:
+            return Result(**{**result.__dict__, "stopped": bool(context.stopped)})
+        return await self._judge(bridge, assignment, messages, result, limits, config)
+
+    def _graph(self, steps: int) -> Runnable[Any, Any]:
+        """The compiled agent, made once for each model. Without tools it has one step, and nothing to resume."""
+        model = self.model
+        with self._graph_lock:
+            graph = self._graphs.get((id(model), steps))
+            if graph is None:
+                graph = create_agent(
+                    model,
+                    [*self.tools, read_memory] if self.tools else [],
+                    system_prompt=f"{self.prompt}\n\n{prompt('worker_rules')}",
+                    middleware=[WorkerMiddleware(steps)],
+                    context_schema=WorkerContext,
+                    checkpointer=None if self.tools else False,
+                    name=self.name,
+                )
+                self._graphs[(id(model), steps)] = graph
+            return graph
+
+    def _opening(self, assignment: Assignment, context: WorkerContext, shown: Context) -> str:
+        parts = []
+        if assignment.task:
+            task = excerpt(assignment.task, max(64, context.window // 8), "task")
+            parts.append(f"The whole task, to know what it is about: {task}")
+        if shown.text:
+            parts.append(f"Results of other sub-tasks:\n{shown.text}")
+        sub_task = assignment.sub_task
+        if sub_task.feedback:
+            before = context.memory.seen(assignment.previous)
+            if before is not None and before.text:
+                old = fit([before], context.window // 8)
+                context.shortened |= old.shortened
+                parts.append(f"Your result of the attempt before:\n{old.text}")
+            told = "\n".join(f"- {line}" for line in sub_task.feedback)
+            parts.append(f"It was not accepted. Do it differently:\n{told}")
+        parts.append(f"Sub-task {sub_task.id}: {sub_task.description}")
+        return "\n\n".join(parts)
+
+    def _result(self, messages: Sequence[BaseMessage], shown: Context) -> Result:
+        by_name = {tool.name: tool for tool in (*self.tools, read_memory)}
+        used = dict.fromkeys(
+            message.name
+            for message in messages
+            if isinstance(message, ToolMessage) and message.name in by_name and message.status != "error"
+        )
+        last = messages[-1]
+        return Result(
+            text=str(last.text).strip() if isinstance(last, AIMessage) else "",
+            sources=tuple(name for name in used if name),
+            trusted=shown.trusted and all(is_trusted(by_name[name]) for name in used if name),
+            usage=usage_of(messages),
+        )
+
+    async def _judge(
+        self,
+        bridge: Bridge,
+        assignment: Assignment,
+        messages: Sequence[BaseMessage],
+        result: Result,
+        limits: Limits,
+        config: RunnableConfig | None,
+    ) -> Result:
+        candidates = assignment.candidates
+
+        def read(answer: Any) -> Verdict:
+            verdict = Verdict.model_validate(answer)
+            if verdict.verdict == "changes_requested" and verdict.sub_task_id not in candidates:
+                if len(candidates) == 1:
+                    return verdict.model_copy(update={"sub_task_id": candidates[0]})
+                raise PlanError([f"sub_task_id must be one of {', '.join(candidates)}"])
+            return verdict
+
+        notes = [HumanMessage(f"Your notes on it:\n{result.text}")] if result.text else []
+        request = HumanMessage(prompt("verdict", candidates=", ".join(candidates) or "none"))
+        verdict, usage = await ask_structured(
+            bridge,
+            self.model,
+            [SystemMessage(self.prompt), messages[0], *notes, request],
+            verdict_schema(candidates),
+            read,
+            repairs=limits.plan_repairs,
+            config=config,
+        )
+        said = "accepted" if verdict.verdict == "accept" else f"changes requested in {verdict.sub_task_id}"
+        text = f"{result.text}\n\n{said}: {verdict.reason}".strip()
+        return Result(text, result.sources, result.trusted, add_usage(result.usage, usage), verdict)
+
+
+def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+    """The researcher that ships: finds facts in sources."""
+    return Worker(
+        "researcher",
+        prompt("researcher"),
+        tools=tools,
+        model=model,
+        description="finds facts and figures in the documents, with their source",
+    )
+
+
+def coder(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+    """The coder that ships: calculates and writes code."""
+    return Worker(
+        "coder",
+        prompt("coder"),
+        tools=tools,
+        model=model,
+        description="calculates and solves problems with code, from figures that others found",
+    )
+
+
+def reviewer(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+    """The reviewer that ships: judges others' work with a typed verdict."""
+    return Worker(
+        "reviewer",
+        prompt("reviewer"),
+        tools=tools,
+        model=model,
+        description="checks the results of other sub-tasks and accepts them or sends them back",
+        reviews=True,
+    )
+

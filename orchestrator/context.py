@@ -1,0 +1,88 @@
+"""What a worker or the summariser is shown of the shared memory, within an allowance of tokens.
+
+Results that the sub-task depends on come first, then what was recalled, then what is recent. What does not fit is
+shortened, never dropped in silence: it ends with a note that says how to read on.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.memory import Entry, SharedMemory
+from orchestrator.plan import SubTask
+from orchestrator.tokens import count_tokens, excerpt
+
+_MIN_SHARE = 96
+_HEADING_TOKENS = 24
+RECENT = 2
+RECALLED = 2
+
+
+@dataclass
+class Context:
+    """A prompt's part that comes from the shared memory."""
+
+    text: str = ""
+    keys: list[str] = field(default_factory=list)
+    shortened: bool = False
+    trusted: bool = True
+
+
+def _block(entry: Entry, text: str) -> str:
+    return f"[{entry.sub_task_id}] from {entry.agent or 'an agent'}:\n<data>\n{text}\n</data>"
+
+
+def fit(entries: Sequence[Entry], tokens: int) -> Context:
+    """All entries within `tokens`: short ones whole, and the long ones share what is left.
+
+    Args:
+        entries: In the order in which they are shown.
+        tokens: The allowance. When there are too many entries for it, each still gets a few lines.
+    """
+    sizes = {entry.key: count_tokens(entry.text) + _HEADING_TOKENS for entry in entries}
+    allowance = _shares(sizes, tokens)
+    context = Context()
+    blocks = []
+    for entry in entries:
+        text = excerpt(entry.text, max(_MIN_SHARE, allowance[entry.key]) - _HEADING_TOKENS, entry.key)
+        context.shortened |= text != entry.text
+        context.trusted &= entry.trusted
+        context.keys.append(entry.key)
+        blocks.append(_block(entry, text))
+    context.text = "\n\n".join(blocks)
+    return context
+
+
+def _shares(sizes: dict[str, int], tokens: int) -> dict[str, int]:
+    """Fair shares: whoever needs less than the even share leaves the rest to the others."""
+    shares: dict[str, int] = {}
+    left, waiting = tokens, dict(sizes)
+    while waiting:
+        even = left // len(waiting)
+        small = {key: size for key, size in waiting.items() if size <= even}
+        if not small:
+            return shares | dict.fromkeys(waiting, even)
+        shares |= small
+        left -= sum(small.values())
+        waiting = {key: size for key, size in waiting.items() if key not in small}
+    return shares
+
+
+def worker_context(memory: SharedMemory, sub_task: SubTask, needs: Iterable[str], tokens: int) -> Context:
+    """What a worker is shown: its dependencies' results, what fits its sub-task, and the newest.
+
+    Args:
+        memory: The thread's memory.
+        sub_task: What the worker is to do.
+        needs: Keys of its dependencies' results.
+        tokens: The allowance.
+    """
+    needed = [entry for key in needs if (entry := memory.seen(key)) is not None]
+    left = tokens - sum(count_tokens(entry.text) + _HEADING_TOKENS for entry in needed)
+    chosen = {entry.key: entry for entry in needed}
+    if left > _MIN_SHARE:
+        for entry in [*memory.ranked(sub_task.description, RECALLED), *memory.results()[-RECENT:]]:
+            size = count_tokens(entry.text) + _HEADING_TOKENS
+            if entry.key not in chosen and entry.sub_task_id != sub_task.id and size <= left:
+                chosen[entry.key] = entry
+                left -= size
+    return fit(list(chosen.values()), tokens)

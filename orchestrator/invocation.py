@@ -1,0 +1,93 @@
+"""Invocation: what a node knows of the run that it is part of, besides its state."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.runtime import get_runtime
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
+from langgraph.store.sqlite import AsyncSqliteStore, SqliteStore
+
+from orchestrator.errors import ConfigError
+
+# LangGraph hands a node's checkpointer to subgraphs under this key of the config; there is no public way to ask.
+_CHECKPOINTER_KEY = "__pregel_checkpointer"
+_stores: WeakKeyDictionary[Any, BaseStore] = WeakKeyDictionary()
+_unsaved = InMemoryStore()
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """One invocation of the graph, as a node sees it.
+
+    Args:
+        thread_id: The thread; empty when the graph runs without a checkpointer.
+        store: Where the shared memory and the decisions are.
+        checkpointer: The saver, if the run is saved.
+        namespace: The node execution's own checkpoint namespace.
+        control: LangGraph's run control: one object for each invocation.
+        emit: Takes progress events for LangGraph's custom stream.
+    """
+
+    thread_id: str
+    store: BaseStore
+    checkpointer: Any
+    namespace: str
+    control: object
+    emit: Callable[[dict[str, Any]], None]
+
+    @classmethod
+    def of(cls, config: RunnableConfig) -> "Invocation":
+        """Reads it from the node's config and runtime.
+
+        Raises:
+            ConfigError: The graph is saved somewhere and was compiled without a store that is as durable.
+        """
+        configurable = config.get("configurable", {})
+        runtime: Any = get_runtime()
+        saver = configurable.get(_CHECKPOINTER_KEY)
+        return cls(
+            thread_id=str(configurable.get("thread_id") or ""),
+            store=runtime.store if runtime.store is not None else _store_beside(saver),
+            checkpointer=saver,
+            namespace=str(configurable.get("checkpoint_ns") or ""),
+            control=runtime.control,
+            emit=runtime.stream_writer,
+        )
+
+    def drop_steps(self) -> None:
+        """Deletes the steps that this node execution's agent has saved: its result is in the shared memory."""
+        drop = getattr(self.checkpointer, "drop_namespace", None)
+        if drop is not None:
+            drop(self.thread_id, self.namespace)
+
+
+def _store_beside(saver: Any) -> BaseStore:
+    """A store as durable as the saver, for a graph that was compiled without one."""
+    if not isinstance(saver, BaseCheckpointSaver):
+        return _unsaved
+    if (store := _stores.get(saver)) is None:
+        if isinstance(saver, SqliteSaver):
+            store = SqliteStore(saver.conn)
+            store.lock = saver.lock  # one connection, so one lock
+            store.setup()
+            saver.conn.commit()  # the store expects autocommit, which this connection may not have
+        elif isinstance(saver, AsyncSqliteSaver):
+            store = AsyncSqliteStore(saver.conn)
+            store.lock = saver.lock
+        elif isinstance(saver, InMemorySaver):
+            store = InMemoryStore()
+        else:
+            raise ConfigError(
+                f"the graph has a checkpointer ({type(saver).__name__}) and no store, and the results of sub-tasks "
+                "would be lost with the process: compile it with a store as well, compile(checkpointer=…, store=…)"
+            )
+        _stores[saver] = store
+    return store

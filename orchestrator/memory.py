@@ -1,0 +1,232 @@
+"""SharedMemory: what agents tell one another, kept in a LangGraph store.
+
+Results are too large for the state (a checkpoint repeats the whole state at every step), so they live here and the
+state refers to them by key. An entry knows where it came from and whether its text can be trusted.
+
+One view of a thread's memory is read once and kept up to date by what this process writes; the thread's lease makes
+sure that nobody else writes. Writing is durable before `store` returns, so an entry is also the moment at which a
+sub-task counts as executed: a worker that finds its own entry does not run again.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, cast
+
+from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
+
+from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.recall import LexicalIndex, RecallIndex
+
+ROOT = "orchestrator"
+_PAGE = 500
+
+EntryStatus = Literal["draft", "final", "retracted", "note"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One piece of shared memory.
+
+    Args:
+        key: Unique in the thread; for a result, the key of its sub-task.
+        text: The content.
+        sub_task_id: The sub-task that it came from; empty for notes.
+        agent: Who wrote it.
+        sources: What it was made from: names of documents and tools.
+        trusted: False when the text, or anything that it was derived from, came from outside.
+        status: `draft` until a human or the engine accepts it; `final`; `retracted`; `note` for what is no result.
+        created: Unix time in seconds.
+        outcome: The sub-task's outcome in plain form; empty for notes.
+    """
+
+    key: str
+    text: str
+    sub_task_id: str = ""
+    agent: str = ""
+    sources: tuple[str, ...] = ()
+    trusted: bool = True
+    status: EntryStatus = "final"
+    created: float = 0.0
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """JSON-plain form; leaves out what has its default."""
+        blank = Entry(key="", text="")
+        return {name: value for name, value in asdict(self).items() if name == "text" or value != getattr(blank, name)}
+
+    @classmethod
+    def parse(cls, key: str, value: dict[str, Any]) -> "Entry":
+        """The opposite of `plain`."""
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value and name != "key"}
+        known["sources"] = tuple(known.get("sources", ()))
+        return cls(key=key, **known)
+
+
+def namespace(thread_id: str, *kind: str) -> tuple[str, ...]:
+    """A thread's place in the store. A store's labels must not hold dots."""
+    return (ROOT, *kind, thread_id.replace("%", "%25").replace(".", "%2E") or "-")
+
+
+class SharedMemory:
+    """The memory of one thread.
+
+    Args:
+        store: Any LangGraph store.
+        thread_id: The thread.
+        index: How `recall` finds entries; by default full text search.
+        clock: Gives Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        store: BaseStore,
+        thread_id: str,
+        *,
+        index: RecallIndex | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._namespace = namespace(thread_id, "memory")
+        self._entries: dict[str, Entry] = {}
+        self._index = index or LexicalIndex()
+        self._indexed = 0
+        self._clock = clock
+        self._loaded = False
+        self._lock = threading.Lock()  # `graph.invoke` runs workers in threads
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def load(self, bridge: Bridge) -> None:
+        """Reads the thread's entries, once."""
+        if self._loaded:
+            return
+        found: list[SearchItem] = []
+        while True:
+            op = SearchOp(self._namespace, limit=_PAGE, offset=len(found))
+            page = cast(list[SearchItem], (await bridge.batch(self._store, [op]))[0])
+            found += page
+            if len(page) < _PAGE:
+                break
+        entries = sorted((Entry.parse(item.key, item.value) for item in found), key=lambda e: (e.created, e.key))
+        with self._lock:
+            self._entries = {entry.key: entry for entry in entries} | self._entries
+        self._loaded = True
+
+    def seen(self, key: str) -> Entry | None:
+        """An entry of the view as it stands, without reading the store."""
+        return self._entries.get(key)
+
+    def text_of(self, key: str) -> str:
+        """The text of an entry of the view; empty when there is none."""
+        entry = self._entries.get(key)
+        return entry.text if entry is not None else ""
+
+    async def fetch(self, bridge: Bridge, key: str) -> Entry | None:
+        """The entry of this key; asks the store when the view has not got it."""
+        if (entry := self._entries.get(key)) is not None or self._loaded:
+            return entry
+        item = cast(Any, (await bridge.batch(self._store, [GetOp(self._namespace, key)]))[0])
+        return None if item is None else Entry.parse(key, item.value)
+
+    def results(self) -> list[Entry]:
+        """All accepted results in the order in which they came to be."""
+        return [entry for entry in list(self._entries.values()) if entry.status == "final" and entry.sub_task_id]
+
+    def ranked(self, query: str, k: int) -> list[Entry]:
+        """The `k` accepted results that fit the query best."""
+        with self._lock:
+            results = self.results()
+            if len(results) <= 1:
+                return results[:k]
+            for entry in results[self._indexed :]:
+                self._index.add(entry.key, entry.text)
+            self._indexed = len(results)
+            by_key = {entry.key: entry for entry in results}
+            return [by_key[key] for key in self._index.search(query, k) if key in by_key]
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def write(self, bridge: Bridge, *entries: Entry) -> None:
+        """Writes entries in one transaction; durable when it returns."""
+        now = self._clock()
+        stamped = [entry if entry.created else _stamped(entry, now) for entry in entries]
+        await bridge.batch(self._store, [PutOp(self._namespace, e.key, e.plain()) for e in stamped])
+        with self._lock:
+            for entry in stamped:
+                before = self._entries.pop(entry.key, None)
+                self._entries[entry.key] = entry
+                if before is not None and before.status == "final":
+                    self._indexed = 0  # the index cannot take a text back: build it anew at the next recall
+                    self._index.clear()
+
+    async def retract(self, bridge: Bridge, keys: Iterable[str]) -> None:
+        """Withdraws results: they stay readable by key, and are never offered to anybody again."""
+        gone = [e for key in keys if (e := self._entries.get(key)) and e.status in ("final", "draft")]
+        if gone:
+            await self.write(bridge, *(_with_status(entry, "retracted") for entry in gone))
+
+    # -- the interface of the brief, and its async twins ---------------------------------------------------------
+
+    def store(self, sub_task_id: str, result: str, **about: Any) -> None:
+        """Files a result under a sub-task's id.
+
+        Args:
+            sub_task_id: Where it came from.
+            result: The text.
+            about: Further fields of `Entry`, such as `agent`, `sources`, `trusted`.
+        """
+        run_blocking(self._store_result(BLOCKING, sub_task_id, result, about))
+
+    async def astore(self, sub_task_id: str, result: str, **about: Any) -> None:
+        """Async twin of `store`."""
+        await self._store_result(AWAITING, sub_task_id, result, about)
+
+    async def _store_result(self, bridge: Bridge, sub_task_id: str, result: str, about: dict[str, Any]) -> None:
+        await self.load(bridge)
+        await self.write(bridge, Entry(key=about.pop("key", sub_task_id), text=result, sub_task_id=sub_task_id, **about))
+
+    def get_recent(self, n: int = 5) -> list[Entry]:
+        """The `n` newest results, oldest of them first."""
+        run_blocking(self.load(BLOCKING))
+        return self.results()[-n:] if n > 0 else []
+
+    async def aget_recent(self, n: int = 5) -> list[Entry]:
+        """Async twin of `get_recent`."""
+        await self.load(AWAITING)
+        return self.results()[-n:] if n > 0 else []
+
+    def all(self) -> list[Entry]:
+        """All accepted results, oldest first."""
+        run_blocking(self.load(BLOCKING))
+        return self.results()
+
+    async def aall(self) -> list[Entry]:
+        """Async twin of `all`."""
+        await self.load(AWAITING)
+        return self.results()
+
+    def recall(self, query: str, k: int = 3) -> list[Entry]:
+        """The `k` results that fit a query best: by meaning with an embedder, by words without."""
+        run_blocking(self.load(BLOCKING))
+        return self.ranked(query, k)
+
+    async def arecall(self, query: str, k: int = 3) -> list[Entry]:
+        """Async twin of `recall`."""
+        await self.load(AWAITING)
+        return self.ranked(query, k)
+
+    def read(self, key: str) -> Entry | None:
+        """One entry by key, whatever its status."""
+        return run_blocking(self.fetch(BLOCKING, key))
+
+
+def _stamped(entry: Entry, now: float) -> Entry:
+    return Entry(**{**entry.__dict__, "created": now})
+
+
+def _with_status(entry: Entry, status: EntryStatus) -> Entry:
+    return Entry(**{**entry.__dict__, "status": status})
+
+

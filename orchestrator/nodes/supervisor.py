@@ -1,0 +1,256 @@
+"""supervisor: plans at first, and decides after each round and each gate what comes next.
+
+It is called with the phase that has just ended, and returns the next one. Each way back into `work` uses up an
+attempt of a sub-task, a revision, or a decision of a human, so it is taken a bounded number of times.
+"""
+
+import uuid
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+
+from orchestrator.assessment import Assessment, assess, current, gaps
+from orchestrator.bridge import Bridge, BridgedNode
+from orchestrator.errors import DecisionError, ModelError, PlanError
+from orchestrator.invocation import Invocation
+from orchestrator.limits import Limits
+from orchestrator.memory import Entry, SharedMemory
+from orchestrator.models import explain
+from orchestrator.plan import Outcome, Plan
+from orchestrator.reviews import Decision, Review, review_id
+from orchestrator.revision import Revision
+from orchestrator.state import State
+from orchestrator.supervisor import Supervisor
+from orchestrator.usage import Usage
+
+Update = dict[str, Any]
+_FINAL = ("done", "failed", "limited", "stopped")
+
+
+def supervise(supervisor: Supervisor, limits: Limits) -> BridgedNode:
+    """The node for this supervisor."""
+
+    async def decide(bridge: Bridge, state: State, config: RunnableConfig) -> Update:
+        try:
+            return await _Supervision(bridge, supervisor, limits, state, config).next()
+        except (PlanError, DecisionError):
+            raise
+        except Exception as error:
+            explained = None if isinstance(error, ModelError) else explain(error)
+            if explained is None:
+                raise
+            raise explained from error
+
+    return BridgedNode("supervisor", decide)
+
+
+class _Supervision:
+    """One execution of the node."""
+
+    def __init__(
+        self, bridge: Bridge, supervisor: Supervisor, limits: Limits, state: State, config: RunnableConfig
+    ) -> None:
+        self.bridge = bridge
+        self.supervisor = supervisor
+        self.limits = limits
+        self.state = state
+        self.config = config
+        self.invocation = Invocation.of(config)
+        self.auto_approve = bool(state.get("auto_approve"))
+        self.usage: Usage = {}
+
+    async def next(self) -> Update:
+        """What to write to the state."""
+        update = await self._by_phase()
+        if self.usage:
+            update["usage"] = self.usage
+        if update.get("phase") == "work":
+            update.setdefault("round", self.state.get("round", 0) + 1)
+            self.invocation.emit({"event": "round", "round": update["round"]})
+        return update
+
+    async def _by_phase(self) -> Update:
+        state = self.state
+        begins = state.get("status") in _FINAL or state.get("planned_task") != state.get("task")
+        if begins or not state.get("plan"):
+            return await self._begin()
+        match state.get("phase"):
+            case "approve_plan":
+                return await self._after_plan_review()
+            case "human_review":
+                return await self._after_steering()
+            case _:
+                return await self._after_round()
+
+    # -- the beginning ------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> Update:
+        task = (self.state.get("task") or "").strip()
+        if not task:
+            raise PlanError(['there is no task: start the graph with {"task": "what to do"}'])
+        memory_id = self.invocation.thread_id or uuid.uuid4().hex
+        memory = SharedMemory(self.invocation.store, memory_id)
+        await memory.load(self.bridge)
+        await memory.retract(self.bridge, [entry.key for entry in memory.results()])
+        await memory.write(self.bridge, Entry(key="task", text=task, status="note"))
+        update: Update = {
+            "planned_task": self.state["task"],
+            "memory_id": memory_id,
+            "outcomes": dict.fromkeys(self.state.get("outcomes") or {}),
+            "notes": [],
+            "plan_feedback": [],
+            "answer": "",
+            "status": "running",
+        }
+        given = self.state.get("given_plan")
+        if given:
+            plan = Plan.parse(given).check(list(self.supervisor.workers), most=self.limits.sub_tasks)
+        else:
+            self.invocation.emit({"event": "planning"})
+            plan, self.usage = await self.supervisor.plan(self.bridge, task, (), self.config)
+        return update | self._propose(plan, memory_id, 0, ask=not given)
+
+    def _propose(self, plan: Plan, memory_id: str, revisions: int, *, ask: bool = True) -> Update:
+        """Takes the plan, and asks for its approval where somebody is there to give it."""
+        self.invocation.emit({"event": "plan", "plan": plan.plain()})
+        update: Update = {"plan": plan.plain(), "given_plan": None, "revisions": revisions}
+        if self.auto_approve or not ask:
+            return update | {"phase": "work", "approved": plan.digest, "review": None}
+        review = Review(
+            id=review_id(memory_id, "plan", plan.digest, str(revisions)),
+            kind="plan",
+            question="Shall this plan be carried out?",
+            stake=f"{len(plan.sub_tasks)} sub-tasks, each with its own model calls",
+            subject={
+                "plan": plan.plain()["sub_tasks"],
+                "agents": sorted(self.supervisor.workers),
+                "most": self.limits.sub_tasks,
+            },
+        )
+        return update | {"phase": "approve_plan", "review": review.model_dump(mode="json", exclude_defaults=True)}
+
+    def _decision(self) -> tuple[Review, Decision]:
+        review = Review.model_validate(self.state["review"])
+        recorded = (self.state.get("decisions") or {})[review.id]
+        return review, Decision.model_validate(recorded)
+
+    async def _after_plan_review(self) -> Update:
+        _, decision = self._decision()
+        memory_id = self.state["memory_id"]
+        if decision.action == "stop":
+            return self._end("stopped", ["a human stopped the run at the plan"])
+        if decision.action == "reject":
+            revisions = self.state.get("revisions", 0) + 1
+            if revisions > self.limits.revisions:
+                return self._end("limited", [f"the plan was rejected {revisions} times, the limit is reached"])
+            told = [*(self.state.get("plan_feedback") or []), decision.text]
+            plan, self.usage = await self.supervisor.plan(self.bridge, self.state["task"], told, self.config)
+            return {"plan_feedback": told} | self._propose(plan, memory_id, revisions)
+        plan = Plan.parse(decision.data if decision.action == "edit" else self.state["plan"])
+        if decision.action == "edit":
+            await self._withdraw_stale(plan)
+        return {"plan": plan.plain(), "approved": plan.digest, "phase": "work", "review": None}
+
+    # -- after a round ------------------------------------------------------------------------------------------
+
+    async def _after_round(self) -> Update:
+        plan = Plan.parse(self.state["plan"])
+        outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
+        found = assess(plan, outcomes, self.limits.attempts)
+        if found.stopped:
+            return self._end("stopped", ["a human stopped the run"])
+        if found.is_clean and len(current(plan, outcomes)) == len(plan.sub_tasks) and not gaps(plan, outcomes):
+            return {"phase": "summarize", "notes": self.state.get("notes") or []}
+        if found.failures:
+            return await self._after_failures(plan, outcomes, found)
+        if found.retries:
+            return await self._again(plan, found)
+        return self._at_the_limit(plan, outcomes, found)
+
+    async def _again(self, plan: Plan, found: Assessment) -> Update:
+        """Sends work back with its feedback; no model is asked, and no human: it is bounded by the attempts."""
+        changed = plan.replace(*(plan.by_id[i].retry(text) for i, text in found.retries.items()))
+        await self._withdraw_stale(changed)
+        self.invocation.emit({"event": "plan", "plan": changed.plain(), "retries": found.retries})
+        return {"plan": changed.plain(), "approved": changed.digest, "phase": "work"}
+
+    async def _after_failures(self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment) -> Update:
+        revisions = self.state.get("revisions", 0)
+        if revisions >= self.limits.revisions:
+            return self._at_the_limit(plan, outcomes, found)
+        problems = [f"{i} failed: {outcomes[i].error}" for i in found.failures] + list(found.exhausted.values())
+        revision = await self._revision(plan, outcomes, found, problems)
+        if revision is None or revision.decision == "ask_human":
+            return self._at_the_limit(plan, outcomes, found)
+        if revision.decision == "finish":
+            return self._finish(plan, outcomes, found, "failed")
+        changed = revision.apply(plan, attempts=self.limits.attempts)
+        kept = {i: text for i, text in found.retries.items() if changed.by_id.get(i) == plan.by_id[i]}
+        changed = changed.replace(*(changed.by_id[i].retry(text) for i, text in kept.items()))
+        await self._withdraw_stale(changed)
+        return self._propose(changed, self.state["memory_id"], revisions + 1, ask=revision.widens)
+
+    async def _revision(
+        self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment, problems: list[str]
+    ) -> Revision | None:
+        """The model's decision; when it gives none that can be used, another attempt where there is one left."""
+        try:
+            revision, self.usage = await self.supervisor.revise(
+                self.bridge, self.state["task"], plan, outcomes, problems, self.config
+            )
+            return revision
+        except PlanError:
+            again = [
+                {"action": "retry", "sub_task_id": i, "text": f"The attempt before failed: {outcomes[i].error}"}
+                for i in found.failures
+                if plan.by_id[i].attempt < self.limits.attempts
+            ]
+            return Revision.parse({"decision": "revise", "changes": again}) if again else None
+
+    def _at_the_limit(self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment) -> Update:
+        """Nothing can be tried again without a human: ask one, or finish with what there is."""
+        if self.auto_approve:
+            return self._finish(plan, outcomes, found, "limited")
+        lines = [f"{i} failed: {outcomes[i].error}" for i in found.failures] + list(found.exhausted.values())
+        lines = lines or gaps(plan, outcomes)
+        review = Review(
+            id=review_id(self.state["memory_id"], "steer", plan.digest, *lines),
+            kind="steer",
+            question="The run cannot go on by itself. Finish with what there is (approve), or say what to try (reject)?",
+            stake="; ".join(lines),
+            subject={"sub_tasks": sorted({*found.failures, *found.exhausted_ids}), "problems": lines},
+            allowed=("approve", "reject", "stop"),
+        )
+        return {"phase": "human_review", "review": review.model_dump(mode="json", exclude_defaults=True)}
+
+    async def _after_steering(self) -> Update:
+        review, decision = self._decision()
+        plan = Plan.parse(self.state["plan"])
+        outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
+        if decision.action == "stop":
+            return self._end("stopped", ["a human stopped the run"])
+        if decision.action == "reject":
+            targets = [i for i in review.subject["sub_tasks"] if i in plan.by_id]
+            found = Assessment(retries=dict.fromkeys(targets, decision.text))
+            return {"review": None, **await self._again(plan, found)}
+        found = assess(plan, outcomes, self.limits.attempts)
+        return self._finish(plan, outcomes, found, "limited")
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _finish(self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment, status: str) -> Update:
+        """Writes an answer from what there is; without any result there is nothing to write."""
+        notes = gaps(plan, outcomes) + list(found.exhausted.values())
+        if not any(outcome.status == "succeeded" for outcome in current(plan, outcomes).values()):
+            return self._end("failed" if status == "failed" else status, notes)
+        return {"phase": "summarize", "status": status, "notes": notes, "review": None}
+
+    def _end(self, status: str, notes: list[str]) -> Update:
+        return {"phase": "end", "status": status, "notes": notes, "review": None}
+
+    async def _withdraw_stale(self, plan: Plan) -> None:
+        """Retracts results that the changed plan does not stand by: nobody is to build on them any more."""
+        memory = SharedMemory(self.invocation.store, self.state["memory_id"])
+        await memory.load(self.bridge)
+        standing = set(plan.keys.values())
+        await memory.retract(self.bridge, [e.key for e in memory.results() if e.key not in standing])

@@ -1,0 +1,251 @@
+"""worker: one node for each worker of the team; executes one sub-task of a round.
+
+The order of the steps in `_Execution.run` is what makes a crash at any point harmless:
+
+1. Look into the shared memory: a sub-task whose outcome is there is not executed again.
+2. Wait for the dependencies, then for a slot.
+3. Execute. The agent's own steps are checkpointed by LangGraph.
+4. File the result, durably. From here on the sub-task has been executed.
+5. Wake those who wait, and return the outcome for the state.
+"""
+
+import time
+from contextlib import AbstractAsyncContextManager
+from typing import Any, cast
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp, GraphInterrupt
+from langgraph.types import Interrupt
+
+from orchestrator.agents import Assignment, Result, Worker
+from orchestrator.bridge import Bridge, BridgedNode
+from orchestrator.errors import ModelError, PersistenceError
+from orchestrator.invocation import Invocation
+from orchestrator.limits import Limits
+from orchestrator.memory import Entry, SharedMemory
+from orchestrator.middleware import WorkerContext
+from orchestrator.models import explain
+from orchestrator.plan import Outcome, SubTask
+from orchestrator.reviews import Review, ask, review_id
+from orchestrator.round import ROUNDS, Round, Signal
+from orchestrator.tokens import excerpt
+
+_DIGEST_CHARS = 120
+_SHOWN_TOKENS = 1500
+
+
+def worker(agent: Worker, limits: Limits) -> BridgedNode:
+    """The node for this worker."""
+
+    async def execute(bridge: Bridge, payload: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
+        outcome = await _Execution(bridge, agent, limits, payload, config).run()
+        return {"outcomes": {outcome.id: outcome.plain()}}
+
+    return BridgedNode(agent.name, execute)
+
+
+class _Execution:
+    """One execution of the node."""
+
+    def __init__(
+        self, bridge: Bridge, agent: Worker, limits: Limits, payload: dict[str, Any], config: RunnableConfig
+    ) -> None:
+        self.bridge = bridge
+        self.agent = agent
+        self.limits = limits
+        self.payload = payload
+        self.config = config
+        self.sub_task = SubTask.model_validate(payload["sub_task"])
+        self.key: str = payload["key"]
+        self.needs: dict[str, str] = payload["needs"]
+        self.auto_approve = bool(payload.get("auto_approve"))
+        self.invocation = Invocation.of(config)
+        place = (f"{self.invocation.namespace.rpartition('|')[0]}|{payload['memory_id']}", payload["round"])
+        self.round = ROUNDS.find(place, self.invocation.control, self._new_round)
+        self.memory = self.round.memory
+        self.began = 0.0
+
+    def _new_round(self) -> Round:
+        memory = SharedMemory(self.invocation.store, self.payload["memory_id"])
+        return Round(self.invocation.control, memory, self.bridge.lock(), self.limits.parallel_workers)
+
+    async def run(self) -> Outcome:
+        task_id, signal = self.sub_task.id, cast(Signal, "gone")
+        self.round.enter(task_id)
+        try:
+            outcome = await self._outcome()
+            signal = "succeeded" if outcome.status == "succeeded" else "failed"
+            self._tell(outcome.status, outcome)
+            return outcome
+        except GraphBubbleUp:
+            signal = "paused"
+            self._tell("waiting")
+            raise
+        finally:
+            self.round.leave(task_id, signal)
+
+    def _tell(self, status: str, outcome: Outcome | None = None) -> None:
+        event = {"event": "sub_task", "id": self.sub_task.id, "status": status, "attempt": self.sub_task.attempt}
+        if outcome is not None:
+            event |= {"usage": outcome.usage, "seconds": outcome.seconds, "error": outcome.error}
+        self.invocation.emit(event)
+
+    async def _outcome(self) -> Outcome:
+        async with cast(AbstractAsyncContextManager[None], self.round.memory_lock):
+            await self.memory.load(self.bridge)
+        if (entry := self.memory.seen(self.key)) is not None and entry.outcome and entry.status != "draft":
+            return Outcome.model_validate(entry.outcome)
+        if entry is None:
+            if broken := await self._dependencies():
+                error = f"needs {broken}, which did not succeed"
+                return await self._file(Result(""), "skipped", error=error)
+            await self.round.acquire_slot(self.bridge, self.payload["rank"])
+            try:
+                entry_or_outcome = await self._execute()
+            finally:
+                self.round.release_slot()
+            if isinstance(entry_or_outcome, Outcome):
+                return entry_or_outcome
+            entry = entry_or_outcome
+        return await self._review(entry)
+
+    async def _dependencies(self) -> str:
+        """Waits until all dependencies have succeeded and returns '', or the id of one that did not.
+
+        Raises:
+            GraphInterrupt: A dependency waits for a human. This sub-task pauses too, and asks nothing.
+        """
+        while True:
+            states = {dep: self._state_of(dep, key) for dep, key in self.needs.items()}
+            if broken := next((dep for dep, state in states.items() if state == "failed"), ""):
+                return broken
+            waiting = [dep for dep, state in states.items() if state is None]
+            if not waiting:
+                if any(state in ("paused", "gone") for state in states.values()):
+                    raise GraphInterrupt(())
+                return ""
+            await self.round.wait_for_any(self.bridge, waiting)
+
+    def _state_of(self, dep: str, key: str) -> Signal | None:
+        """Memory first: a node that finished before a crash is not run again and signals nothing."""
+        entry = self.memory.seen(key)
+        if entry is not None and entry.outcome and entry.status in ("final", "note"):
+            return "succeeded" if entry.outcome.get("status") == "succeeded" else "failed"
+        return self.round.signal_of(dep)
+
+    async def _execute(self) -> Entry | Outcome:
+        """Runs the agent; a draft when a human must see the result first, otherwise the outcome."""
+        self._tell("running")
+        self.began = time.monotonic()
+        try:
+            result = await self._carry_out()
+        except (GraphBubbleUp, PersistenceError):
+            raise
+        except Exception as error:  # noqa: BLE001 - a raise here would cancel the siblings that are running
+            return await self._failed(error)
+        if result.stopped:
+            return await self._file(result, "failed", error="stopped by a human", stop=True)
+        if not result.text:
+            return await self._file(result, "failed", error="the agent gave an empty answer")
+        if self.sub_task.requires_approval and not self.auto_approve:
+            draft = self._entry(result, self._make_outcome(result, "succeeded"), "draft")
+            await self.memory.write(self.bridge, draft)
+            return draft
+        return await self._file(result, "succeeded")
+
+    async def _carry_out(self) -> Result:
+        await self.agent.prepare(self.bridge)
+        context = WorkerContext(
+            store=self.invocation.store,
+            memory=self.memory,
+            thread_id=self.payload["memory_id"],
+            sub_task_id=self.sub_task.id,
+            key=self.key,
+            auto_approve=self.auto_approve,
+            window=self.agent.window,
+            emit=self.invocation.emit,
+        )
+        assignment = Assignment(
+            sub_task=self.sub_task,
+            task=self.memory.text_of("task"),
+            needs=tuple(self.needs.values()),
+            key=self.key,
+            previous=self.payload.get("previous", ""),
+            candidates=tuple(self.needs),
+        )
+        return await self.agent.carry_out(self.bridge, assignment, context, self.limits, self.config)
+
+    async def _failed(self, error: Exception) -> Outcome:
+        """A failure of the surroundings pauses this branch, to go on when they are mended; others are outcomes.
+
+        Raises:
+            GraphInterrupt: The model cannot be reached or refuses the key.
+        """
+        explained = error if isinstance(error, ModelError) else explain(error)
+        if explained is not None:
+            trouble = {"kind": "trouble", "sub_task_id": self.sub_task.id, "error": str(explained)}
+            raise GraphInterrupt((Interrupt(value=trouble, id=f"trouble-{self.key}"),)) from error
+        return await self._file(Result(""), "failed", error=f"{type(error).__name__}: {error}")
+
+    async def _review(self, draft: Entry) -> Outcome:
+        """Asks for the result's approval. The draft is durable, so the agent does not run again."""
+        memory_id = self.payload["memory_id"]
+        review = Review(
+            id=review_id(memory_id, "result", self.key),
+            kind="result",
+            question=f"Is the result of sub-task {self.sub_task.id} good enough to build on?",
+            stake="everything that depends on it waits",
+            subject={
+                "description": self.sub_task.description,
+                "agent": self.agent.name,
+                "result": excerpt(draft.text, _SHOWN_TOKENS, self.key),
+                "sources": list(draft.sources),
+            },
+            sub_task_id=self.sub_task.id,
+        )
+        decision = await ask(self.bridge, self.invocation.store, review)
+        made = Outcome.model_validate(draft.outcome)
+        result = Result(draft.text, draft.sources, draft.trusted, made.usage, made.verdict)
+        if decision.action == "edit":
+            edited = Result(decision.text, (*draft.sources, "human"), draft.trusted, made.usage, made.verdict)
+            return await self._file(edited, "succeeded", seconds=made.seconds)
+        if decision.action == "reject":
+            reason = f"a human rejected the result: {decision.text}"
+            return await self._file(result, "failed", error=reason, rejected=decision.text)
+        if decision.action == "stop":
+            return await self._file(result, "failed", error="stopped by a human", stop=True)
+        return await self._file(result, "succeeded", seconds=made.seconds)
+
+    async def _file(self, result: Result, status: Any, **about: Any) -> Outcome:
+        """Makes the outcome durable; what the agent saved of its steps is of no use from here on."""
+        outcome = self._make_outcome(result, status, **about)
+        await self.memory.write(self.bridge, self._entry(result, outcome, "final" if status == "succeeded" else "note"))
+        if self.agent.tools:
+            self.invocation.drop_steps()
+        return outcome
+
+    def _make_outcome(self, result: Result, status: Any, **about: Any) -> Outcome:
+        seconds = round(time.monotonic() - self.began, 3) if self.began else 0.0
+        return Outcome(
+            id=self.sub_task.id,
+            key=self.key,
+            status=status,
+            agent=self.agent.name,
+            digest=" ".join(result.text.split())[:_DIGEST_CHARS],
+            attempt=self.sub_task.attempt,
+            verdict=result.verdict,
+            usage=result.usage,
+            **{"seconds": seconds, **about},
+        )
+
+    def _entry(self, result: Result, outcome: Outcome, status: Any) -> Entry:
+        return Entry(
+            key=self.key,
+            text=result.text,
+            sub_task_id=self.sub_task.id,
+            agent=self.agent.name,
+            sources=result.sources,
+            trusted=result.trusted,
+            status=status,
+            outcome=outcome.plain(),
+        )

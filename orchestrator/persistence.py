@@ -1,0 +1,311 @@
+"""Checkpoints, shared memory and the lease of a thread, opened from one URL.
+
+Checkpointer and store share **one** SQLite connection under one lock: over two connections, writes of a few hundred
+concurrent runs meet as `database is locked`. Both serve threads and event loops alike; on a loop they call SQLite
+directly, since a write takes about a tenth of a millisecond and a hop to another thread costs several times that.
+(`langgraph dev` forbids blocking calls on its loop and has its own factories at the end of `studio.py`.)
+
+The journal is WAL with `synchronous=NORMAL`: a killed process loses no committed write. After a power failure the
+newest writes may be missing, and the database is still consistent.
+
+A lease is an operating system lock on a file beside the database. The system drops it with the process, so a thread
+whose runner was killed can be resumed at once, and two processes never run one thread.
+"""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import quote
+
+import filelock
+import platformdirs
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.store.base import Op, Result
+from langgraph.store.sqlite import SqliteStore
+
+from orchestrator.errors import ConfigError, PersistenceError, ThreadBusyError
+
+BUSY_TIMEOUT_S = 10.0
+COMPRESS_FROM_BYTES = 4096
+_PACKED = "+zlib"
+
+
+def default_url() -> str:
+    """URL of the database under the user's data folder."""
+    return "sqlite:///" + str(Path(platformdirs.user_data_dir("agent-task-orchestrator")) / "orchestrator.db")
+
+
+def database_path(url: str) -> Path | None:
+    """The file that a database URL names; None for a database in memory.
+
+    Args:
+        url: `sqlite:///relative/or//absolute.db`, a plain path, or `memory://`.
+
+    Raises:
+        ConfigError: The scheme is not known.
+    """
+    if url in ("memory://", ":memory:", "sqlite://", "sqlite:///:memory:"):
+        return None
+    if url.startswith("sqlite:///"):
+        url = url.removeprefix("sqlite:///")
+    if "://" in url:
+        raise ConfigError(f"unknown database URL '{url}': use sqlite:///path/to/file.db, a path, or memory://")
+    return Path(url).expanduser()
+
+
+class PackedSerializer(SerializerProtocol):
+    """LangGraph's serializer with large values compressed: every checkpoint holds the whole state again."""
+
+    def __init__(self) -> None:
+        self._inner = JsonPlusSerializer()
+
+    def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
+        """Serializes; compressed from 4 KiB on, so that small threads stay readable by any saver."""
+        kind, data = self._inner.dumps_typed(obj)
+        if len(data) >= COMPRESS_FROM_BYTES:
+            return kind + _PACKED, zlib.compress(data, 1)
+        return kind, data
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Reads both forms."""
+        kind, blob = data
+        if kind.endswith(_PACKED):
+            return self._inner.loads_typed((kind.removesuffix(_PACKED), zlib.decompress(blob)))
+        return self._inner.loads_typed(data)
+
+
+def _explained(error: sqlite3.Error, where: str) -> PersistenceError:
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return PersistenceError(
+            f"the database {where} is locked by another program: close it, or choose another with --db"
+        )
+    if "not a database" in text or "malformed" in text or "encrypted" in text:
+        return PersistenceError(
+            f"{where} is not a SQLite database, or it is damaged ({text}): restore it from a copy, or choose "
+            "another with --db"
+        )
+    if "disk is full" in text:
+        return PersistenceError(f"no space left to write {where}: free some, then resume the thread")
+    if "readonly" in text or "unable to open" in text:
+        return PersistenceError(f"cannot open {where} for writing ({text}): check the path and its permissions")
+    return PersistenceError(f"the database {where} failed: {text}")
+
+
+class Saver(SqliteSaver):
+    """`SqliteSaver` that serves threads and event loops, in explicit transactions with clear errors."""
+
+    def __init__(self, conn: sqlite3.Connection, lock: threading.Lock, where: str) -> None:
+        super().__init__(conn, serde=PackedSerializer())
+        self.lock = lock
+        self.where = where
+
+    @contextlib.contextmanager
+    def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
+        """A cursor under the lock; a transaction is rolled back when its body fails."""
+        with self.lock:
+            try:
+                self.setup()
+                cursor = self.conn.cursor()
+                if transaction:
+                    cursor.execute("BEGIN IMMEDIATE")
+                try:
+                    yield cursor
+                    if transaction:
+                        cursor.execute("COMMIT")
+                finally:
+                    if transaction and self.conn.in_transaction:
+                        cursor.execute("ROLLBACK")
+                    cursor.close()
+            except sqlite3.Error as error:
+                raise _explained(error, self.where) from error
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Like `get_tuple`."""
+        return self.get_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Like `list`, read to the end before the first is given: the caller may write in between."""
+        for found in list(self.list(config, filter=filter, before=before, limit=limit)):
+            yield found
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Like `put`."""
+        return self.put(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Like `put_writes`."""
+        self.put_writes(config, writes, task_id, task_path)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Like `delete_thread`."""
+        self.delete_thread(thread_id)
+
+    def drop_namespace(self, thread_id: str, checkpoint_ns: str) -> None:
+        """Deletes what a finished worker's subgraph left: its result is in the shared memory by then."""
+        with self.cursor() as cursor:
+            for table in ("checkpoints", "writes"):
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE thread_id = ? AND (checkpoint_ns = ? OR substr(checkpoint_ns, 1, ?) = ?)",
+                    (thread_id, checkpoint_ns, len(checkpoint_ns) + 1, checkpoint_ns + "|"),
+                )
+
+
+class Store(SqliteStore):
+    """`SqliteStore` that serves threads and event loops, with clear errors."""
+
+    def __init__(self, conn: sqlite3.Connection, lock: threading.Lock, where: str) -> None:
+        super().__init__(conn)
+        self.lock = lock
+        self.where = where
+
+    @contextlib.contextmanager
+    def _cursor(self, *, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
+        try:
+            self.setup()
+            with self.lock:
+                cursor = self.conn.cursor()
+                if transaction:
+                    cursor.execute("BEGIN")
+                try:
+                    yield cursor
+                    if transaction:
+                        cursor.execute("COMMIT")
+                finally:
+                    if transaction and self.conn.in_transaction:
+                        cursor.execute("ROLLBACK")
+                    cursor.close()
+        except sqlite3.Error as error:
+            raise _explained(error, self.where) from error
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Like `batch`."""
+        return self.batch(ops)
+
+
+class Persistence:
+    """Everything durable of one database: `checkpointer`, `store` and the leases. Use it as a context manager.
+
+    Args:
+        url: See `database_path`.
+
+    Raises:
+        ConfigError: The URL's scheme is not known.
+        PersistenceError: The file cannot be opened, or is no SQLite database.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url or default_url()
+        self.path = database_path(self.url)
+        self.where = str(self.path or "in memory")
+        lock = threading.Lock()
+        try:
+            if self.path is not None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._conn = sqlite3.connect(
+                self.path or ":memory:", check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_S
+            )
+            self._conn.execute("PRAGMA synchronous=NORMAL")
+            self.checkpointer = Saver(self._conn, lock, self.where)
+            self.store = Store(self._conn, lock, self.where)
+            self.checkpointer.setup()
+            self.store.setup()
+        except OSError as error:
+            raise PersistenceError(f"cannot create {self.where}: {error.strerror or error}") from error
+        except sqlite3.Error as error:
+            raise _explained(error, self.where) from error
+        self._held: set[str] = set()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; the object is of no use afterwards."""
+        self._conn.close()
+
+    def thread_ids(self) -> list[str]:
+        """Every thread that has a checkpoint."""
+        with self.checkpointer.cursor(transaction=False) as cursor:
+            return [row[0] for row in cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]
+
+    def _lock_path(self, thread_id: str) -> Path:
+        assert self.path is not None
+        return self.path.with_name(self.path.name + ".locks") / (quote(thread_id, safe="") + ".lock")
+
+    @contextlib.contextmanager
+    def lease(self, thread_id: str) -> Iterator[None]:
+        """Holds the thread for this process: nobody else runs it, resumes it or changes its state.
+
+        Raises:
+            ThreadBusyError: Another process, or another run in this one, holds it.
+        """
+        if thread_id in self._held:
+            raise ThreadBusyError(f"thread '{thread_id}' is already being run by this process")
+        with contextlib.ExitStack() as stack:
+            if self.path is not None:
+                self._lock_file(thread_id, stack)
+            self._held.add(thread_id)
+            try:
+                yield
+            finally:
+                self._held.discard(thread_id)
+
+    def _lock_file(self, thread_id: str, stack: contextlib.ExitStack) -> None:
+        path = self._lock_path(thread_id)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(filelock.FileLock(path, timeout=0, is_singleton=False))
+            path.write_text(str(os.getpid()))
+        except filelock.Timeout:
+            holder = path.read_text().strip()
+            who = f"process {holder}" if holder else "another process"
+            raise ThreadBusyError(
+                f"thread '{thread_id}' is being run by {who}: wait for it, or end it, and try again"
+            ) from None
+        except OSError as error:
+            raise PersistenceError(f"cannot lock thread '{thread_id}' beside {self.where}: {error.strerror}") from error
+
+    def is_leased(self, thread_id: str) -> bool:
+        """Whether somebody runs this thread right now."""
+        try:
+            with self.lease(thread_id):
+                return False
+        except ThreadBusyError:
+            return True
+
+    def forget(self, thread_id: str) -> None:
+        """Deletes the lock file of a thread that was deleted."""
+        if self.path is not None:
+            self._lock_path(thread_id).unlink(missing_ok=True)
+
+    def vacuum(self) -> None:
+        """Gives the space of deleted threads back to the file system."""
+        with self.checkpointer.cursor(transaction=False) as cursor:
+            cursor.execute("VACUUM")

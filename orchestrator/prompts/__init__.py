@@ -1,0 +1,19 @@
+"""The prompts: one Markdown file each, with `$name` where something is filled in."""
+
+from functools import cache
+from importlib import resources
+from string import Template
+
+
+@cache
+def _template(name: str) -> Template:
+    return Template(resources.files(__package__).joinpath(f"{name}.md").read_text(encoding="utf-8").strip())
+
+
+def prompt(name: str, **values: str) -> str:
+    """The text of `<name>.md` with its blanks filled in.
+
+    Raises:
+        KeyError: A blank has no value.
+    """
+    return _template(name).substitute(values)

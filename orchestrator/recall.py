@@ -1,0 +1,104 @@
+"""Finding what fits a query among the results of one thread: by words, or by meaning where an embedder is there.
+
+Both indexes live in memory and are built from the shared memory as it is read, since a thread holds hundreds of
+results, not millions. `langgraph-checkpoint-sqlite` has a vector index of its own, but it needs a Python whose
+sqlite3 can load extensions, and many cannot.
+"""
+
+import re
+import sqlite3
+from collections.abc import Callable
+from typing import Protocol
+
+Embed = Callable[[list[str]], list[list[float]]]
+_WORD = re.compile(r"\w{2,}", re.UNICODE)
+_MOST_WORDS = 32
+
+
+class RecallIndex(Protocol):
+    """What `SharedMemory.recall` asks."""
+
+    def add(self, key: str, text: str) -> None:
+        """Adds a text."""
+
+    def search(self, query: str, k: int) -> list[str]:
+        """Keys of the `k` best, best first."""
+
+    def clear(self) -> None:
+        """Forgets everything."""
+
+
+class LexicalIndex:
+    """SQLite FTS5 in memory, ranked by BM25, with English stemming."""
+
+    def __init__(self) -> None:
+        self._db: sqlite3.Connection | None = None
+
+    def _table(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+            self._db.execute("CREATE VIRTUAL TABLE texts USING fts5(key UNINDEXED, text, tokenize='porter unicode61')")
+        return self._db
+
+    def add(self, key: str, text: str) -> None:
+        """Adds a text."""
+        self._table().execute("INSERT INTO texts VALUES (?, ?)", (key, text))
+
+    def search(self, query: str, k: int) -> list[str]:
+        """Keys of the `k` best, best first. Any text is a valid query."""
+        words = dict.fromkeys(word.lower() for word in _WORD.findall(query))
+        if not words:
+            return []
+        match = " OR ".join(f'"{word}"' for word in list(words)[:_MOST_WORDS])
+        rows = self._table().execute("SELECT key FROM texts WHERE texts MATCH ? ORDER BY rank LIMIT ?", (match, k))
+        return [row[0] for row in rows]
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        if self._db is not None:
+            self._db.close()
+        self._db = None
+
+    def __del__(self) -> None:
+        self.clear()
+
+
+class SemanticIndex:
+    """Cosine similarity over an embedder's vectors.
+
+    Args:
+        embed: Turns texts into vectors of one length.
+        passage_chars: A long text counts as its passages of this many characters; the best one ranks it.
+    """
+
+    def __init__(self, embed: Embed, *, passage_chars: int = 1200) -> None:
+        self._embed = embed
+        self._chars = passage_chars
+        self._keys: list[str] = []
+        self._vectors: list[list[float]] = []
+
+    def add(self, key: str, text: str) -> None:
+        """Adds a text."""
+        passages = [text[i : i + self._chars] for i in range(0, len(text), self._chars)] or [""]
+        self._vectors += [_unit(vector) for vector in self._embed(passages)]
+        self._keys += [key] * len(passages)
+
+    def search(self, query: str, k: int) -> list[str]:
+        """Keys of the `k` nearest, nearest first."""
+        if not self._keys:
+            return []
+        import numpy as np
+
+        target = np.asarray(_unit(self._embed([query])[0]), dtype=np.float32)
+        scores = np.asarray(self._vectors, dtype=np.float32) @ target
+        ranked = dict.fromkeys(self._keys[i] for i in np.argsort(-scores, kind="stable"))
+        return list(ranked)[:k]
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._keys, self._vectors = [], []
+
+
+def _unit(vector: list[float]) -> list[float]:
+    length = sum(x * x for x in vector) ** 0.5 or 1.0
+    return [x / length for x in vector]

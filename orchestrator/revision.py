@@ -1,0 +1,118 @@
+"""Revision: the supervisor's decision after trouble, and what it does to the plan."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from orchestrator.errors import PlanError
+from orchestrator.plan import Plan, SubTask
+
+
+class Change(BaseModel):
+    """One change of the plan.
+
+    Args:
+        action: What to do with the sub-task.
+        sub_task_id: Which one; for `add`, the id of the new one.
+        text: For `retry` and `reassign` the feedback; for `add` the description.
+        target_agent: For `reassign` and `add`.
+        depends_on: For `add`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Literal["retry", "reassign", "add", "drop"]
+    sub_task_id: str
+    text: str = ""
+    target_agent: str = ""
+    depends_on: tuple[str, ...] = ()
+
+
+class Revision(BaseModel):
+    """What the supervisor decided.
+
+    Args:
+        reason: Why.
+        decision: `revise` carries out the changes; `finish` ends with the results that there are.
+        changes: For `revise`.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    reason: str = ""
+    decision: Literal["revise", "finish", "ask_human"]
+    changes: tuple[Change, ...] = ()
+
+    @classmethod
+    def parse(cls, data: object) -> "Revision":
+        """Reads it from JSON-plain data.
+
+        Raises:
+            PlanError: The data has another shape, or revises without a change.
+        """
+        try:
+            revision = cls.model_validate(data)
+        except ValidationError as error:
+            raise PlanError([f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]) from None
+        if revision.decision == "revise" and not revision.changes:
+            raise PlanError(["'revise' needs at least one change"])
+        return revision
+
+    @property
+    def widens(self) -> bool:
+        """Whether it adds work or moves it to another agent: a human who approved the plan has not seen that."""
+        return any(change.action in ("add", "reassign") for change in self.changes)
+
+    def apply(self, plan: Plan, *, attempts: int) -> Plan:
+        """The plan after the changes; unchecked.
+
+        Raises:
+            PlanError: A change names an unknown sub-task, or one that has no attempt left.
+        """
+        tasks = dict(plan.by_id)
+        if self.decision != "revise":
+            return plan
+        problems = [problem for change in self.changes if (problem := _problem(change, tasks, attempts))]
+        if problems:
+            raise PlanError(problems)
+        for change in self.changes:
+            _carry_out(change, tasks)
+        return Plan(sub_tasks=tuple(tasks.values()))
+
+
+def _problem(change: Change, tasks: dict[str, SubTask], attempts: int) -> str:
+    if change.action == "add":
+        return f"the id '{change.sub_task_id}' is taken" if change.sub_task_id in tasks else ""
+    if change.sub_task_id not in tasks:
+        return f"there is no sub-task '{change.sub_task_id}'"
+    if change.action in ("retry", "reassign") and tasks[change.sub_task_id].attempt >= attempts:
+        return f"sub-task '{change.sub_task_id}' has used its {attempts} attempts: drop it or add another"
+    return ""
+
+
+def _carry_out(change: Change, tasks: dict[str, SubTask]) -> None:
+    task_id = change.sub_task_id
+    if change.action == "drop":
+        tasks.pop(task_id, None)
+        for other in list(tasks.values()):
+            if task_id in other.depends_on:
+                kept = tuple(dep for dep in other.depends_on if dep != task_id)
+                tasks[other.id] = other.model_copy(update={"depends_on": kept})
+        return
+    if change.action == "add":
+        made = Plan.parse(
+            [
+                {
+                    "id": task_id,
+                    "description": change.text,
+                    "target_agent": change.target_agent,
+                    "depends_on": change.depends_on,
+                }
+            ]
+        )
+        tasks[task_id] = made.sub_tasks[0]
+        return
+    retried = tasks[task_id].retry(change.text or "try again in another way")
+    if change.action == "reassign":
+        retried = retried.model_copy(update={"target_agent": change.target_agent})
+    tasks[task_id] = retried

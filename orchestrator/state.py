@@ -1,0 +1,60 @@
+"""The graph's state: small and JSON-plain, since every checkpoint holds all of it. Results are in the shared memory.
+
+`typing_extensions.TypedDict` because `langgraph dev` on Python 3.11 makes no input schema of the standard one.
+"""
+
+from typing import Annotated, Any, Literal
+
+from typing_extensions import TypedDict
+
+Phase = Literal["plan", "approve_plan", "work", "human_review", "summarize", "end"]
+RunStatus = Literal["running", "done", "failed", "limited", "stopped"]
+
+
+def merge_by_key(left: dict[str, Any] | None, right: dict[str, Any] | None) -> dict[str, Any]:
+    """Reducer: parallel workers each add their own keys; a key given as None is taken out."""
+    merged = {**(left or {}), **(right or {})}
+    return {key: value for key, value in merged.items() if value is not None}
+
+
+def add_up(left: dict[str, int] | None, right: dict[str, int] | None) -> dict[str, int]:
+    """Reducer: sums counters by name."""
+    merged = dict(left or {})
+    for name, value in (right or {}).items():
+        merged[name] = merged.get(name, 0) + value
+    return merged
+
+
+class TaskInput(TypedDict, total=False):
+    """What a run is started with."""
+
+    task: str
+    auto_approve: bool
+    given_plan: dict[str, Any] | None
+
+
+class State(TypedDict, total=False):
+    """What is checkpointed.
+
+    Invariant: only the supervisor writes `plan`, `phase`, `round` and `review`; only workers write `outcomes`; only
+    gates write `decisions`. `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
+    """
+
+    task: str
+    auto_approve: bool
+    given_plan: dict[str, Any] | None
+    planned_task: str
+    plan_feedback: list[str]
+    plan: dict[str, Any] | None
+    approved: str
+    outcomes: Annotated[dict[str, Any], merge_by_key]
+    review: dict[str, Any] | None
+    decisions: Annotated[dict[str, Any], merge_by_key]
+    phase: Phase
+    round: int
+    revisions: int
+    status: RunStatus
+    notes: list[str]
+    answer: str
+    usage: Annotated[dict[str, int], add_up]
+    memory_id: str

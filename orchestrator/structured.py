@@ -1,0 +1,66 @@
+"""Structured answers: a JSON schema goes to the model, checked data comes back, errors are sent back to be repaired."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
+
+from orchestrator.bridge import Bridge
+from orchestrator.errors import PlanError
+from orchestrator.usage import Usage, add_usage, usage_of
+
+T = TypeVar("T")
+Schema = dict[str, Any]
+
+
+async def ask_structured(
+    bridge: Bridge,
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    schema: Schema,
+    read: Callable[[Any], T],
+    *,
+    repairs: int,
+    config: RunnableConfig | None = None,
+) -> tuple[T, Usage]:
+    """Asks until the answer can be read.
+
+    Args:
+        bridge: How to call the model.
+        model: Any chat model with `with_structured_output`.
+        messages: The prompt.
+        schema: JSON schema of the answer, with a title.
+        read: Turns the parsed answer into what the caller wants; raises PlanError with what is wrong with it.
+        repairs: How often a wrong answer goes back to the model.
+        config: Passed to the model.
+
+    Raises:
+        PlanError: The last answer was still wrong; the problems are those of the last answer.
+    """
+    asked = model.with_structured_output(schema, method="json_schema", include_raw=True)
+    usage: Usage = {}
+    conversation = list(messages)
+    problems: list[str] = []
+    for _ in range(repairs + 1):
+        reply = await bridge.invoke(asked, conversation, config)
+        usage = add_usage(usage, usage_of([reply["raw"]]))
+        if reply["parsing_error"] is not None or reply["parsed"] is None:
+            problems = [f"the answer is not JSON of the wanted schema: {reply['parsing_error'] or 'nothing came'}"]
+        else:
+            try:
+                return read(reply["parsed"]), usage
+            except PlanError as error:
+                problems = error.problems
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        conversation = [
+            *messages,
+            AIMessage(_text(reply["raw"]) or "(no answer)"),
+            HumanMessage(f"This cannot be used:\n{listed}\nAnswer again in full, with these mended."),
+        ]
+    raise PlanError([*problems, f"the model was asked {repairs + 1} times"])
+
+
+def _text(message: AIMessage) -> str:
+    return str(message.text)

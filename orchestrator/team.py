@@ -1,0 +1,56 @@
+"""Team: a supervisor, its workers and the limits of their runs. A graph is built from it."""
+
+from collections.abc import Sequence
+
+from langchain_core.language_models import BaseChatModel
+
+from orchestrator.agents import Worker
+from orchestrator.errors import ConfigError
+from orchestrator.limits import Limits
+from orchestrator.supervisor import Supervisor
+
+RESERVED = frozenset({"supervisor", "approve_plan", "human_review", "summarize"})
+
+
+class Team:
+    """Who works together.
+
+    Args:
+        supervisor: Plans, revises, and writes the answer.
+        workers: At least one; names are unique and are the names of nodes in the graph.
+        model: For every agent that has no model of its own.
+        limits: Bounds of a run.
+
+    Raises:
+        ConfigError: There is no worker, or a name is taken twice or is reserved.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        workers: Sequence[Worker],
+        *,
+        model: BaseChatModel | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        if not workers:
+            raise ConfigError("a team needs at least one worker")
+        names = [worker.name for worker in workers]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(f"two workers have the name '{name}'")
+            if name in RESERVED:
+                raise ConfigError(f"'{name}' is the name of another node of the graph: call the worker something else")
+        self.supervisor = supervisor
+        self.workers = {worker.name: worker for worker in workers}
+        self.limits = limits or Limits()
+        supervisor.workers = self.workers
+        supervisor.limits = self.limits
+        if model is not None:
+            self.use_model(model)
+
+    def use_model(self, model: BaseChatModel) -> None:
+        """Gives the model to every agent that has none."""
+        for agent in (self.supervisor, *self.workers.values()):
+            if not agent.has_model:
+                agent.model = model

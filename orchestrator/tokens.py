@@ -1,0 +1,54 @@
+"""How many tokens a text has, at most, and how to make a long text fit without losing any of it.
+
+tiktoken's vocabularies are fetched over the network at first use, and endpoints have tokenizers of their own. So a
+text is counted by a bound that holds for the common byte-pair vocabularies: about four characters a token in English,
+two in dense figures and code, and never more than one token a byte. Three bytes a token leaves a margin for prose;
+digits and punctuation, which split finer, count one each.
+"""
+
+import re
+
+_FINE = re.compile(r"[^\w\s]|\d")
+_MESSAGE_OVERHEAD = 8
+
+
+def count_tokens(text: str) -> int:
+    """An estimate from above of the tokens in a text."""
+    fine = len(_FINE.findall(text))
+    return fine + (len(text.encode("utf-8")) - fine + 2) // 3
+
+
+def count_messages(texts: list[str]) -> int:
+    """The same for a list of chat messages, with what the chat format adds to each."""
+    return sum(count_tokens(text) + _MESSAGE_OVERHEAD for text in texts)
+
+
+def excerpt(text: str, tokens: int, key: str, *, start: int = 0) -> str:
+    """The part of a text from `start` that fits into `tokens`, and how to read on where it does not end.
+
+    Args:
+        text: The whole text.
+        tokens: What the excerpt may cost, its note included.
+        key: The text's key in the shared memory.
+        start: First character.
+    """
+    rest = text[start:]
+    if count_tokens(rest) <= tokens:
+        return rest
+    end = _fitting(rest, max(16, tokens - 48))
+    stop = start + end
+    left = len(text) - stop
+    return f'{rest[:end]}\n[… {left} of {len(text)} characters more: read_memory(key="{key}", start={stop})]'
+
+
+def _fitting(text: str, tokens: int) -> int:
+    """The largest length, cut at a word's end, whose count fits."""
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if count_tokens(text[:middle]) <= tokens:
+            low = middle
+        else:
+            high = middle - 1
+    space = text.rfind(" ", max(0, low - 40), low)
+    return space if space > 0 else max(1, low)
