@@ -1,1 +1,72 @@
-"""Agent Task Orchestrator: a supervisor, a team of workers, a shared memory and a human, on LangGraph."""
+"""Agent Task Orchestrator: a supervisor, a team of workers, a shared memory and a human, on LangGraph.
+
+The names below are loaded when they are first used, so that `orchestrator --help` need not import LangGraph.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from orchestrator.agents import Result, Worker, coder, researcher, reviewer
+    from orchestrator.graph import GATES, build_graph, compile_graph
+    from orchestrator.limits import Limits
+    from orchestrator.memory import Entry, SharedMemory
+    from orchestrator.models import chat_model
+    from orchestrator.orchestrator import TaskOrchestrator
+    from orchestrator.persistence import Persistence
+    from orchestrator.plan import Outcome, Plan, SubTask, Verdict
+    from orchestrator.policy import declare
+    from orchestrator.reviews import Decision, Review
+    from orchestrator.run import Run
+    from orchestrator.supervisor import Supervisor
+    from orchestrator.team import Team
+
+_PLACES = {
+    "agents": ("Result", "Worker", "coder", "researcher", "reviewer"),
+    "graph": ("GATES", "build_graph", "compile_graph"),
+    "limits": ("Limits",),
+    "memory": ("Entry", "SharedMemory"),
+    "models": ("chat_model",),
+    "orchestrator": ("TaskOrchestrator",),
+    "persistence": ("Persistence",),
+    "plan": ("Outcome", "Plan", "SubTask", "Verdict"),
+    "policy": ("declare",),
+    "reviews": ("Decision", "Review"),
+    "run": ("Run",),
+    "supervisor": ("Supervisor",),
+    "team": ("Team",),
+}
+_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+
+__all__ = [
+    "GATES",
+    "Decision",
+    "Entry",
+    "Limits",
+    "Outcome",
+    "Persistence",
+    "Plan",
+    "Result",
+    "Review",
+    "Run",
+    "SharedMemory",
+    "SubTask",
+    "Supervisor",
+    "TaskOrchestrator",
+    "Team",
+    "Verdict",
+    "Worker",
+    "build_graph",
+    "chat_model",
+    "coder",
+    "compile_graph",
+    "declare",
+    "researcher",
+    "reviewer",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'orchestrator' has no attribute '{name}'")
+    return getattr(import_module(f"orchestrator.{_MODULE_OF[name]}"), name)

@@ -220,7 +220,9 @@ class Worker(Agent):
         messages: list[BaseMessage] = [opening]
         if self.tools or not self.reviews:
             graph = self._graph(self.steps or limits.steps)
-            final = await bridge.invoke(graph, {"messages": [opening]}, config, context=context)
+            # LangGraph 1.2 stumbles over a subgraph that saves nothing inside a run with durability "sync".
+            durability = {} if self.tools else {"durability": "async"}
+            final = await bridge.invoke(graph, {"messages": [opening]}, config, context=context, **durability)
             messages = final["messages"]
         result = self._result(messages, shown)
         if not self.reviews or context.stopped:

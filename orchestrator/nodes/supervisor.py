@@ -21,7 +21,7 @@ from orchestrator.reviews import Decision, Review, review_id
 from orchestrator.revision import Revision
 from orchestrator.state import State
 from orchestrator.supervisor import Supervisor
-from orchestrator.usage import Usage
+from orchestrator.usage import Usage, add_usage
 
 Update = dict[str, Any]
 _FINAL = ("done", "failed", "limited", "stopped")
@@ -249,7 +249,11 @@ class _Supervision:
         return {"phase": "end", "status": status, "notes": notes, "review": None}
 
     async def _withdraw_stale(self, plan: Plan) -> None:
-        """Retracts results that the changed plan does not stand by: nobody is to build on them any more."""
+        """Retracts results that the changed plan does not stand by, and books what they cost on the run."""
+        before = Plan.parse(self.state["plan"])
+        outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
+        gone = current(before, outcomes).keys() - current(plan, outcomes).keys()
+        self.usage = add_usage(self.usage, *(outcomes[task_id].usage for task_id in gone))
         memory = SharedMemory(self.invocation.store, self.state["memory_id"])
         await memory.load(self.bridge)
         standing = set(plan.keys.values())

@@ -1,0 +1,214 @@
+"""The `orchestrator` command. Heavy imports happen inside the commands: `--help` must answer at once."""
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli_model import app as model_app
+from orchestrator.errors import EXIT_DONE, EXIT_FAILED, ConfigError, OrchestratorError
+
+if TYPE_CHECKING:
+    from orchestrator.orchestrator import TaskOrchestrator
+    from orchestrator.run import Run
+
+app = typer.Typer(
+    name="orchestrator",
+    help="Give a team of LLM agents one large task: they plan it, carry it out in parallel, and you approve.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.add_typer(model_app, name="model")
+
+DEFAULT_TEAM = "research_team"
+Team_ = Annotated[str, typer.Option("--team", help="A team of graphs/ by name, or module:attribute of your own.")]
+Db = Annotated[str | None, typer.Option("--db", help="Database URL or path [default: in your data folder].")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+Model_ = Annotated[str | None, typer.Option("--model", help="Model name at the endpoint.")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint.")]
+Thread = Annotated[str, typer.Argument(help="The thread's id.")]
+
+
+@app.command()
+def run(
+    task: Annotated[str, typer.Argument(help="What to do. '-' reads it from standard input.")],
+    team: Team_ = DEFAULT_TEAM,
+    model: Model_ = None,
+    base_url: BaseUrl = None,
+    db: Db = None,
+    thread: Annotated[str | None, typer.Option("--thread", help="Name of the thread [default: made up].")] = None,
+    docs: Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the researcher.")] = None,
+    plan: Annotated[Path | None, typer.Option("--plan", help="JSON file with a plan to carry out as it is.")] = None,
+    auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Pass every review without asking.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a task: plan it, carry it out, answer it."""
+    from orchestrator.cli_run import attend, open_orchestrator, read_plan
+
+    text = sys.stdin.read() if task == "-" else task
+    if not text.strip():
+        raise ConfigError('the task is empty: say what to do, as in: orchestrator run "Compare …"')
+    about = {
+        "team": team,
+        "model": model,
+        "base_url": base_url,
+        "docs": str(docs.resolve()) if docs else None,
+        "auto_approve": auto_approve,
+    }
+    with open_orchestrator(db, about) as orchestrator:
+        given = read_plan(plan) if plan else None
+        _finish(
+            attend(
+                orchestrator,
+                lambda tell: orchestrator.run(
+                    text, thread_id=thread, plan=given, auto_approve=auto_approve, on_event=tell
+                ),
+                as_json=as_json,
+                db=db,
+            ),
+            as_json,
+        )
+
+
+@app.command()
+def resume(thread: Thread, model: Model_ = None, base_url: BaseUrl = None, db: Db = None, as_json: Json = False) -> None:
+    """Go on with a thread after a decision, an interruption or a crash."""
+    from orchestrator.cli_run import attend, open_thread
+
+    with open_thread(db, thread, {"model": model, "base_url": base_url}) as orchestrator:
+        _finish(
+            attend(orchestrator, lambda tell: orchestrator.resume(thread, on_event=tell), as_json=as_json, db=db),
+            as_json,
+        )
+
+
+@app.command()
+def reviews(
+    thread: Annotated[str | None, typer.Argument(help="Only this thread's.")] = None, db: Db = None, as_json: Json = False
+) -> None:
+    """List what waits for a human, and how to answer it."""
+    from orchestrator.cli_run import print_reviews
+
+    with _look(db) as orchestrator:
+        found = orchestrator.reviews(thread)
+        if as_json:
+            print(json.dumps([review.model_dump(mode="json") for review in found], ensure_ascii=False))
+        else:
+            print_reviews(found, db)
+
+
+@app.command()
+def decide(
+    review: Annotated[str, typer.Argument(help="The review's id.")],
+    action: Annotated[str, typer.Argument(help="approve, edit, reject or stop.")],
+    text: Annotated[str | None, typer.Option("--text", help="Why, or the new text; for a plan, its JSON.")] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="The same from a file.")] = None,
+    go_on: Annotated[bool, typer.Option("--resume", help="Go on with the thread at once.")] = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a review. `orchestrator resume` then goes on with the thread."""
+    from orchestrator.cli_run import answer
+
+    with _look(db) as orchestrator:
+        decision = answer(orchestrator, review, action, text, file)
+    thread = review.rpartition("/")[0]
+    if go_on:
+        return resume(thread, db=db, as_json=as_json)
+    if as_json:
+        print(json.dumps(decision.model_dump(mode="json"), ensure_ascii=False))
+    else:
+        typer.echo(f"recorded: {action} for {review}\ngo on with: orchestrator resume {thread}{_db_option(db)}")
+    return None
+
+
+@app.command()
+def threads(db: Db = None, as_json: Json = False) -> None:
+    """List the threads of the database."""
+    from orchestrator.cli_run import print_threads
+
+    with _look(db) as orchestrator:
+        print_threads(orchestrator, as_json=as_json)
+
+
+@app.command()
+def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
+    """Show how far a thread came: plan, outcomes, reviews, answer."""
+    from orchestrator.cli_run import print_run
+
+    with _look(db) as orchestrator:
+        found = orchestrator.show(thread)
+        if as_json:
+            print(json.dumps(found.to_dict(), ensure_ascii=False))
+        else:
+            print_run(found, db)
+
+
+@app.command()
+def graph(team: Team_ = DEFAULT_TEAM) -> None:
+    """Print the team's graph as Mermaid."""
+    from orchestrator.cli_run import load_team
+    from orchestrator.graph import compile_graph
+
+    print(compile_graph(load_team(team)).get_graph().draw_mermaid().rstrip())
+
+
+@app.command()
+def delete(
+    thread: Thread,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    db: Db = None,
+) -> None:
+    """Delete a thread with its memory and its decisions."""
+    with _look(db) as orchestrator:
+        orchestrator.show(thread)
+        if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete thread {thread} for good?"):
+            raise typer.Exit(EXIT_FAILED)
+        orchestrator.delete(thread)
+        orchestrator.persistence.vacuum()
+    typer.echo(f"deleted {thread}")
+
+
+def _look(db: str | None) -> "TaskOrchestrator":
+    """An orchestrator that only looks: no model is made and no team is needed."""
+    from orchestrator.agents import Worker
+    from orchestrator.orchestrator import TaskOrchestrator
+
+    return TaskOrchestrator(workers=[Worker("worker", "looks on")], db=db)
+
+
+def _db_option(db: str | None) -> str:
+    return f" --db {db}" if db else ""
+
+
+def _finish(run: "Run", as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(run.to_dict(), ensure_ascii=False))
+    raise typer.Exit(run.exit_code)
+
+
+def main(argv: list[str] | None = None) -> Any:
+    """Entry point: errors meant for a person become one line on stderr and an exit code."""
+    try:
+        app(argv, standalone_mode=False)
+    except OrchestratorError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except typer.Exit as done:
+        sys.exit(done.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        import click
+
+        if not isinstance(error, click.ClickException):
+            raise
+        error.show()
+        sys.exit(error.exit_code)
+    sys.exit(EXIT_DONE)

@@ -1,0 +1,413 @@
+"""TaskOrchestrator: runs tasks on threads, asks and takes decisions, resumes. The Python interface of the engine."""
+
+import asyncio
+import queue
+import re
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+
+from orchestrator.agents import Worker
+from orchestrator.bridge import AWAITING
+from orchestrator.errors import DecisionError, UnknownThreadError
+from orchestrator.events import Event, ReviewAsked, parse_event
+from orchestrator.graph import compile_graph
+from orchestrator.limits import Limits
+from orchestrator.memory import SharedMemory
+from orchestrator.persistence import Persistence
+from orchestrator.plan import Plan, SubTask
+from orchestrator.portal import run_in_background
+from orchestrator.reviews import Action, Decision, Review, record_decision, recorded_decision
+from orchestrator.round import ROUNDS
+from orchestrator.run import Run
+from orchestrator.supervisor import Supervisor
+from orchestrator.team import Team
+from orchestrator.threads import ThreadList, ThreadRecord, check_thread_id
+
+OnEvent = Callable[[Event], None]
+OnReview = Callable[[Review], Decision | None]
+_RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
+
+
+class TaskOrchestrator:
+    """A team, and the database on which its threads live.
+
+    Args:
+        supervisor: Plans and writes the answer; None for the one that ships.
+        workers: The workers.
+        team: A whole team, instead of the two.
+        db: Database URL or path, or an open `Persistence`; None for the one under the user's data folder.
+        model: For every agent that has none of its own.
+        limits: Bounds of a run.
+        about: JSON-plain facts kept with each thread, for whoever resumes it.
+
+    Raises:
+        ConfigError: The team or the URL is wrong.
+        PersistenceError: The database cannot be used.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor | None = None,
+        workers: Sequence[Worker] = (),
+        *,
+        team: Team | None = None,
+        db: str | Persistence | None = None,
+        model: BaseChatModel | None = None,
+        limits: Limits | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.team = team or Team(supervisor or Supervisor(), workers, limits=limits)
+        if model is not None:
+            self.team.use_model(model)
+        self.supervisor = self.team.supervisor
+        self.workers = self.team.workers
+        self.persistence = db if isinstance(db, Persistence) else Persistence(db)
+        self.about = about or {}
+        self.thread_id = ""
+        self.graph = compile_graph(
+            self.team, checkpointer=self.persistence.checkpointer, store=self.persistence.store
+        )
+        self._threads = ThreadList(self.persistence.store)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database."""
+        self.persistence.close()
+
+    # -- running --------------------------------------------------------------------------------------------------
+
+    def run(
+        self,
+        original_task: str,
+        *,
+        thread_id: str | None = None,
+        plan: Plan | None = None,
+        auto_approve: bool = False,
+        on_event: OnEvent | None = None,
+        on_review: OnReview | None = None,
+    ) -> Run:
+        """Runs a task until it is done or waits for a human.
+
+        Args:
+            original_task: What to do.
+            thread_id: Name of the thread; None for a new one.
+            plan: A plan to carry out as it is, instead of one from the supervisor.
+            auto_approve: Whether every review passes without a human, so that the run ends by itself.
+            on_event: Is told of progress, on the thread of the event loop.
+            on_review: Is asked each open review when nothing else can go on; None leaves it open.
+
+        Raises:
+            PlanError: No sound plan came, or the given one is not sound.
+            ModelError: The supervisor's model cannot be used. The thread can be resumed.
+            ThreadBusyError: Somebody else runs this thread.
+            PersistenceError: The database failed. The thread can be resumed.
+        """
+        return run_in_background(
+            lambda: self.arun(
+                original_task,
+                thread_id=thread_id,
+                plan=plan,
+                auto_approve=auto_approve,
+                on_event=on_event,
+                on_review=on_review,
+            )
+        )
+
+    async def arun(
+        self,
+        original_task: str,
+        *,
+        thread_id: str | None = None,
+        plan: Plan | None = None,
+        auto_approve: bool = False,
+        on_event: OnEvent | None = None,
+        on_review: OnReview | None = None,
+    ) -> Run:
+        """Async twin of `run`."""
+        thread_id = check_thread_id(thread_id or new_thread_id(original_task))
+        given: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve}
+        if plan is not None:
+            plan.check(list(self.workers), most=self.team.limits.sub_tasks)
+            given["given_plan"] = plan.plain()
+        with self.persistence.lease(thread_id):
+            await self._threads.begin(AWAITING, thread_id, original_task, self.about)
+            return await self._drive(thread_id, given, on_event, on_review)
+
+    def stream(self, original_task: str, **options: Any) -> Iterator[Event | Run]:
+        """Runs a task and gives its events as they come; the last item is the `Run`.
+
+        Args:
+            original_task: What to do.
+            options: As for `run`, without `on_event`.
+        """
+        items: queue.SimpleQueue[Event | Run | BaseException] = queue.SimpleQueue()
+
+        async def work() -> None:
+            try:
+                items.put(await self.arun(original_task, on_event=items.put, **options))
+            except Exception as error:  # noqa: BLE001 - it is raised again where the caller reads
+                items.put(error)
+
+        with ThreadPoolExecutor(1, "orchestrator-stream") as pool:
+            pool.submit(run_in_background, work)
+            while True:
+                item = items.get()
+                if isinstance(item, BaseException):
+                    raise item
+                yield item
+                if isinstance(item, Run):
+                    return
+
+    async def astream(self, original_task: str, **options: Any) -> AsyncIterator[Event | Run]:
+        """Async twin of `stream`."""
+        items: asyncio.Queue[Event | Run | None] = asyncio.Queue()
+        running = asyncio.ensure_future(self.arun(original_task, on_event=items.put_nowait, **options))
+        running.add_done_callback(lambda _: items.put_nowait(None))
+        try:
+            while (item := await items.get()) is not None:
+                yield item
+            yield await running
+        finally:
+            running.cancel()
+
+    def resume(
+        self, thread_id: str, *, on_event: OnEvent | None = None, on_review: OnReview | None = None
+    ) -> Run:
+        """Goes on with a thread after a decision, an interruption or a crash; nothing finished is done again.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+            ThreadBusyError: Somebody else runs it.
+        """
+        return run_in_background(lambda: self.aresume(thread_id, on_event=on_event, on_review=on_review))
+
+    async def aresume(
+        self, thread_id: str, *, on_event: OnEvent | None = None, on_review: OnReview | None = None
+    ) -> Run:
+        """Async twin of `resume`."""
+        record = await self._record(thread_id)
+        with self.persistence.lease(thread_id):
+            snapshot = await self.graph.aget_state(self._config(thread_id))
+            if not snapshot.values and not snapshot.next:  # it was killed before its first checkpoint
+                return await self._drive(thread_id, {"task": record.task}, on_event, on_review)
+            if not snapshot.next:
+                return await self._run_of(thread_id)
+            return await self._drive(thread_id, None, on_event, on_review)
+
+    async def _drive(
+        self, thread_id: str, given: dict[str, Any] | None, on_event: OnEvent | None, on_review: OnReview | None
+    ) -> Run:
+        """Invokes the graph again and again until it ends or nobody answers its reviews. Holds the lease."""
+        self.thread_id = thread_id
+        config = self._config(thread_id)
+        value: Any = given
+        told: set[str] = set()
+        try:
+            while True:
+                await self._invoke(value, config, on_event)
+                run = await self._run_of(thread_id)
+                if on_event is not None:
+                    for review in run.reviews:
+                        if review.id not in told:
+                            told.add(review.id)
+                            on_event(ReviewAsked(review))
+                if not await self._answered(run.reviews, on_review):
+                    break
+                value = None
+        except BaseException:
+            await self._threads.mark(AWAITING, thread_id, "interrupted")
+            raise
+        finally:
+            ROUNDS.drop(thread_id)
+        await self._threads.mark(AWAITING, thread_id, run.status)
+        return run
+
+    async def _invoke(self, value: Any, config: RunnableConfig, on_event: OnEvent | None) -> None:
+        if on_event is None:
+            await self.graph.ainvoke(value, config, durability="sync")
+            return
+        async for chunk in self.graph.astream(value, config, stream_mode="custom", durability="sync"):
+            if (event := parse_event(chunk)) is not None:
+                on_event(event)
+
+    async def _answered(self, reviews: Sequence[Review], on_review: OnReview | None) -> bool:
+        """Whether one of the open reviews has a decision now, recorded by somebody else or asked for here."""
+        any_answered = False
+        for review in reviews:
+            if await recorded_decision(AWAITING, self.persistence.store, review) is not None:
+                any_answered = True
+                continue
+            decision = self._ask_here(review, on_review)
+            if decision is not None:
+                await record_decision(AWAITING, self.persistence.store, review, decision)
+                any_answered = True
+        return any_answered
+
+    def _ask_here(self, review: Review, on_review: OnReview | None) -> Decision | None:
+        if on_review is not None:
+            return on_review(review)
+        if review.kind == "result":
+            sub_task = SubTask(
+                id=review.sub_task_id, description=review.subject["description"], target_agent=review.subject["agent"]
+            )
+            return self.request_human_review(sub_task, review.subject["result"], review)
+        return None
+
+    def request_human_review(self, sub_task: SubTask, result: str, review: Review | None = None) -> Decision | None:
+        """Called when a result with `requires_approval` waits for a human. Override it to ask on the spot.
+
+        Args:
+            sub_task: What was done.
+            result: What came of it; a long result is shortened, and is whole in the shared memory.
+            review: The open review, whose id a decision must name.
+
+        Returns:
+            The decision; None, as here, leaves the review open for `decide`.
+        """
+        return None
+
+    # -- reviews --------------------------------------------------------------------------------------------------
+
+    def reviews(self, thread_id: str | None = None) -> list[Review]:
+        """The open reviews of one thread, or of all.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+        """
+        return run_in_background(lambda: self.areviews(thread_id))
+
+    async def areviews(self, thread_id: str | None = None) -> list[Review]:
+        """Async twin of `reviews`."""
+        if thread_id is not None:
+            await self._record(thread_id)
+            return [r for r in (await self._run_of(thread_id)).reviews if not await self._is_answered(r)]
+        records = await self._threads.all(AWAITING)
+        runs = [await self._run_of(r.id) for r in records if r.status in ("waiting", "running", "interrupted")]
+        return [review for run in runs for review in run.reviews if not await self._is_answered(review)]
+
+    async def _is_answered(self, review: Review) -> bool:
+        return await recorded_decision(AWAITING, self.persistence.store, review) is not None
+
+    def decide(
+        self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
+    ) -> Decision:
+        """Answers a review, from any process; `resume` then goes on with the thread.
+
+        Args:
+            review_id: The review.
+            action: One of those that it allows.
+            text: See `Decision`.
+            data: See `Decision`.
+
+        Raises:
+            DecisionError: The review is not open, or this does not answer it.
+        """
+        return run_in_background(lambda: self.adecide(review_id, action, text, data))
+
+    async def adecide(
+        self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
+    ) -> Decision:
+        """Async twin of `decide`."""
+        thread_id = review_id.rpartition("/")[0]
+        if not thread_id or await self._threads.find(AWAITING, thread_id) is None:
+            raise DecisionError(f"there is no review '{review_id}': `orchestrator reviews` lists the open ones")
+        open_reviews = {review.id: review for review in (await self._run_of(thread_id)).reviews}
+        if (review := open_reviews.get(review_id)) is None:
+            listed = ", ".join(open_reviews) or "none"
+            raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
+        decision = Decision(review_id=review_id, action=action, text=text, data=data)
+        await record_decision(AWAITING, self.persistence.store, review, decision)
+        return decision
+
+    # -- looking --------------------------------------------------------------------------------------------------
+
+    def show(self, thread_id: str) -> Run:
+        """How far a thread came.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+        """
+        return run_in_background(lambda: self.ashow(thread_id))
+
+    async def ashow(self, thread_id: str) -> Run:
+        """Async twin of `show`."""
+        await self._record(thread_id)
+        return await self._run_of(thread_id)
+
+    def threads(self) -> list[ThreadRecord]:
+        """Every thread of the database, newest first."""
+        return run_in_background(lambda: self._threads.all(AWAITING))
+
+    def delete(self, thread_id: str) -> None:
+        """Deletes a thread with all that belongs to it.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+            ThreadBusyError: Somebody runs it.
+        """
+        run_in_background(lambda: self.adelete(thread_id))
+
+    async def adelete(self, thread_id: str) -> None:
+        """Async twin of `delete`."""
+        await self._record(thread_id)
+        with self.persistence.lease(thread_id):
+            await self.persistence.checkpointer.adelete_thread(thread_id)
+            await self._threads.delete(AWAITING, thread_id)
+        self.persistence.forget(thread_id)
+
+    @property
+    def memory(self) -> SharedMemory:
+        """The shared memory of the thread that was run last."""
+        return self.memory_of(self.thread_id)
+
+    def memory_of(self, thread_id: str) -> SharedMemory:
+        """The shared memory of a thread."""
+        return SharedMemory(self.persistence.store, thread_id)
+
+    async def _record(self, thread_id: str) -> ThreadRecord:
+        record = await self._threads.find(AWAITING, thread_id)
+        if record is None:
+            raise UnknownThreadError(
+                f"there is no thread '{thread_id}' in {self.persistence.where}: `orchestrator threads` lists them"
+            )
+        return record
+
+    def _config(self, thread_id: str) -> RunnableConfig:
+        return {"configurable": {"thread_id": thread_id}, "recursion_limit": _RECURSION_LIMIT}
+
+    async def _run_of(self, thread_id: str) -> Run:
+        """Reads the thread's state; the open reviews are those that its unfinished nodes ask."""
+        snapshot = await self.graph.aget_state(self._config(thread_id))
+        values = dict(snapshot.values)
+        asked: dict[str, Review] = {}
+        troubles = []
+        if values.get("review") and any(name in snapshot.next for name in ("approve_plan", "human_review")):
+            review = Review.model_validate(values["review"])
+            asked[review.id] = review
+        for interrupt in snapshot.interrupts:
+            found = interrupt.value
+            if isinstance(found, dict) and found.get("kind") == "trouble":
+                troubles.append(f"{found['sub_task_id']}: {found['error']}")
+            elif isinstance(found, dict) and "question" in found:
+                review = Review.model_validate({name: part for name, part in found.items() if name != "problem"})
+                asked[review.id] = review
+        if not snapshot.next and values.get("status") == "running":
+            values["status"] = "failed"
+        return Run.of(thread_id, values, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
+
+
+def new_thread_id(task: str) -> str:
+    """A thread id that a person can tell from others: the task's first words and some random letters."""
+    words = re.findall(r"[a-z0-9]+", task.lower())[:3]
+    return "-".join([*(word[:12] for word in words), secrets.token_hex(3)])
+

@@ -1,0 +1,144 @@
+"""Run: how far a thread came, as a person or a script wants to see it."""
+
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+from orchestrator.assessment import current
+from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITING
+from orchestrator.picture import plan_svg
+from orchestrator.plan import Outcome, Plan
+from orchestrator.reviews import Review
+from orchestrator.usage import Usage, add_usage
+
+RunStatus = Literal["done", "failed", "limited", "stopped", "waiting", "interrupted"]
+EXIT_CODES: dict[str, int] = {
+    "done": EXIT_DONE,
+    "failed": EXIT_FAILED,
+    "stopped": EXIT_FAILED,
+    "interrupted": EXIT_FAILED,
+    "waiting": EXIT_WAITING,
+    "limited": EXIT_LIMITED,
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """The state of a thread after a run.
+
+    Args:
+        thread_id: The thread; with it, any process can go on.
+        status: `done`; `failed` (something did not succeed; `errors` says what, and resuming may help); `limited`
+            (a limit ended it); `stopped` (by a human); `waiting` (for the decisions in `reviews`); `interrupted`
+            (the process ended in the middle: resume it).
+        task: What was asked.
+        answer: The answer; may be partial unless the status is `done`, and then says what is missing.
+        plan: The plan, if there is one.
+        outcomes: By sub-task id.
+        reviews: The open ones.
+        usage: Tokens and calls of the whole run, all attempts counted.
+        errors: What went wrong or is missing, as sentences.
+    """
+
+    thread_id: str
+    status: RunStatus
+    task: str = ""
+    answer: str = ""
+    plan: Plan | None = None
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    reviews: tuple[Review, ...] = ()
+    usage: Usage = field(default_factory=dict)
+    errors: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, thread_id: str, values: dict[str, Any], reviews: tuple[Review, ...], troubles: tuple[str, ...]) -> "Run":
+        """Reads it from the graph's state.
+
+        Args:
+            thread_id: The thread.
+            values: The state.
+            reviews: The open reviews.
+            troubles: What stopped branches of the run for reasons outside it.
+        """
+        plan = Plan.parse(values["plan"]) if values.get("plan") else None
+        all_outcomes = {i: Outcome.model_validate(o) for i, o in (values.get("outcomes") or {}).items()}
+        outcomes = current(plan, all_outcomes) if plan else {}
+        decided = values.get("status", "running")
+        status: RunStatus = decided if decided != "running" else "interrupted"
+        if decided == "running" and (reviews or troubles):
+            status = "waiting" if reviews else "failed"
+        return cls(
+            thread_id=thread_id,
+            status=status,
+            task=values.get("task", ""),
+            answer=values.get("answer", ""),
+            plan=plan,
+            outcomes=outcomes,
+            reviews=reviews,
+            usage=add_usage(values.get("usage") or {}, *(outcome.usage for outcome in outcomes.values())),
+            errors=(*troubles, *(values.get("notes") or ())),
+        )
+
+    @property
+    def exit_code(self) -> int:
+        """What a command that made this run exits with."""
+        return EXIT_CODES[self.status]
+
+    @property
+    def is_resumable(self) -> bool:
+        """Whether resuming would do anything."""
+        return self.status in ("waiting", "interrupted") or (self.status == "failed" and not self.answer)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-plain form: `thread_id, status, answer, plan, outcomes, reviews, usage, errors, task`."""
+        return {
+            "thread_id": self.thread_id,
+            "status": self.status,
+            "task": self.task,
+            "answer": self.answer,
+            "plan": [task.model_dump(mode="json") for task in self.plan.sub_tasks] if self.plan else [],
+            "outcomes": {task_id: outcome.model_dump(mode="json") for task_id, outcome in self.outcomes.items()},
+            "reviews": [review.model_dump(mode="json") for review in self.reviews],
+            "usage": self.usage,
+            "errors": list(self.errors),
+        }
+
+    def __str__(self) -> str:
+        head = f"{self.thread_id}: {self.status}"
+        reviews = "".join(f"\n? {review.id}: {review.question}" for review in self.reviews)
+        return head + reviews + (f"\n{self.answer}" if self.answer else "")
+
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        parts = [f"<p><b>{escape(self.thread_id)}</b>: {self.status}{_spent(self.usage)}</p>"]
+        if self.plan:
+            parts.append(f'<div style="overflow-x:auto">{plan_svg(self.plan, self.outcomes)}</div>')
+            rows = "".join(_row(self.plan, outcome) for outcome in self.outcomes.values())
+            if rows:
+                head = "<tr><th>sub-task</th><th>agent</th><th>status</th><th>seconds</th><th>result</th></tr>"
+                parts.append(f'<table style="text-align:left">{head}{rows}</table>')
+        for review in self.reviews:
+            actions = ", ".join(review.allowed)
+            parts.append(
+                f"<p>✋ <b>{escape(review.question)}</b><br/><code>{escape(review.id)}</code>: {escape(actions)}</p>"
+            )
+        parts += [f"<p>⚠ {escape(error)}</p>" for error in self.errors]
+        if self.answer:
+            parts.append(f'<blockquote style="white-space:pre-wrap">{escape(self.answer)}</blockquote>')
+        return "".join(parts)
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """The same with a plain-text form for front ends without HTML."""
+        return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+
+def _spent(usage: Usage) -> str:
+    tokens = usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
+    calls = usage.get("model_calls", 0)
+    return f" · {calls} model calls, {tokens:,} tokens" if calls else ""
+
+
+def _row(plan: Plan, outcome: Outcome) -> str:
+    text = outcome.error or outcome.digest
+    cells = (outcome.id, plan.by_id[outcome.id].target_agent, outcome.status, f"{outcome.seconds:.1f}", text)
+    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"

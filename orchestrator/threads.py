@@ -1,0 +1,102 @@
+"""Threads: the list of what has been run in a database, kept in the store beside the shared memory."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any, cast
+
+from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
+
+from orchestrator.bridge import Bridge
+from orchestrator.errors import ConfigError
+from orchestrator.memory import ROOT, namespace
+
+_PLACE = (ROOT, "threads")
+_PAGE = 200
+_MOST_CHARS = 120
+
+
+@dataclass(frozen=True)
+class ThreadRecord:
+    """One thread.
+
+    Args:
+        id: The thread's id.
+        task: What was asked.
+        status: How its last run ended; `running` while it works, and after a crash.
+        created: Unix time in seconds.
+        updated: Unix time in seconds.
+        about: What a resume needs to know, such as the team and the model; JSON-plain.
+    """
+
+    id: str
+    task: str
+    status: str
+    created: float
+    updated: float
+    about: dict[str, Any] = field(default_factory=dict)
+
+
+def check_thread_id(thread_id: str) -> str:
+    """Returns the id when it can be used.
+
+    Raises:
+        ConfigError: It is empty, too long, or has characters that do not print.
+    """
+    if not thread_id.strip() or len(thread_id) > _MOST_CHARS or not thread_id.isprintable():
+        raise ConfigError(f"a thread id has 1 to {_MOST_CHARS} printable characters, this one has not: {thread_id!r}")
+    return thread_id
+
+
+class ThreadList:
+    """The threads of one store.
+
+    Args:
+        store: Where they are.
+        clock: Gives Unix time in seconds.
+    """
+
+    def __init__(self, store: BaseStore, clock: Callable[[], float] = time.time) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def begin(self, bridge: Bridge, thread_id: str, task: str, about: dict[str, Any]) -> None:
+        """Notes that a thread was started, or was given another task."""
+        now = self._clock()
+        before = await self.find(bridge, thread_id)
+        created = before.created if before else now
+        await self._put(bridge, ThreadRecord(thread_id, task, "running", created, now, about))
+
+    async def mark(self, bridge: Bridge, thread_id: str, status: str) -> None:
+        """Notes how far a thread came."""
+        before = await self.find(bridge, thread_id)
+        if before is not None and before.status != status:
+            changed = {**asdict(before), "status": status, "updated": self._clock()}
+            await self._put(bridge, ThreadRecord(**changed))
+
+    async def find(self, bridge: Bridge, thread_id: str) -> ThreadRecord | None:
+        """One thread; None when it is not listed."""
+        item: Any = (await bridge.batch(self._store, [GetOp(_PLACE, thread_id)]))[0]
+        return None if item is None else ThreadRecord(**item.value)
+
+    async def all(self, bridge: Bridge) -> list[ThreadRecord]:
+        """Every thread, newest first."""
+        found: list[SearchItem] = []
+        while True:
+            op = SearchOp(_PLACE, limit=_PAGE, offset=len(found))
+            page = cast(list[SearchItem], (await bridge.batch(self._store, [op]))[0])
+            found += page
+            if len(page) < _PAGE:
+                break
+        return sorted((ThreadRecord(**item.value) for item in found), key=lambda record: -record.created)
+
+    async def delete(self, bridge: Bridge, thread_id: str) -> None:
+        """Takes a thread, its memory and its decisions out of the store."""
+        for kind in ("memory", "decisions"):
+            place = namespace(thread_id, kind)
+            while page := cast(list[SearchItem], (await bridge.batch(self._store, [SearchOp(place, limit=_PAGE)]))[0]):
+                await bridge.batch(self._store, [PutOp(place, item.key, None) for item in page])
+        await bridge.batch(self._store, [PutOp(_PLACE, thread_id, None)])
+
+    async def _put(self, bridge: Bridge, record: ThreadRecord) -> None:
+        await bridge.batch(self._store, [PutOp(_PLACE, record.id, asdict(record))])
