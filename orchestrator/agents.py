@@ -220,9 +220,8 @@ class Worker(Agent):
         messages: list[BaseMessage] = [opening]
         if self.tools or not self.reviews:
             graph = self._graph(self.steps or limits.steps)
-            # LangGraph 1.2 stumbles over a subgraph that saves nothing inside a run with durability "sync".
-            durability = {} if self.tools else {"durability": "async"}
-            final = await bridge.invoke(graph, {"messages": [opening]}, config, context=context, **durability)
+            own = config if self.tools else _without_durability(config)
+            final = await bridge.invoke(graph, {"messages": [opening]}, own, context=context)
             messages = final["messages"]
         result = self._result(messages, shown)
         if not self.reviews or context.stopped:
@@ -314,6 +313,14 @@ class Worker(Agent):
         said = "accepted" if verdict.verdict == "accept" else f"changes requested in {verdict.sub_task_id}"
         text = f"{result.text}\n\n{said}: {verdict.reason}".strip()
         return Result(text, result.sources, result.trusted, add_usage(result.usage, usage), verdict)
+
+
+def _without_durability(config: RunnableConfig | None) -> RunnableConfig | None:
+    """LangGraph 1.2 stumbles over a subgraph that saves nothing inside a run with durability "sync"."""
+    if config is None:
+        return None
+    kept = {name: value for name, value in config["configurable"].items() if name != "__pregel_durability"}
+    return {**config, "configurable": kept}
 
 
 def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:

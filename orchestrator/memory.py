@@ -11,7 +11,7 @@ sub-task counts as executed: a worker that finds its own entry does not run agai
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
@@ -21,6 +21,7 @@ from orchestrator.recall import LexicalIndex, RecallIndex
 
 ROOT = "orchestrator"
 _PAGE = 500
+DIGEST_CHARS = 80
 
 EntryStatus = Literal["draft", "final", "retracted", "note"]
 
@@ -52,16 +53,39 @@ class Entry:
     outcome: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """JSON-plain form; leaves out what has its default."""
-        blank = Entry(key="", text="")
-        return {name: value for name, value in asdict(self).items() if name == "text" or value != getattr(blank, name)}
+        """JSON-plain form; leaves out the key, what has its default, and of the outcome what stands here too."""
+        kept = {name: value for name, value in self.__dict__.items() if name != "key" and value != _DEFAULTS.get(name)}
+        if self.outcome:
+            twice = {"id": self.sub_task_id, "key": self.key, "agent": self.agent, "digest": digest(self.text)}
+            kept["outcome"] = {n: v for n, v in self.outcome.items() if n not in twice or v != twice[n]}
+        return kept
 
     @classmethod
     def parse(cls, key: str, value: dict[str, Any]) -> "Entry":
         """The opposite of `plain`."""
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value and name != "key"}
         known["sources"] = tuple(known.get("sources", ()))
-        return cls(key=key, **known)
+        if "outcome" in known and known.get("sub_task_id"):
+            twice = {"id": known["sub_task_id"], "key": key, "agent": known.get("agent", "")}
+            known["outcome"] = {**twice, "digest": digest(known.get("text", "")), **known["outcome"]}
+        return cls(key=key, **{"text": "", **known})
+
+
+def digest(text: str) -> str:
+    """The beginning of a text on one line, to tell it from others."""
+    return " ".join(text[: 4 * DIGEST_CHARS].split())[:DIGEST_CHARS]
+
+
+_DEFAULTS: dict[str, Any] = {
+    "text": "",
+    "sub_task_id": "",
+    "agent": "",
+    "sources": (),
+    "trusted": True,
+    "status": "final",
+    "created": 0.0,
+    "outcome": {},
+}
 
 
 def namespace(thread_id: str, *kind: str) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ A lease is an operating system lock on a file beside the database. The system dr
 whose runner was killed can be resumed at once, and two processes never run one thread.
 """
 
+import builtins
 import contextlib
 import os
 import sqlite3
@@ -25,7 +26,13 @@ from urllib.parse import quote
 import filelock
 import platformdirs
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+)
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
@@ -37,6 +44,7 @@ from orchestrator.errors import ConfigError, PersistenceError, ThreadBusyError
 BUSY_TIMEOUT_S = 10.0
 COMPRESS_FROM_BYTES = 4096
 _PACKED = "+zlib"
+_PACKED_WRITES = "__writes__"
 
 
 def default_url() -> str:
@@ -101,8 +109,23 @@ def _explained(error: sqlite3.Error, where: str) -> PersistenceError:
     return PersistenceError(f"the database {where} failed: {text}")
 
 
+def _unpacked(found: CheckpointTuple) -> CheckpointTuple:
+    """The tuple with packed writes taken apart again."""
+    writes: builtins.list[tuple[str, str, Any]] = []
+    for task_id, channel, value in found.pending_writes or ():
+        if channel == _PACKED_WRITES:
+            writes += [(task_id, name, part) for name, part in value]
+        else:
+            writes.append((task_id, channel, value))
+    return found._replace(pending_writes=writes)
+
+
 class Saver(SqliteSaver):
-    """`SqliteSaver` that serves threads and event loops, in explicit transactions with clear errors."""
+    """`SqliteSaver` that serves threads and event loops, in explicit transactions with clear errors.
+
+    All that a task writes goes into one row instead of one row for each channel: a round of 200 sub-tasks would
+    otherwise take 200 rows for its sends alone.
+    """
 
     def __init__(self, conn: sqlite3.Connection, lock: threading.Lock, where: str) -> None:
         super().__init__(conn, serde=PackedSerializer())
@@ -129,6 +152,30 @@ class Saver(SqliteSaver):
             except sqlite3.Error as error:
                 raise _explained(error, self.where) from error
 
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Saves a task's writes; ordinary ones packed, special ones (errors, interrupts, resumes) as they are."""
+        if len(writes) > 1 and not any(channel in WRITES_IDX_MAP for channel, _ in writes):
+            writes = [(_PACKED_WRITES, [list(write) for write in writes])]
+        super().put_writes(config, writes, task_id, task_path)
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint with its pending writes."""
+        found = super().get_tuple(config)
+        return None if found is None else _unpacked(found)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """The checkpoints, newest first; read to the end before the first is given, since the caller may write."""
+        yield from [_unpacked(found) for found in super().list(config, filter=filter, before=before, limit=limit)]
+
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Like `get_tuple`."""
         return self.get_tuple(config)
@@ -141,8 +188,8 @@ class Saver(SqliteSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """Like `list`, read to the end before the first is given: the caller may write in between."""
-        for found in list(self.list(config, filter=filter, before=before, limit=limit)):
+        """Like `list`."""
+        for found in self.list(config, filter=filter, before=before, limit=limit):
             yield found
 
     async def aput(
@@ -250,7 +297,7 @@ class Persistence:
         """Closes the connection; the object is of no use afterwards."""
         self._conn.close()
 
-    def thread_ids(self) -> list[str]:
+    def thread_ids(self) -> builtins.list[str]:
         """Every thread that has a checkpoint."""
         with self.checkpointer.cursor(transaction=False) as cursor:
             return [row[0] for row in cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]

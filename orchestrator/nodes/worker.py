@@ -22,7 +22,7 @@ from orchestrator.bridge import Bridge, BridgedNode
 from orchestrator.errors import ModelError, PersistenceError
 from orchestrator.invocation import Invocation
 from orchestrator.limits import Limits
-from orchestrator.memory import Entry, SharedMemory
+from orchestrator.memory import Entry, SharedMemory, digest
 from orchestrator.middleware import WorkerContext
 from orchestrator.models import explain
 from orchestrator.plan import Outcome, SubTask
@@ -30,7 +30,6 @@ from orchestrator.reviews import Review, ask, review_id
 from orchestrator.round import ROUNDS, Round, Signal
 from orchestrator.tokens import excerpt
 
-_DIGEST_CHARS = 120
 _SHOWN_TOKENS = 1500
 
 
@@ -231,7 +230,7 @@ class _Execution:
             key=self.key,
             status=status,
             agent=self.agent.name,
-            digest=" ".join(result.text.split())[:_DIGEST_CHARS],
+            digest=digest(result.text),
             attempt=self.sub_task.attempt,
             verdict=result.verdict,
             usage=result.usage,

@@ -1,0 +1,393 @@
+"""Search in a folder of documents, by full text (SQLite FTS5).
+
+Made for models with small windows: documents are cut into passages of one section each, a search returns a few
+passages within a limit of characters, each with its file and heading.
+
+The index lives in memory. It is built at the first call, not when the tool is made (which may be inside an event
+loop), and brought up to date by every call: only files whose size or time has changed are read again. The tools
+are synchronous; called from async code LangChain runs them in a thread, so nothing blocks the loop.
+"""
+
+import re
+import sqlite3
+import threading
+import weakref
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Final
+
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
+
+from tools.folder import FileFact, Folder, bad_arguments, instead, listed, page
+
+SUFFIXES: Final = (".md", ".markdown", ".txt", ".text", ".html", ".htm")
+"""What counts as a document."""
+
+_PASSAGE_WORDS: Final = 160
+_LONGEST_PASSAGE: Final = 200
+_MOST_RESULTS: Final = 10
+_SNIPPET_TOKENS: Final = 40
+_WEIGHTS: Final = "4.0, 3.0, 1.0"
+"""What a hit counts in a document's title, in a heading and in the text."""
+
+# Left out of queries, which models like to put as questions; every document has these words.
+_STOP_WORDS: Final = frozenset(
+    re.findall(
+        r"\w+",
+        "a an and are as at be by did do does for from had has have how in is it its many me much of on or tell "
+        "that the their there these this to was were what when where which who why will with",
+    )
+)
+_HEADING: Final = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
+_SCHEMA: Final = """
+CREATE VIRTUAL TABLE passages USING fts5(
+    title, heading, body, name UNINDEXED, place UNINDEXED, tokenize = 'porter unicode61 remove_diacritics 2'
+)
+"""
+_QUERY: Final = f"""
+SELECT rowid, name, title, heading, body, snippet(passages, 2, '', '', ' … ', ?) FROM passages
+WHERE passages MATCH ? ORDER BY bm25(passages, {_WEIGHTS}), name, place LIMIT ?
+"""
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A part of a document small enough to be shown whole.
+
+    Args:
+        heading: The headings above it, outermost first, the document's title left out.
+        body: Its text.
+    """
+
+    heading: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Hit:
+    """A passage that was found.
+
+    Args:
+        name: The document's file.
+        title: The document's title.
+        heading: Where in the document.
+        excerpt: The passage, or the part of it with the words that were looked for.
+    """
+
+    name: str
+    title: str
+    heading: str
+    excerpt: str
+
+
+def split(text: str, title: str) -> tuple[str, list[Passage]]:
+    """Cuts a Markdown or plain text into passages.
+
+    Args:
+        text: The document.
+        title: What it is called when it has no heading of the first level.
+
+    Returns:
+        The document's title and its passages in order.
+    """
+    headings: list[tuple[int, str]] = []
+    sections: list[tuple[str, list[str]]] = [("", [])]
+    titled = fenced = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        found = None if fenced else _HEADING.match(line)
+        if found is None:
+            sections[-1][1].append(line)
+            continue
+        level, words = len(found.group(1)), found.group(2)
+        if level == 1 and not titled:
+            title, titled = words or title, True
+            continue
+        headings = [item for item in headings if item[0] < level] + [(level, words)]
+        sections.append((" > ".join(words for _, words in headings), []))
+    return title, [
+        Passage(heading, body)
+        for heading, lines in sections
+        for body in _bodies(lines) or ([""] if heading else [])
+    ]
+
+
+def _bodies(lines: list[str]) -> list[str]:
+    """A section's text in pieces of about `_PASSAGE_WORDS`, cut between paragraphs, else lines, else words."""
+    bodies: list[str] = []
+    piece: list[str] = []
+    count = 0
+    for line in lines:
+        words = line.split()
+        full = count >= _PASSAGE_WORDS and not words
+        if full or (count and count + len(words) > _LONGEST_PASSAGE):
+            bodies.append("\n".join(piece))
+            piece, count = [], 0
+        while len(words) > _LONGEST_PASSAGE:  # one line that is a whole chapter
+            bodies.append(" ".join(words[:_PASSAGE_WORDS]))
+            words = words[_PASSAGE_WORDS:]
+            line = " ".join(words)
+        piece.append(line)
+        count += len(words)
+    bodies.append("\n".join(piece))
+    return [body.strip("\n") for body in bodies if body.strip()]
+
+
+class _Plain(HTMLParser):
+    """HTML as text with Markdown headings and list signs; scripts and styles left out."""
+
+    _SKIPPED = frozenset(("script", "style", "template", "noscript", "svg"))
+    _BLOCKS = frozenset(
+        (
+            "address",
+            "article",
+            "aside",
+            "blockquote",
+            "br",
+            "dd",
+            "div",
+            "dl",
+            "dt",
+            "footer",
+            "form",
+            "header",
+            "hr",
+        )
+        + ("li", "main", "nav", "ol", "p", "pre", "section", "table", "title", "tr", "ul")
+    )
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._skipping = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self._SKIPPED:
+            self._skipping += 1
+        elif re.fullmatch("h[1-6]", tag):
+            self.parts.append("\n\n" + "#" * int(tag[1]) + " ")
+        elif tag in self._BLOCKS:
+            self.parts.append("\n- " if tag == "li" else "\n")
+        elif tag in ("td", "th"):
+            self.parts.append(" | ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._SKIPPED:
+            self._skipping = max(0, self._skipping - 1)
+        elif re.fullmatch("h[1-6]", tag) or tag in ("p", "table", "ul", "ol"):
+            self.parts.append("\n\n")
+        elif tag in self._BLOCKS:
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipping:
+            self.parts.append(re.sub(r"\s+", " ", data))
+
+
+def plain(name: str, text: str) -> str:
+    """A document's text without markup that only a browser needs."""
+    if not name.lower().endswith((".html", ".htm")):
+        return text
+    parser = _Plain()
+    parser.feed(text)
+    parser.close()
+    lines = [line.strip() for line in "".join(parser.parts).splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+class DocumentIndex:
+    """Passages of the documents in a folder, searchable; safe to use from several threads.
+
+    Args:
+        folder: Where the documents are.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.unread: dict[str, str] = {}
+        """Documents that could not be read, and why."""
+        self._lock = threading.Lock()
+        self._known: dict[str, FileFact] = {}
+        self._titles: dict[str, str] = {}
+        self._database: sqlite3.Connection | None = None
+
+    def search(self, query: str, limit: int, characters: int) -> list[Hit]:
+        """The passages that fit best, those with all the words before those with some.
+
+        Args:
+            query: Any text; only its words count.
+            limit: Most passages.
+            characters: Most characters of all excerpts together. A passage for which there is no room is
+                shortened to where the words stand, and what still finds no room is left out.
+        """
+        terms = _terms(query)
+        hits: dict[int, Hit] = {}
+        with self._lock:
+            database = self._refresh()
+            for join in (" AND ", " OR ") if terms else ():
+                for row in database.execute(_QUERY, (_SNIPPET_TOKENS, join.join(terms), limit)):
+                    number, name, title, heading, body, snippet = row
+                    if number in hits or len(hits) == limit:
+                        continue
+                    heads = len(name) + len(title) + len(heading) + 12
+                    excerpt = body if len(body) + heads <= characters else snippet
+                    if not hits:
+                        excerpt = excerpt[: max(0, characters - heads)]
+                    if len(excerpt) + heads <= characters:
+                        hits[number] = Hit(name, title, heading, excerpt)
+                        characters -= len(excerpt) + heads
+        return list(hits.values())
+
+    def names(self) -> dict[str, str]:
+        """The documents that can be read, with their titles."""
+        with self._lock:
+            self._refresh()
+            return dict(self._titles)
+
+    def find(self, name: str) -> str:
+        """The file of a document.
+
+        Args:
+            name: The file, or its title, or its file without folder and ending.
+        """
+        titles = self.names()
+        asked = name.strip()
+        if asked in titles:
+            return asked
+        if asked in self.unread:
+            raise ToolException(f"error: {self.unread[asked]}")
+        for called in (
+            {file: file for file in titles},
+            titles,
+            {file: Path(file).stem for file in titles},
+        ):
+            fitting = [file for file, other in called.items() if other.lower() == asked.lower()]
+            if len(fitting) == 1:
+                return fitting[0]
+        raise ToolException(f"error: there is no document '{asked[:200]}'; {instead(asked, list(titles))}")
+
+    def text(self, name: str) -> str:
+        """A document's whole text; takes what `find` gives."""
+        return plain(name, self.folder.read(name))
+
+    def _refresh(self) -> sqlite3.Connection:
+        """Brings the index up to date with the folder; the caller holds the lock."""
+        if self._database is None:
+            self._database = sqlite3.connect(":memory:", check_same_thread=False)
+            self._database.execute(_SCHEMA)
+            weakref.finalize(self, self._database.close)
+        now = {fact.name: fact for fact in self.folder.files() if fact.name.lower().endswith(SUFFIXES)}
+        gone = [name for name, fact in self._known.items() if now.get(name) != fact]
+        with self._database:
+            for name in gone:
+                self._database.execute("DELETE FROM passages WHERE name = ?", (name,))
+                self._titles.pop(name, None)
+                self.unread.pop(name, None)
+                del self._known[name]
+            for name, fact in now.items():
+                if name not in self._known:
+                    self._add(self._database, name)
+                    self._known[name] = fact
+        if not now:
+            raise ToolException(
+                f"error: there are no documents in the folder '{self.folder.path.name}' (files ending in "
+                f"{', '.join(SUFFIXES)}); answer without documents and say so"
+            )
+        return self._database
+
+    def _add(self, database: sqlite3.Connection, name: str) -> None:
+        try:
+            text = plain(name, self.folder.read(name))
+        except ToolException as error:
+            self.unread[name] = str(error).removeprefix("error: ")
+            return
+        title, passages = split(text, Path(name).stem.replace("-", " ").replace("_", " "))
+        self._titles[name] = title
+        database.executemany(
+            "INSERT INTO passages (title, heading, body, name, place) VALUES (?, ?, ?, ?, ?)",
+            [(title, passage.heading, passage.body, name, place) for place, passage in enumerate(passages)],
+        )
+
+
+def _terms(query: str) -> list[str]:
+    """The telling words of a query, quoted: FTS5's AND, NEAR, * and brackets are then nothing but text."""
+    words = [word for word in re.findall(r"\w+", query) if any(sign.isalnum() for sign in word)]
+    telling = [word for word in words if word.lower() not in _STOP_WORDS] or words
+    return [f'"{word[:60]}"' for word in dict.fromkeys(telling[:32])]
+
+
+def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[BaseTool]:
+    """The tools `search_documents` and `read_document` for a folder of text, Markdown and HTML files.
+
+    Args:
+        folder: Where the documents are, at any depth. It is read only, and never left. Whether it can be used
+            shows when a tool is called; `folder_problem` tells beforehand.
+        page_characters: Most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
+    """
+    index = DocumentIndex(Folder(folder))
+
+    def search_documents(query: str, limit: int = 5) -> str:
+        """Searches the documents for facts and figures.
+
+        Use it first for whatever the documents may know; one fact about one subject a search works best. Returns
+        passages, best first, each with its document and heading. To read more of one, use read_document.
+
+        Example: search_documents(query="population of Iceland")
+
+        Args:
+            query: The words to look for.
+            limit: Most passages to return, 1 to 10.
+        """
+        hits = index.search(query, min(max(limit, 1), _MOST_RESULTS), page_characters)
+        if not hits:
+            names = listed([f"{name} ({title})" for name, title in index.names().items()])
+            return f"Nothing found for '{query[:100]}'. Documents available are: {names}. Try other words."
+        found = [
+            f"{number}. {hit.name} > {hit.title}{f' > {hit.heading}' if hit.heading else ''}\n{hit.excerpt}"
+            for number, hit in enumerate(hits, start=1)
+        ]
+        if index.unread:
+            found.append(f"(not searched, because they cannot be read: {listed(sorted(index.unread))})")
+        return "\n\n".join(found)
+
+    def read_document(name: str, start: int = 0) -> str:
+        """Reads a document from its beginning or, page by page, from where you stopped.
+
+        Use it when a passage found by search_documents is not enough.
+
+        Example: read_document(name="iceland.md")
+
+        Args:
+            name: The document's name, as search_documents gives it.
+            start: First character to read; the end of a page says with which start it goes on.
+        """
+        file = index.find(name)
+        call = f'read_document(name="{file}", start='
+        return page(index.text(file), start, page_characters, lambda on: f"{call}{on})")
+
+    return [
+        StructuredTool.from_function(
+            func=function,
+            parse_docstring=True,
+            handle_tool_error=True,
+            handle_validation_error=bad_arguments,
+            metadata={"risk": "read", "effect": "none", "trust": "untrusted"},
+        )
+        for function in (search_documents, read_document)
+    ]
+
+
+def folder_problem(folder: str | Path) -> str | None:
+    """Why a folder cannot be searched, in words for a person; None when it can.
+
+    Args:
+        folder: As for `document_tools`.
+    """
+    place = Folder(folder)
+    if problem := place.problem():
+        return problem
+    if not any(fact.name.lower().endswith(SUFFIXES) for fact in place.files()):
+        return f"there are no documents in '{place.path}' (files ending in {', '.join(SUFFIXES)})"
+    return None
