@@ -1,8 +1,8 @@
 """A folder that is read from and never left.
 
 Every path that a model names goes through `Folder`. A name is refused when it is absolute, climbs with `..`,
-passes a symbolic link to outside, or is hidden: a dot in front is where secrets and repositories live (`.env`,
-`.git`).
+passes a symbolic link to outside, or is hidden: a dot in front is where secrets and repositories live
+(`.env`, `.git`).
 """
 
 import os

@@ -1,0 +1,139 @@
+"""Documents as passages: sections of a Markdown, HTML or plain text, small enough to be shown whole."""
+
+import re
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from typing import Final
+
+_PASSAGE_WORDS: Final = 160
+_LONGEST_PASSAGE: Final = 200
+_HEADING: Final = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A part of a document small enough to be shown whole.
+
+    Args:
+        heading: The headings above it, outermost first, the document's title left out.
+        body: Its text.
+    """
+
+    heading: str
+    body: str
+
+
+def split(text: str, title: str) -> tuple[str, list[Passage]]:
+    """Cuts a Markdown or plain text into passages.
+
+    Args:
+        text: The document.
+        title: What it is called when it has no heading of the first level.
+
+    Returns:
+        The document's title and its passages in order.
+    """
+    headings: list[tuple[int, str]] = []
+    sections: list[tuple[str, list[str]]] = [("", [])]
+    titled = fenced = False
+    for line in text.splitlines():
+        if line.lstrip().startswith("```"):
+            fenced = not fenced
+        found = None if fenced else _HEADING.match(line)
+        if found is None:
+            sections[-1][1].append(line)
+            continue
+        level, words = len(found.group(1)), found.group(2)
+        if level == 1 and not titled:
+            title, titled = words or title, True
+            continue
+        headings = [item for item in headings if item[0] < level] + [(level, words)]
+        sections.append((" > ".join(words for _, words in headings), []))
+    return title, [
+        Passage(heading, body)
+        for heading, lines in sections
+        for body in _bodies(lines) or ([""] if heading else [])
+    ]
+
+
+def _bodies(lines: list[str]) -> list[str]:
+    """A section's text in pieces of a good size, cut between paragraphs, else lines, else words."""
+    bodies: list[str] = []
+    piece: list[str] = []
+    count = 0
+    for line in lines:
+        words = line.split()
+        full = count >= _PASSAGE_WORDS and not words
+        if full or (count and count + len(words) > _LONGEST_PASSAGE):
+            bodies.append("\n".join(piece))
+            piece, count = [], 0
+        while len(words) > _LONGEST_PASSAGE:  # one line that is a whole chapter
+            bodies.append(" ".join(words[:_PASSAGE_WORDS]))
+            words = words[_PASSAGE_WORDS:]
+            line = " ".join(words)
+        piece.append(line)
+        count += len(words)
+    bodies.append("\n".join(piece))
+    return [body.strip("\n") for body in bodies if body.strip()]
+
+
+class _Plain(HTMLParser):
+    """HTML as text with Markdown headings and list signs; scripts and styles left out."""
+
+    _SKIPPED = frozenset(("script", "style", "template", "noscript", "svg"))
+    _BLOCKS = frozenset(
+        (
+            "address",
+            "article",
+            "aside",
+            "blockquote",
+            "br",
+            "dd",
+            "div",
+            "dl",
+            "dt",
+            "footer",
+            "form",
+            "header",
+            "hr",
+        )
+        + ("li", "main", "nav", "ol", "p", "pre", "section", "table", "title", "tr", "ul")
+    )
+
+    def __init__(self) -> None:
+        super().__init__(convert_charrefs=True)
+        self.parts: list[str] = []
+        self._skipping = 0
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self._SKIPPED:
+            self._skipping += 1
+        elif re.fullmatch("h[1-6]", tag):
+            self.parts.append("\n\n" + "#" * int(tag[1]) + " ")
+        elif tag in self._BLOCKS:
+            self.parts.append("\n- " if tag == "li" else "\n")
+        elif tag in ("td", "th"):
+            self.parts.append(" | ")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in self._SKIPPED:
+            self._skipping = max(0, self._skipping - 1)
+        elif re.fullmatch("h[1-6]", tag) or tag in ("p", "table", "ul", "ol"):
+            self.parts.append("\n\n")
+        elif tag in self._BLOCKS:
+            self.parts.append("\n")
+
+    def handle_data(self, data: str) -> None:
+        if not self._skipping:
+            self.parts.append(re.sub(r"\s+", " ", data))
+
+
+def plain(name: str, text: str) -> str:
+    """A document's text without markup that only a browser needs."""
+    if not name.lower().endswith((".html", ".htm")):
+        return text
+    parser = _Plain()
+    parser.feed(text)
+    parser.close()
+    lines = [line.strip() for line in "".join(parser.parts).splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
