@@ -1,10 +1,10 @@
 """A calculator for models: arithmetic on numbers, and nothing else.
 
 Written on `ast` instead of with an expression library (simpleeval was looked at): such libraries evaluate
-strings, names and attributes too and take those away again by lists of what is forbidden, and their limits let
-powers of millions of digits through. Here an expression must first consist of known numbers, names and signs
-only; what may be evaluated is a list of what is allowed; and every number stays below 1e308, so no step takes
-noticeable time or memory.
+strings, names and attributes too and take those away again by lists of what is forbidden, and their limits
+let powers of millions of digits through. Here an expression must first consist of known numbers, names and
+signs only; what may be evaluated is a list of what is allowed; and every number stays below 1e308, so no step
+takes noticeable time or memory.
 """
 
 import ast
@@ -321,7 +321,7 @@ def calculate(expression: str) -> str:
     Only numbers, + - * / // % **, brackets, comparisons, pi, e and the functions sqrt, round, abs, min, max,
     sum, mean, median, log, ln, log10, log2, exp, pow, floor, ceil. No units, no variables.
 
-    Example: calculate(expression="round(360872 / 100250, 2)") gives "round(360872 / 100250, 2) = 3.6".
+    For example: calculate(expression="round(360872 / 100250, 2)") gives "round(360872 / 100250, 2) = 3.6".
 
     Args:
         expression: The expression, in figures.

@@ -3,9 +3,9 @@
 Made for models with small windows: a search returns a few passages of one section each, within a limit of
 characters, each with its file and heading.
 
-The index lives in memory. It is built at the first call, not when the tool is made (which may be inside an event
-loop), and brought up to date by every call: only files whose size or time has changed are read again. The
-tools are synchronous; called from async code LangChain runs them in a thread, so nothing blocks the loop.
+The index lives in memory. It is built at the first call, not when the tool is made (which may be inside an
+event loop), and brought up to date by every call: only files whose size or time has changed are read again.
+The tools are synchronous; called from async code LangChain runs them in a thread, so nothing blocks the loop.
 """
 
 import re
@@ -13,6 +13,7 @@ import sqlite3
 import threading
 import weakref
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -90,12 +91,11 @@ class DocumentIndex:
             characters: Most characters of all excerpts together. A passage for which there is no room is
                 shortened to where the words stand, and what still finds no room is left out.
         """
-        terms = _terms(query)
         hits: dict[int, Hit] = {}
         with self._lock:
             database = self._refresh()
-            for join in (" AND ", " OR ") if terms else ():
-                for row in database.execute(_QUERY, (_SNIPPET_TOKENS, join.join(terms), limit)):
+            for match in _matches(query):
+                for row in database.execute(_QUERY, (_SNIPPET_TOKENS, match, limit)):
                     number, name, title, heading, body, snippet = row
                     if number in hits or len(hits) == limit:
                         continue
@@ -179,11 +179,21 @@ class DocumentIndex:
         )
 
 
-def _terms(query: str) -> list[str]:
-    """The telling words of a query, quoted: FTS5's AND, NEAR, * and brackets are then nothing but text."""
+def _matches(query: str) -> list[str]:
+    """FTS5 expressions for a query, the strictest first: all words and two in a row, all words, any word.
+
+    Words are quoted: FTS5's own AND, NEAR, * and brackets are then nothing but text.
+    """
     words = [word for word in re.findall(r"\w+", query) if any(sign.isalnum() for sign in word)]
     telling = [word for word in words if word.lower() not in _STOP_WORDS] or words
-    return [f'"{word[:60]}"' for word in dict.fromkeys(telling[:32])]
+    words = [word[:60] for word in telling[:16]]
+    single = [f'"{word}"' for word in dict.fromkeys(words)]
+    # "land area of Iceland" is answered where "land area" stands, not where both words come by.
+    pairs = [f'"{one} {other}"' for one, other in pairwise(words)]
+    if not pairs:
+        return single
+    every = " AND ".join(single)
+    return [f"({every}) AND ({' OR '.join(pairs)})", every, " OR ".join(single + pairs)]
 
 
 def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[BaseTool]:
@@ -202,7 +212,7 @@ def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[
         Use it first for whatever the documents may know; one fact about one subject a search works best.
         Returns passages, best first, each with its document and heading. To read more, use read_document.
 
-        Example: search_documents(query="population of Iceland")
+        For example: search_documents(query="population of Iceland")
 
         Args:
             query: The words to look for.
@@ -225,7 +235,7 @@ def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[
 
         Use it when a passage found by search_documents is not enough.
 
-        Example: read_document(name="iceland.md")
+        For example: read_document(name="iceland.md")
 
         Args:
             name: The document's name, as search_documents gives it.

@@ -21,7 +21,7 @@ def file_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[Base
     def list_files() -> str:
         """Lists the files that read_file can read, with their sizes. Use it to find out what there is.
 
-        Example: list_files()
+        For example: list_files()
         """
         lines: list[str] = []
         room = page_characters
@@ -44,7 +44,7 @@ def file_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[Base
     def read_file(path: str, start: int = 0) -> str:
         """Reads a text file from its beginning or, page by page, from where you stopped.
 
-        Example: read_file(path="data/figures.csv")
+        For example: read_file(path="data/figures.csv")
 
         Args:
             path: The file, as list_files gives it.

@@ -82,22 +82,11 @@ class _Plain(HTMLParser):
 
     _SKIPPED = frozenset(("script", "style", "template", "noscript", "svg"))
     _BLOCKS = frozenset(
-        (
-            "address",
-            "article",
-            "aside",
-            "blockquote",
-            "br",
-            "dd",
-            "div",
-            "dl",
-            "dt",
-            "footer",
-            "form",
-            "header",
-            "hr",
+        re.findall(
+            r"\w+",
+            "address article aside blockquote br dd div dl dt footer form header hr li main nav ol p pre "
+            "section table title tr ul",
         )
-        + ("li", "main", "nav", "ol", "p", "pre", "section", "table", "title", "tr", "ul")
     )
 
     def __init__(self) -> None:
