@@ -355,4 +355,3 @@ def reviewer(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = No
         description="checks the results of other sub-tasks and accepts them or sends them back",
         reviews=True,
     )
-

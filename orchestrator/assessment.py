@@ -55,9 +55,7 @@ def assess(plan: Plan, outcomes: Mapping[str, Outcome], attempts: int) -> Assess
     return found
 
 
-def _ask_again(
-    found: Assessment, plan: Plan, target: str, outcome: Outcome, feedback: str, attempts: int
-) -> None:
+def _ask_again(found: Assessment, plan: Plan, target: str, outcome: Outcome, feedback: str, attempts: int) -> None:
     if target not in plan.by_id:
         return
     if plan.by_id[target].attempt >= attempts:

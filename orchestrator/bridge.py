@@ -166,4 +166,3 @@ class BridgedNode(Runnable[Any, Any]):
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:
         """Runs the body on the event loop."""
         return await self._body(AWAITING, input, config or {})
-

@@ -75,7 +75,9 @@ def run(
 
 
 @app.command()
-def resume(thread: Thread, model: Model_ = None, base_url: BaseUrl = None, db: Db = None, as_json: Json = False) -> None:
+def resume(
+    thread: Thread, model: Model_ = None, base_url: BaseUrl = None, db: Db = None, as_json: Json = False
+) -> None:
     """Go on with a thread after a decision, an interruption or a crash."""
     from orchestrator.cli_run import attend, open_thread
 
@@ -88,10 +90,12 @@ def resume(thread: Thread, model: Model_ = None, base_url: BaseUrl = None, db: D
 
 @app.command()
 def reviews(
-    thread: Annotated[str | None, typer.Argument(help="Only this thread's.")] = None, db: Db = None, as_json: Json = False
+    thread: Annotated[str | None, typer.Argument(help="Only this thread's.")] = None,
+    db: Db = None,
+    as_json: Json = False,
 ) -> None:
     """List what waits for a human, and how to answer it."""
-    from orchestrator.cli_run import print_reviews
+    from orchestrator.printing import print_reviews
 
     with _look(db) as orchestrator:
         found = orchestrator.reviews(thread)
@@ -129,7 +133,7 @@ def decide(
 @app.command()
 def threads(db: Db = None, as_json: Json = False) -> None:
     """List the threads of the database."""
-    from orchestrator.cli_run import print_threads
+    from orchestrator.printing import print_threads
 
     with _look(db) as orchestrator:
         print_threads(orchestrator, as_json=as_json)
@@ -138,7 +142,7 @@ def threads(db: Db = None, as_json: Json = False) -> None:
 @app.command()
 def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
     """Show how far a thread came: plan, outcomes, reviews, answer."""
-    from orchestrator.cli_run import print_run
+    from orchestrator.printing import print_run
 
     with _look(db) as orchestrator:
         found = orchestrator.show(thread)

@@ -71,11 +71,12 @@ def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
         function = tool["function"]
         arguments = ", ".join((function.get("parameters") or {}).get("properties") or {})
         about = " ".join(str(function.get("description") or "").split("\n\n")[0].split())
-        lines.append(f'- {function["name"]}({arguments}): {about}')
+        lines.append(f"- {function['name']}({arguments}): {about}")
     lines.append('To use a tool: {"tool": "<its name>", "args": {…}}')
     if tool_choice in (None, "auto", "none"):
         lines.append(
-            f'When you know enough, or a tool has already given what was asked: {{"tool": "{ANSWER}", "text": "<your result>"}}'
+            "When you know enough, or a tool has already given what was asked: "
+            f'{{"tool": "{ANSWER}", "text": "<your result>"}}'
         )
     return "\n".join(lines)
 

@@ -115,9 +115,7 @@ class LiveDisplay:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
-        self._live = Live(
-            get_renderable=self._render, console=self._console, refresh_per_second=5, transient=False
-        )
+        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=False)
         self._live.start()
         return self
 
@@ -176,8 +174,14 @@ class LiveDisplay:
             spent = f"{self._clock() - self._since[task_id]:.0f} s"
         elif last is not None and last.seconds:
             spent = f"{last.seconds:.1f} s, {_tokens(last):,} tokens"
-        attempt = f" ×{task.attempt}" if task.attempt > 1 else ""
-        return [Text(task_id + attempt), Text(status, style=_STYLES.get(status, "dim")), Text(task.target_agent), Text(spent), about]
+        attempt = f" ({task.attempt})" if task.attempt > 1 else ""
+        return [
+            Text(task_id + attempt),
+            Text(status, style=_STYLES.get(status, "dim")),
+            Text(task.target_agent),
+            Text(spent),
+            about,
+        ]
 
 
 def _same(event: SubTaskChanged, plan: Plan) -> bool:

@@ -16,7 +16,14 @@ from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_openai import ChatOpenAI
 
-from orchestrator.constrained import first_json_object, render_plain, restore_calls, schema_prompt, tool_prompt, tool_schema
+from orchestrator.constrained import (
+    first_json_object,
+    render_plain,
+    restore_calls,
+    schema_prompt,
+    tool_prompt,
+    tool_schema,
+)
 
 ToolMode = Literal["auto", "native", "json"]
 _NO_TOOLS = re.compile(r"\btools?\b|tool_choice|function.?call", re.I)
@@ -196,7 +203,10 @@ def _only_json(result: ChatResult) -> ChatResult:
 
 
 def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "json_schema", "json_schema": {"name": str(schema.get("title", "answer")), "schema": schema}}
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": str(schema.get("title", "answer")), "schema": schema},
+    }
 
 
 def _checked(answer: object) -> dict[str, Any]:

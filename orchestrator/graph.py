@@ -1,9 +1,9 @@
 """build_graph: the state graph of a team.
 
-    START -> supervisor -> approve_plan (interrupt before) -> supervisor
-                        -> one node for each worker        -> supervisor
-                        -> human_review (interrupt before) -> supervisor
-                        -> summarize -> END
+START -> supervisor -> approve_plan (interrupt before) -> supervisor
+                    -> one node for each worker        -> supervisor
+                    -> human_review (interrupt before) -> supervisor
+                    -> summarize -> END
 """
 
 from typing import Any

@@ -56,7 +56,12 @@ class Entry:
         """JSON-plain form; leaves out the key, what has its default, and of the outcome what stands here too."""
         kept = {name: value for name, value in self.__dict__.items() if name != "key" and value != _DEFAULTS.get(name)}
         if self.outcome:
-            twice = {"id": self.sub_task_id, "key": self.key, "agent": self.agent, "digest": digest(self.text)}
+            twice = {
+                "id": self.sub_task_id,
+                "key": self.key,
+                "agent": self.agent,
+                "digest": digest(self.text),
+            }
             kept["outcome"] = {n: v for n, v in self.outcome.items() if n not in twice or v != twice[n]}
         return kept
 
@@ -209,7 +214,9 @@ class SharedMemory:
 
     async def _store_result(self, bridge: Bridge, sub_task_id: str, result: str, about: dict[str, Any]) -> None:
         await self.load(bridge)
-        await self.write(bridge, Entry(key=about.pop("key", sub_task_id), text=result, sub_task_id=sub_task_id, **about))
+        await self.write(
+            bridge, Entry(key=about.pop("key", sub_task_id), text=result, sub_task_id=sub_task_id, **about)
+        )
 
     def get_recent(self, n: int = 5) -> list[Entry]:
         """The `n` newest results, oldest of them first."""
@@ -252,5 +259,3 @@ def _stamped(entry: Entry, now: float) -> Entry:
 
 def _with_status(entry: Entry, status: EntryStatus) -> Entry:
     return Entry(**{**entry.__dict__, "status": status})
-
-

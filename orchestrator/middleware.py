@@ -6,7 +6,7 @@ and each costs a super-step and a checkpoint for every model call.
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import ToolCallRequest
@@ -96,7 +96,9 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         self.steps = steps
 
     def wrap_model_call(
-        self, request: ModelRequest[WorkerContext], handler: Callable[[ModelRequest[WorkerContext]], ModelResponse[Any]]
+        self,
+        request: ModelRequest[WorkerContext],
+        handler: Callable[[ModelRequest[WorkerContext]], ModelResponse[Any]],
     ) -> ModelResponse[Any]:
         """Blocking twin."""
         return run_blocking(self._model_call(BLOCKING, request, handler))
@@ -137,7 +139,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         return answer
 
     async def _tool_call(self, bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolAnswer:
-        context: WorkerContext = request.runtime.context
+        context = cast(WorkerContext, request.runtime.context)
         call, tool_ = request.tool_call, request.tool
         if tool_ is None:  # the agent's tool node answers with the names that there are
             unknown: ToolAnswer = await bridge.call(handler, request)
@@ -149,7 +151,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
                     context.stopped.append(call["id"] or "")
                 return _refusal(call, decision)
             if decision.action == "edit":
-                call = {**call, "args": dict(decision.data or {})}  # type: ignore[arg-type]
+                call = {**call, "args": dict(decision.data or {})}
                 request = request.override(tool_call=call)
         context.emit({"event": "tool", "sub_task_id": context.sub_task_id, "tool": tool_.name, "args": call["args"]})
         return await self._execute(bridge, context, tool_, request, handler)
@@ -160,7 +162,8 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             id=review_id(context.thread_id, "tool", context.key, call["id"] or ""),
             kind="tool",
             question=f"May sub-task {context.sub_task_id} call the tool '{tool_.name}'?",
-            stake=f"the tool may {risk}" + (", and its effect cannot be repeated" if effect_of(tool_) == "once" else ""),
+            stake=f"the tool may {risk}"
+            + (", and its effect cannot be repeated" if effect_of(tool_) == "once" else ""),
             subject={"tool": tool_.name, "args": call["args"], "risk": risk, "effect": effect_of(tool_)},
             sub_task_id=context.sub_task_id,
         )
@@ -171,7 +174,12 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         return await ask(bridge, context.store, review)
 
     async def _execute(
-        self, bridge: Bridge, context: WorkerContext, tool_: BaseTool, request: ToolCallRequest, handler: Handler
+        self,
+        bridge: Bridge,
+        context: WorkerContext,
+        tool_: BaseTool,
+        request: ToolCallRequest,
+        handler: Handler,
     ) -> ToolAnswer:
         journal = f"call-{context.key}-{request.tool_call['id']}"
         if effect_of(tool_) == "once":
@@ -202,7 +210,12 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         too_long = tool_ is not read_memory and count_tokens(text) > allowance
         if too_long or effect_of(tool_) == "once":
             note = Entry(
-                key=journal, text=text, status="note", agent=tool_.name, trusted=is_trusted(tool_), outcome={"done": True}
+                key=journal,
+                text=text,
+                status="note",
+                agent=tool_.name,
+                trusted=is_trusted(tool_),
+                outcome={"done": True},
             )
             await context.memory.write(bridge, note)
         if too_long:

@@ -91,7 +91,13 @@ def make_endpoint(
         max_retries=settings.max_retries,
         stream_usage=True,
         http_async_client=httpx2.AsyncClient(transport=LoopTransport(), timeout=settings.timeout_s),
-        **{"tool_mode": settings.tool_mode, "window": settings.window, "label": base_url or OPENAI_URL, **given, **more},
+        **{
+            "tool_mode": settings.tool_mode,
+            "window": settings.window,
+            "label": base_url or OPENAI_URL,
+            **given,
+            **more,
+        },
     )
 
 

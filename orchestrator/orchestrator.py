@@ -69,9 +69,7 @@ class TaskOrchestrator:
         self.persistence = db if isinstance(db, Persistence) else Persistence(db)
         self.about = about or {}
         self.thread_id = ""
-        self.graph = compile_graph(
-            self.team, checkpointer=self.persistence.checkpointer, store=self.persistence.store
-        )
+        self.graph = compile_graph(self.team, checkpointer=self.persistence.checkpointer, store=self.persistence.store)
         self._threads = ThreadList(self.persistence.store)
 
     def __enter__(self) -> Self:
@@ -180,9 +178,7 @@ class TaskOrchestrator:
         finally:
             running.cancel()
 
-    def resume(
-        self, thread_id: str, *, on_event: OnEvent | None = None, on_review: OnReview | None = None
-    ) -> Run:
+    def resume(self, thread_id: str, *, on_event: OnEvent | None = None, on_review: OnReview | None = None) -> Run:
         """Goes on with a thread after a decision, an interruption or a crash; nothing finished is done again.
 
         Raises:
@@ -205,7 +201,11 @@ class TaskOrchestrator:
             return await self._drive(thread_id, None, on_event, on_review)
 
     async def _drive(
-        self, thread_id: str, given: dict[str, Any] | None, on_event: OnEvent | None, on_review: OnReview | None
+        self,
+        thread_id: str,
+        given: dict[str, Any] | None,
+        on_event: OnEvent | None,
+        on_review: OnReview | None,
     ) -> Run:
         """Invokes the graph again and again until it ends or nobody answers its reviews. Holds the lease."""
         self.thread_id = thread_id
@@ -258,7 +258,9 @@ class TaskOrchestrator:
             return on_review(review)
         if review.kind == "result":
             sub_task = SubTask(
-                id=review.sub_task_id, description=review.subject["description"], target_agent=review.subject["agent"]
+                id=review.sub_task_id,
+                description=review.subject["description"],
+                target_agent=review.subject["agent"],
             )
             return self.request_human_review(sub_task, review.subject["result"], review)
         return None
@@ -410,4 +412,3 @@ def new_thread_id(task: str) -> str:
     """A thread id that a person can tell from others: the task's first words and some random letters."""
     words = re.findall(r"[a-z0-9]+", task.lower())[:3]
     return "-".join([*(word[:12] for word in words), secrets.token_hex(3)])
-

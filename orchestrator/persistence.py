@@ -217,7 +217,8 @@ class Saver(SqliteSaver):
         with self.cursor() as cursor:
             for table in ("checkpoints", "writes"):
                 cursor.execute(
-                    f"DELETE FROM {table} WHERE thread_id = ? AND (checkpoint_ns = ? OR substr(checkpoint_ns, 1, ?) = ?)",
+                    f"DELETE FROM {table} WHERE thread_id = ?"
+                    " AND (checkpoint_ns = ? OR substr(checkpoint_ns, 1, ?) = ?)",
                     (thread_id, checkpoint_ns, len(checkpoint_ns) + 1, checkpoint_ns + "|"),
                 )
 

@@ -6,7 +6,13 @@ from html import escape
 from orchestrator.plan import Outcome, Plan
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 52, 56, 18
-_FILL = {"succeeded": "#d3f0dc", "failed": "#f8d0d6", "skipped": "#e6e6e6", "waiting": "#ffeebf", "running": "#d7e6fb"}
+_FILL = {
+    "succeeded": "#d3f0dc",
+    "failed": "#f8d0d6",
+    "skipped": "#e6e6e6",
+    "waiting": "#ffeebf",
+    "running": "#d7e6fb",
+}
 
 
 def plan_svg(plan: Plan, outcomes: Mapping[str, Outcome] | None = None) -> str:
@@ -38,9 +44,7 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
     x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT // 2
     x2, y2 = end[0] - 2, end[1] + _HEIGHT // 2
     middle = (x1 + x2) // 2
-    return (
-        f'<path d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}" fill="none" stroke="#777" marker-end="url(#tip)"/>'
-    )
+    return f'<path d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}" fill="none" stroke="#777" marker-end="url(#tip)"/>'
 
 
 def _box(plan: Plan, task_id: str, place: tuple[int, int], outcome: Outcome | None) -> str:

@@ -164,7 +164,13 @@ class Plan(BaseModel):
         keys: dict[str, str] = {}
         for task_id in self.order:
             task = self.by_id[task_id]
-            spec = [task.id, task.description, task.target_agent, str(task.requires_approval), str(task.attempt)]
+            spec = [
+                task.id,
+                task.description,
+                task.target_agent,
+                str(task.requires_approval),
+                str(task.attempt),
+            ]
             spec += [*task.feedback, "needs", *sorted(keys[dep] for dep in task.depends_on)]
             keys[task_id] = f"{task_id}-{hashlib.sha256(chr(0).join(spec).encode()).hexdigest()[:12]}"
         return keys
@@ -231,7 +237,14 @@ class Plan(BaseModel):
             approval = "yes" if task.requires_approval else ""
             status = outcome.status if outcome else "pending"
             rows.append(
-                (task.id, task.target_agent, " ".join(task.depends_on) or "-", approval, status, task.description)
+                (
+                    task.id,
+                    task.target_agent,
+                    " ".join(task.depends_on) or "-",
+                    approval,
+                    status,
+                    task.description,
+                )
             )
         widths = [max(len(row[i]) for row in rows) for i in range(5)]
         return "\n".join(
@@ -252,7 +265,12 @@ class Plan(BaseModel):
         return "\n".join(lines)
 
 
-_COLOURS: dict[str, str] = {"succeeded": "#b7e4c7", "failed": "#f4acb7", "skipped": "#dddddd", "waiting": "#ffe8a3"}
+_COLOURS: dict[str, str] = {
+    "succeeded": "#b7e4c7",
+    "failed": "#f4acb7",
+    "skipped": "#dddddd",
+    "waiting": "#ffe8a3",
+}
 
 
 def _node(task_id: str) -> str:

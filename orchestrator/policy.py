@@ -15,9 +15,7 @@ Trust = Literal["trusted", "untrusted"]
 ToolT = TypeVar("ToolT", bound=BaseTool)
 
 
-def declare(
-    tool: ToolT, *, risk: Risk = "read", effect: Effect = "none", trust: Trust = "trusted"
-) -> ToolT:
+def declare(tool: ToolT, *, risk: Risk = "read", effect: Effect = "none", trust: Trust = "trusted") -> ToolT:
     """Says of a tool what it does; returns the same tool.
 
     Args:
@@ -42,7 +40,7 @@ def effect_of(tool: BaseTool) -> str:
 
 def is_trusted(tool: BaseTool) -> bool:
     """Whether the tool's output may be taken for true."""
-    return (tool.metadata or {}).get("trust", "untrusted") == "trusted"
+    return str((tool.metadata or {}).get("trust", "untrusted")) == "trusted"
 
 
 def asks_first(tool: BaseTool) -> bool:

@@ -15,7 +15,7 @@ _loop: asyncio.AbstractEventLoop | None = None
 
 
 def _running_loop() -> asyncio.AbstractEventLoop:
-    global _loop  # noqa: PLW0603 - one loop a process is the point
+    global _loop
     with _lock:
         if _loop is None or _loop.is_closed():
             _loop = asyncio.new_event_loop()

@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 
+from orchestrator.printing import print_subject
 from orchestrator.reviews import Action, Decision, Review
 
 _KEYS: dict[str, Action] = {"a": "approve", "e": "edit", "r": "reject", "s": "stop"}
@@ -13,8 +14,6 @@ _KEYS: dict[str, Action] = {"a": "approve", "e": "edit", "r": "reject", "s": "st
 
 def ask_at_terminal(review: Review, console: Console) -> Decision | None:
     """Shows a review and reads the answer; None when the person leaves it open."""
-    from orchestrator.cli_run import print_subject
-
     console.print()
     console.print(f"[bold yellow]?[/bold yellow] [bold]{escape(review.question)}[/bold]", highlight=False)
     if review.stake:

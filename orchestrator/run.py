@@ -51,7 +51,9 @@ class Run:
     errors: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, thread_id: str, values: dict[str, Any], reviews: tuple[Review, ...], troubles: tuple[str, ...]) -> "Run":
+    def of(
+        cls, thread_id: str, values: dict[str, Any], reviews: tuple[Review, ...], troubles: tuple[str, ...]
+    ) -> "Run":
         """Reads it from the graph's state.
 
         Args:

@@ -173,4 +173,3 @@ def with_references(text: str, sub_task_ids: Sequence[str]) -> str:
     if not text or not known or named & known:
         return text
     return f"{text}\n\nFrom: {' '.join(f'[{task_id}]' for task_id in sub_task_ids)}"
-

@@ -162,8 +162,10 @@ def _from_sources(weights: Weights, folder: Path, source: Path | None, progress:
     told = "; ".join(troubles)
     if wrong:
         raise WrongHashError(told)
-    raise ModelError(f"could not get the weights of {weights.name}: {told}. Give a file with --from, or set "
-                     "OPENAI_API_KEY or OPENAI_BASE_URL to use another model")
+    raise ModelError(
+        f"could not get the weights of {weights.name}: {told}. Give a file with --from, or set "
+        "OPENAI_API_KEY or OPENAI_BASE_URL to use another model"
+    )
 
 
 class _SourceError(Exception):

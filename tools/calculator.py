@@ -59,9 +59,7 @@ class CalculationError(ValueError):
 
 def _round(number: Number, digits: Number = 0) -> Number:
     if not isinstance(digits, int) or abs(digits) > 300:
-        raise CalculationError(
-            "the second argument of round must be a small whole number, as in round(2.345, 2)"
-        )
+        raise CalculationError("the second argument of round must be a small whole number, as in round(2.345, 2)")
     # With no digits Python's round gives an int, which has no ".0" to puzzle over.
     return round(number, digits) if digits else round(number)
 
@@ -183,13 +181,9 @@ def _take_number(text: str, found: re.Match[str], brackets: list[str], pieces: l
                 f"write {plain} or '{number.replace(',', ', ')}'"
             )
     if end < len(text) and (text[end].isalnum() or text[end] in "_."):
-        raise CalculationError(
-            f"'{number}{text[end]}' is not a number; write it in digits, with '.' for decimals"
-        )
+        raise CalculationError(f"'{number}{text[end]}' is not a number; write it in digits, with '.' for decimals")
     if "," in number and end < len(text) - 1 and text[end] == "," and text[end + 1].isdigit():
-        raise CalculationError(
-            f"'{number},' is not a number: groups have three digits; write it without commas"
-        )
+        raise CalculationError(f"'{number},' is not a number: groups have three digits; write it without commas")
     pieces.append(number.replace(",", ""))
     return end
 
@@ -214,9 +208,7 @@ def _percent(text: str, end: int, pieces: list[str]) -> str:
     """Whether a `%` is a percent sign or a remainder; what cannot be told apart is refused."""
     rest = text[end:].lstrip()
     if rest.startswith(("+", "-")):
-        raise CalculationError(
-            "'%' before a sign could be percent or remainder; write 5 / 100 for five percent"
-        )
+        raise CalculationError("'%' before a sign could be percent or remainder; write 5 / 100 for five percent")
     if rest and (rest[0].isalnum() or rest[0] in "(._") and not re.match(r"of\b", rest):
         return "%"
     last = next((place for place in reversed(range(len(pieces))) if pieces[place].strip()), None)
@@ -249,13 +241,9 @@ def _value_of(text: str) -> Number | bool:
     except ZeroDivisionError:
         raise CalculationError("division by zero; check the divisor") from None
     except OverflowError:
-        raise CalculationError(
-            "the result is too large (limit 1e308); use smaller numbers or logarithms"
-        ) from None
+        raise CalculationError("the result is too large (limit 1e308); use smaller numbers or logarithms") from None
     except (SyntaxError, RecursionError, MemoryError) as error:
-        raise CalculationError(
-            f"this is not a complete expression ({type(error).__name__}); {_KNOWN}"
-        ) from None
+        raise CalculationError(f"this is not a complete expression ({type(error).__name__}); {_KNOWN}") from None
     except ValueError:
         raise CalculationError(
             "a function was given a number it is not defined for, such as log(0) or sqrt(-1)"
@@ -265,8 +253,7 @@ def _value_of(text: str) -> Number | bool:
 def _compare(node: ast.Compare) -> bool:
     values = [_evaluate(part, 1) for part in [node.left, *node.comparators]]
     return all(
-        _COMPARE[type(sign)](left, right)
-        for sign, left, right in zip(node.ops, values, values[1:], strict=False)
+        _COMPARE[type(sign)](left, right) for sign, left, right in zip(node.ops, values, values[1:], strict=False)
     )
 
 
@@ -285,9 +272,7 @@ def _evaluate(node: ast.expr, depth: int) -> Number:
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _NAMES:
             return _checked(_call(name, arguments, depth))
         case ast.Tuple():
-            raise CalculationError(
-                "commas outside a function: write decimals with '.', thousands in groups of three"
-            )
+            raise CalculationError("commas outside a function: write decimals with '.', thousands in groups of three")
         case ast.Compare():
             raise CalculationError("a comparison must stand alone, as in 3 / 4 > 0.7")
     raise CalculationError(f"this is not arithmetic on numbers; {_KNOWN}; write products with '*'")

@@ -34,9 +34,7 @@ def file_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[Base
             else:
                 left_out += 1
         if not lines:
-            raise ToolException(
-                f"error: there are no files in the folder '{place.path.name}'; do without files"
-            )
+            raise ToolException(f"error: there are no files in the folder '{place.path.name}'; do without files")
         if left_out:
             lines.append(f"[… and {left_out} more files; those can be read too, if you know their names]")
         return "\n".join(lines)

@@ -104,9 +104,7 @@ class Folder:
                     raise ToolException(f"error: '{name}' is not a file; give the name of a file")
                 raw = file.read(self.max_file_bytes + 1)
         except OSError as error:
-            raise ToolException(
-                f"error: '{name}' cannot be read ({error.strerror}); use another file"
-            ) from error
+            raise ToolException(f"error: '{name}' cannot be read ({error.strerror}); use another file") from error
         if len(raw) > self.max_file_bytes:
             raise ToolException(
                 f"error: '{name}' is larger than the limit of {self.max_file_bytes:,} bytes; use another file"
@@ -136,17 +134,13 @@ class Folder:
             if not path.is_relative_to(root):
                 raise ToolException(refused)
             if any(part.startswith(".") for part in path.relative_to(root).parts):
-                raise ToolException(
-                    f"error: '{name}' is hidden and may not be read; use a name as it was listed"
-                )
+                raise ToolException(f"error: '{name}' is hidden and may not be read; use a name as it was listed")
             if path.is_dir():
                 raise ToolException(f"error: '{name}' is a folder; give the name of a file in it")
             if not path.exists():
                 raise ToolException(f"error: there is no file '{name}'; {self._instead(asked)}")
         except (OSError, RuntimeError) as error:  # a name too long, or links that go round in a circle
-            raise ToolException(
-                f"error: '{name[:100]}' cannot be read; use a name as it was listed"
-            ) from error
+            raise ToolException(f"error: '{name[:100]}' cannot be read; use a name as it was listed") from error
         return path
 
     def _instead(self, asked: str) -> str:
@@ -194,9 +188,7 @@ def page(text: str, start: int, size: int, read_on: Callable[[int], str]) -> str
     if start >= len(text):
         if not text.strip():
             return "(the file is empty)"
-        raise ToolException(
-            f"error: start={start} is behind the end ({len(text)} characters); begin with start=0"
-        )
+        raise ToolException(f"error: start={start} is behind the end ({len(text)} characters); begin with start=0")
     end = min(len(text), start + size)
     if end < len(text):
         line_end = text.rfind("\n", start, end)

@@ -50,9 +50,7 @@ def split(text: str, title: str) -> tuple[str, list[Passage]]:
         headings = [item for item in headings if item[0] < level] + [(level, words)]
         sections.append((" > ".join(words for _, words in headings), []))
     return title, [
-        Passage(heading, body)
-        for heading, lines in sections
-        for body in _bodies(lines) or ([""] if heading else [])
+        Passage(heading, body) for heading, lines in sections for body in _bodies(lines) or ([""] if heading else [])
     ]
 
 

@@ -5,6 +5,7 @@
 Best inside a network namespace, so that nothing can call out:
   unshare -n sh -c 'ip link set lo up && . ./env.sh && python bench.py --venvs DIR'
 """
+
 import argparse, json, os, statistics as st, subprocess, tempfile, time, urllib.request
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -18,15 +19,33 @@ FW = {
 
 
 def get(port, path, data=None):
-    r = urllib.request.Request("http://127.0.0.1:%d/ctl/%s" % (port, path), data=None if data is None else json.dumps(data).encode())
+    r = urllib.request.Request(
+        "http://127.0.0.1:%d/ctl/%s" % (port, path), data=None if data is None else json.dumps(data).encode()
+    )
     return json.load(urllib.request.urlopen(r, timeout=20))
 
 
 def host(a, port, name, job, extra=(), reps=None, timeout=900):
     venv, driver, _, flags = FW[name]
-    cmd = [os.path.join(a.venvs, venv, "bin", "python"), os.path.join(HERE, "host.py"), "--driver", driver, "--job", job,
-           "--port", str(port), "--reps", str(reps or a.reps), *flags.split(), *map(str, extra)]
-    env = {**os.environ, "OPENAI_BASE_URL": "http://127.0.0.1:%d/v1" % port, "OPENAI_API_BASE": "http://127.0.0.1:%d/v1" % port}
+    cmd = [
+        os.path.join(a.venvs, venv, "bin", "python"),
+        os.path.join(HERE, "host.py"),
+        "--driver",
+        driver,
+        "--job",
+        job,
+        "--port",
+        str(port),
+        "--reps",
+        str(reps or a.reps),
+        *flags.split(),
+        *map(str, extra),
+    ]
+    env = {
+        **os.environ,
+        "OPENAI_BASE_URL": "http://127.0.0.1:%d/v1" % port,
+        "OPENAI_API_BASE": "http://127.0.0.1:%d/v1" % port,
+    }
     if job == "j5":
         get(port, "reset", {"job": "j5"})
         cmd += ["--t0", str(time.time())]
@@ -52,10 +71,14 @@ def imp(a, name):
     venv, driver, _, _ = FW[name]
     src = open(os.path.join(HERE, driver.partition(":")[0])).read()
     stmt = src.split('IMPORT = "', 1)[1].split('"\n', 1)[0]
-    code = ("import resource,os\n%s\nr=resource.getrusage(resource.RUSAGE_SELF)\n"
-            "print('RESULT',r.ru_utime+r.ru_stime,r.ru_maxrss/1024,flush=True)\nos._exit(0)" % stmt)
+    code = (
+        "import resource,os\n%s\nr=resource.getrusage(resource.RUSAGE_SELF)\n"
+        "print('RESULT',r.ru_utime+r.ru_stime,r.ru_maxrss/1024,flush=True)\nos._exit(0)" % stmt
+    )
     t = time.time()
-    o = subprocess.run([os.path.join(a.venvs, venv, "bin", "python"), "-c", code], capture_output=True, text=True, cwd=a.tmp)
+    o = subprocess.run(
+        [os.path.join(a.venvs, venv, "bin", "python"), "-c", code], capture_output=True, text=True, cwd=a.tmp
+    )
     w = time.time() - t
     ln = [x for x in o.stdout.splitlines() if x.startswith("RESULT")]
     if not ln:
@@ -77,7 +100,11 @@ def main():
     a.venvs = os.path.abspath(a.venvs)
     jobs = json.load(open(os.path.join(HERE, "jobs.json")))
     names = [n for n in FW if not a.only or n in a.only.split(",")]
-    srv = subprocess.Popen([os.path.join(a.venvs, "bare", "bin", "python"), os.path.join(HERE, "server.py")], stdout=subprocess.PIPE, text=True)
+    srv = subprocess.Popen(
+        [os.path.join(a.venvs, "bare", "bin", "python"), os.path.join(HERE, "server.py")],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
     port = int(srv.stdout.readline())
     out = open(a.out, "a")
     med = lambda x: st.median(x)
@@ -89,7 +116,7 @@ def main():
                     continue
                 rows = []
                 if job == "j5":
-                    imp(a, name)                                    # write the .pyc files
+                    imp(a, name)  # write the .pyc files
                     im = [imp(a, name) for _ in range(a.reps)]
                     fs = [host(a, port, name, "j5", reps=1) for _ in range(a.reps)]
                     ok = [f for f in fs if "error" not in f and f.get("first_wall")]
@@ -97,13 +124,27 @@ def main():
                     out.write(json.dumps(d) + "\n")
                     out.flush()
                     if "error" in im[0] or not ok:
-                        print("j5 %-20s ERROR %s" % (name, (im[0].get("error") or fs[0].get("error") or str(fs[0]))[-700:]), flush=True)
+                        print(
+                            "j5 %-20s ERROR %s"
+                            % (name, (im[0].get("error") or fs[0].get("error") or str(fs[0]))[-700:]),
+                            flush=True,
+                        )
                         continue
-                    print("j5 %-20s import cpu %.2fs rss %.0fMB | first request: wall %.2fs cpu %.2fs | peak rss %.0fMB bad=%s" % (
-                        name, med([x["cpu"] for x in im]), med([x["rss"] for x in im]), med([f["first_wall"] for f in ok]),
-                        med([f["first_cpu"] or 0 for f in ok]), med([f["peak_rss"] for f in ok]), ok[0]["reps"][0]["bad"]), flush=True)
+                    print(
+                        "j5 %-20s import cpu %.2fs rss %.0fMB | first request: wall %.2fs cpu %.2fs | peak rss %.0fMB bad=%s"
+                        % (
+                            name,
+                            med([x["cpu"] for x in im]),
+                            med([x["rss"] for x in im]),
+                            med([f["first_wall"] for f in ok]),
+                            med([f["first_cpu"] or 0 for f in ok]),
+                            med([f["peak_rss"] for f in ok]),
+                            ok[0]["reps"][0]["bad"],
+                        ),
+                        flush=True,
+                    )
                     continue
-                for n in (map(int, a.n3.split(",")) if job == "j3" else [0]):
+                for n in map(int, a.n3.split(",")) if job == "j3" else [0]:
                     d = host(a, port, name, job, ["--n", n] if n else [])
                     out.write(json.dumps(d) + "\n")
                     out.flush()
@@ -112,7 +153,11 @@ def main():
                         break
                     stalled = [x["stalled"] for x in d["reps"] if x["stalled"]]
                     if stalled:
-                        print("%s %-20s STALLED in %d of %d repetitions: %s runs never finished" % (job, name, len(stalled), len(d["reps"]), stalled), flush=True)
+                        print(
+                            "%s %-20s STALLED in %d of %d repetitions: %s runs never finished"
+                            % (job, name, len(stalled), len(d["reps"]), stalled),
+                            flush=True,
+                        )
                     r = [x for x in d["reps"] if not x["stalled"]]
                     if not r:
                         continue
@@ -130,13 +175,28 @@ def main():
                     if job == "j3":
                         msg += " cpu/step %.2fms db %d KB" % (c / n * 1000, med([x["db"] for x in r]) / 1024)
                     else:
-                        msg += " cpu %.1fms [%.1f..%.1f]" % (c * 1000, min(x["cpu"] for x in r) * 1000 / (jobs["j4"]["runs"] if job == "j4" else 1),
-                                                              max(x["cpu"] for x in r) * 1000 / (jobs["j4"]["runs"] if job == "j4" else 1))
+                        msg += " cpu %.1fms [%.1f..%.1f]" % (
+                            c * 1000,
+                            min(x["cpu"] for x in r) * 1000 / (jobs["j4"]["runs"] if job == "j4" else 1),
+                            max(x["cpu"] for x in r) * 1000 / (jobs["j4"]["runs"] if job == "j4" else 1),
+                        )
                     if base.get(n):
                         msg += " x%.1f bare" % (c / base[n])
-                    print(msg + " calls %d%s peak %d bytes_in %dK rss %.0fMB bad=%s unk=%d tools_ok=%s" % (
-                        calls, r[-1]["calls"] if job == "j2" else "", r[-1]["peak"], r[-1]["bytes_in"] / 1024, d["peak_rss"],
-                        (r[-1]["n_bad"], r[-1]["bad"]) if any(x["n_bad"] for x in r) else 0, r[-1]["unknown"], r[-1]["tools_ok"]), flush=True)
+                    print(
+                        msg
+                        + " calls %d%s peak %d bytes_in %dK rss %.0fMB bad=%s unk=%d tools_ok=%s"
+                        % (
+                            calls,
+                            r[-1]["calls"] if job == "j2" else "",
+                            r[-1]["peak"],
+                            r[-1]["bytes_in"] / 1024,
+                            d["peak_rss"],
+                            (r[-1]["n_bad"], r[-1]["bad"]) if any(x["n_bad"] for x in r) else 0,
+                            r[-1]["unknown"],
+                            r[-1]["tools_ok"],
+                        ),
+                        flush=True,
+                    )
     finally:
         srv.terminate()
         srv.wait(10)

@@ -127,7 +127,10 @@ class _Supervision:
                 "most": self.limits.sub_tasks,
             },
         )
-        return update | {"phase": "approve_plan", "review": review.model_dump(mode="json", exclude_defaults=True)}
+        return update | {
+            "phase": "approve_plan",
+            "review": review.model_dump(mode="json", exclude_defaults=True),
+        }
 
     def _decision(self) -> tuple[Review, Decision]:
         review = Review.model_validate(self.state["review"])
@@ -201,7 +204,11 @@ class _Supervision:
             return revision
         except PlanError:
             again = [
-                {"action": "retry", "sub_task_id": i, "text": f"The attempt before failed: {outcomes[i].error}"}
+                {
+                    "action": "retry",
+                    "sub_task_id": i,
+                    "text": f"The attempt before failed: {outcomes[i].error}",
+                }
                 for i in found.failures
                 if plan.by_id[i].attempt < self.limits.attempts
             ]
@@ -216,7 +223,7 @@ class _Supervision:
         review = Review(
             id=review_id(self.state["memory_id"], "steer", plan.digest, *lines),
             kind="steer",
-            question="The run cannot go on by itself. Finish with what there is (approve), or say what to try (reject)?",
+            question="The run is stuck. Finish with what there is (approve), or say what to try (reject)?",
             stake="; ".join(lines),
             subject={"sub_tasks": sorted({*found.failures, *found.exhausted_ids}), "problems": lines},
             allowed=("approve", "reject", "stop"),

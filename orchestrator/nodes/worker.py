@@ -69,7 +69,8 @@ class _Execution:
         return Round(self.invocation.control, memory, self.bridge.lock(), self.limits.parallel_workers)
 
     async def run(self) -> Outcome:
-        task_id, signal = self.sub_task.id, cast(Signal, "gone")
+        task_id = self.sub_task.id
+        signal: Signal = "gone"
         self.round.enter(task_id)
         try:
             outcome = await self._outcome()
@@ -84,7 +85,12 @@ class _Execution:
             self.round.leave(task_id, signal)
 
     def _tell(self, status: str, outcome: Outcome | None = None) -> None:
-        event = {"event": "sub_task", "id": self.sub_task.id, "status": status, "attempt": self.sub_task.attempt}
+        event = {
+            "event": "sub_task",
+            "id": self.sub_task.id,
+            "status": status,
+            "attempt": self.sub_task.attempt,
+        }
         if outcome is not None:
             event |= {"usage": outcome.usage, "seconds": outcome.seconds, "error": outcome.error}
         self.invocation.emit(event)

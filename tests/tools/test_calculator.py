@@ -44,9 +44,7 @@ def test_calculates(expression: str, value: float) -> None:
     assert evaluate(expression) == pytest.approx(value)
 
 
-@pytest.mark.parametrize(
-    ("expression", "value"), [("3 > 2 > 1", True), ("1/3 >= 0.34", False), ("2 == 2.0", True)]
-)
+@pytest.mark.parametrize(("expression", "value"), [("3 > 2 > 1", True), ("1/3 >= 0.34", False), ("2 == 2.0", True)])
 def test_compares(expression: str, value: bool) -> None:
     assert evaluate(expression) is value
 

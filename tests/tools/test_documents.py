@@ -17,9 +17,7 @@ from tools.passages import plain, split
 def folder(tmp_path: Path) -> Path:
     place = tmp_path / "papers"
     (place / "deep").mkdir(parents=True)
-    (place / "bees.md").write_text(
-        "# Bees\n\nInsects.\n\n## Honey\n\nBees make honey.\n\n## Flight\n\nBees fly.\n"
-    )
+    (place / "bees.md").write_text("# Bees\n\nInsects.\n\n## Honey\n\nBees make honey.\n\n## Flight\n\nBees fly.\n")
     (place / "deep" / "bears.txt").write_text("Bears like honey and salmon.\n")
     (place / "ants.html").write_text(
         "<html><head><title>x</title><style>p {color: honey}</style></head><body><h1>Ants</h1>"
@@ -40,9 +38,7 @@ def read(folder: Path) -> BaseTool:
 
 
 def test_a_hit_names_its_document_and_heading(search: BaseTool) -> None:
-    assert search.invoke({"query": "make honey", "limit": 1}).startswith(
-        "1. bees.md > Bees > Honey\nBees make honey."
-    )
+    assert search.invoke({"query": "make honey", "limit": 1}).startswith("1. bees.md > Bees > Honey\nBees make honey.")
 
 
 def test_finds_in_every_kind_of_file_at_any_depth(search: BaseTool) -> None:
@@ -57,9 +53,7 @@ def test_markup_and_binaries_are_not_searched(search: BaseTool) -> None:
 
 
 def test_word_forms_and_accents_do_not_matter(search: BaseTool) -> None:
-    assert "bees.md > Bees > Flight" in search.invoke({"query": "FLYING b\xe9es"}) + search.invoke(
-        {"query": "flights"}
-    )
+    assert "bees.md > Bees > Flight" in search.invoke({"query": "FLYING b\xe9es"}) + search.invoke({"query": "flights"})
 
 
 def test_passages_with_all_words_come_before_passages_with_some(search: BaseTool) -> None:
@@ -121,9 +115,7 @@ def test_changes_are_noticed(folder: Path, search: BaseTool) -> None:
     assert search.invoke({"query": "glacier"}).startswith("Nothing")
 
 
-def test_only_changed_files_are_read_again(
-    folder: Path, search: BaseTool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_changed_files_are_read_again(folder: Path, search: BaseTool, monkeypatch: pytest.MonkeyPatch) -> None:
     search.invoke({"query": "honey"})
     opened: list[str] = []
     real = os.open
@@ -141,8 +133,7 @@ def test_only_changed_files_are_read_again(
 def test_many_threads_at_once_get_the_same(search: BaseTool) -> None:
     answers: list[str] = []
     threads = [
-        threading.Thread(target=lambda: answers.append(search.invoke({"query": "make honey"})))
-        for _ in range(8)
+        threading.Thread(target=lambda: answers.append(search.invoke({"query": "make honey"}))) for _ in range(8)
     ]
     for thread in threads:
         thread.start()
@@ -233,9 +224,7 @@ def test_links_to_outside_are_not_followed(folder: Path) -> None:
         assert read.invoke({"name": name}).startswith("error: there is no document")
 
 
-def test_a_file_that_is_too_large_or_not_readable_is_named(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_file_that_is_too_large_or_not_readable_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "huge.md").write_text("honey " * 400_000)
     search, read = document_tools(folder)
     assert "cannot be read: huge.md, photo.md" in search.invoke({"query": "honey"})

@@ -31,9 +31,7 @@ def test_the_true_answer_of_the_default_task() -> None:
     densities = {country: density(country) for country in TASK_COUNTRIES}
     assert max(densities, key=densities.__getitem__) == "Netherlands"
     assert min(densities, key=densities.__getitem__) == "Mongolia"
-    assert densities == pytest.approx(
-        {"Iceland": 3.5997, "Mongolia": 2.0955, "Netherlands": 515.27}, rel=1e-4
-    )
+    assert densities == pytest.approx({"Iceland": 3.5997, "Mongolia": 2.0955, "Netherlands": 515.27}, rel=1e-4)
     assert densities["Netherlands"] / densities["Mongolia"] == pytest.approx(245.89, abs=0.01)
 
 

@@ -96,11 +96,7 @@ def test_an_error_says_what_to_use_instead(tools: dict[str, BaseTool]) -> None:
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    st.lists(
-        st.sampled_from(
-            ["..", ".", "/", "\\", "up", "work", "secret.txt", "link.txt", "a.txt", "data", ".env"]
-        )
-    )
+    st.lists(st.sampled_from(["..", ".", "/", "\\", "up", "work", "secret.txt", "link.txt", "a.txt", "data", ".env"]))
 )
 def test_no_path_leads_out(tools: dict[str, BaseTool], parts: list[str]) -> None:
     for join in ("/", ""):
@@ -147,9 +143,7 @@ def test_encodings(folder: Path, tools: dict[str, BaseTool]) -> None:
 def test_a_long_line_is_read_on_to_its_end(folder: Path) -> None:
     (folder / "line.txt").write_text("0123456789" * 100)
     read = file_tools(folder, page_characters=300)[1]
-    pieces = [
-        read.invoke({"path": "line.txt", "start": start}).split("\n[…")[0] for start in (0, 300, 600, 900)
-    ]
+    pieces = [read.invoke({"path": "line.txt", "start": start}).split("\n[…")[0] for start in (0, 300, 600, 900)]
     assert "".join(pieces) == "0123456789" * 100
 
 

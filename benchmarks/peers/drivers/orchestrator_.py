@@ -3,15 +3,28 @@
 The plan's review is asked and answered, not skipped. j3 carries out a given plan, a chain of n sub-tasks, since the
 script's planner plans nothing for it; everything else is as in the other jobs.
 """
+
 import os
 
 import common as C
 from langchain_core.tools import tool
 
-from orchestrator import Decision, Limits, Plan, SubTask, Supervisor, TaskOrchestrator, Worker, chat_model, declare
+from orchestrator import (
+    Decision,
+    Limits,
+    Plan,
+    SubTask,
+    Supervisor,
+    TaskOrchestrator,
+    Worker,
+    chat_model,
+    declare,
+)
 from orchestrator.models import ModelSettings
 
-IMPORT = "from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model; import orchestrator.endpoint"
+IMPORT = (
+    "from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model; import orchestrator.endpoint"
+)
 
 
 async def open(ctx):
@@ -20,7 +33,9 @@ async def open(ctx):
         """Do the work of one sub-task."""
         return ctx.work(id)
 
-    model = chat_model(ModelSettings(model=C.MODEL, base_url=ctx.base_url, api_key="sk-fake", timeout_s=60, max_retries=0))
+    model = chat_model(
+        ModelSettings(model=C.MODEL, base_url=ctx.base_url, api_key="sk-fake", timeout_s=60, max_retries=0)
+    )
     tools = [declare(work)] if C.JOBS[ctx.job]["worker_tool"] else []
     prompt = C.STEPNODE if ctx.job == "j3" else C.WORKER
     return TaskOrchestrator(
@@ -38,9 +53,17 @@ async def close(app):
 
 def chain(n):
     ids = ["s%d" % i for i in range(1, n + 1)]
-    return Plan(sub_tasks=[
-        SubTask(id=x, description=C.goal("j3", i + 1), target_agent="worker", depends_on=ids[i - 1:i] if i else [])
-        for i, x in enumerate(ids)])
+    return Plan(
+        sub_tasks=[
+            SubTask(
+                id=x,
+                description=C.goal("j3", i + 1),
+                target_agent="worker",
+                depends_on=ids[i - 1 : i] if i else [],
+            )
+            for i, x in enumerate(ids)
+        ]
+    )
 
 
 def approve(review):

@@ -1,0 +1,77 @@
+# `make run` and `make test` need Python 3.11 or newer with pip and venv, and nothing else.
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+TASK ?=
+DOCS ?= examples/countries
+WORKERS ?= auto
+export LANGSMITH_TRACING ?= false
+
+.DEFAULT_GOAL := help
+.PHONY: help run test test-model lint check format types studio notebooks bench clean
+
+help:
+	@echo 'make run [TASK="..."] [DOCS=folder]  install, then carry out a task'
+	@echo 'make test        install, then run all tests (no key, no model, no network)'
+	@echo 'make test-model  the tests on the real embedded model'
+	@echo 'make lint        format, lint, types, import contracts, spelling'
+	@echo 'make check       lint and test'
+	@echo 'make studio      serve the graphs for LangGraph Studio, offline'
+	@echo 'make notebooks   open the notebooks'
+	@echo 'make bench       the benchmarks, side by side with hand-written LangGraph'
+
+# One marker file for each set of extras: a changed pyproject.toml or constraints.txt installs anew.
+$(BIN)/python:
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..."; exit 1; }
+	"$(PYTHON)" -m venv $(VENV)
+
+$(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing into $(VENV) (once)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[local,semantic]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing into $(VENV) (once)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+# At a terminal the plan is shown for approval; without one nobody could answer, so every review passes.
+run: $(VENV)/.run
+	@$(BIN)/orchestrator model fetch --if-needed
+	@set -- "$${TASK:-$$(cat examples/task.txt)}" --docs "$(DOCS)"; \
+	[ -t 0 ] || set -- "$$@" --auto-approve; \
+	exec $(BIN)/orchestrator run "$$@"
+export TASK
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not model'
+
+test-model: $(VENV)/.dev $(VENV)/.run
+	$(BIN)/orchestrator model fetch
+	$(BIN)/python -m pytest -m model
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+check: lint test
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+studio: $(VENV)/.dev
+	$(BIN)/langgraph dev --no-browser --no-reload
+
+notebooks: $(VENV)/.dev $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt jupyterlab
+	$(BIN)/jupyter lab notebooks
+
+bench: $(VENV)/.dev
+	$(BIN)/python benchmarks/run.py
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

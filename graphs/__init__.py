@@ -1,0 +1,1 @@
+"""Ready teams: each module joins the engine and the tools, and exposes `team` and `graph`."""

@@ -1,0 +1,29 @@
+"""document_desk: two workers for questions about files: a reader who reads them whole, and a reviewer.
+
+The smallest team that is of use, and a pattern for one's own: a worker of one's own takes a few lines.
+"""
+
+import os
+
+from orchestrator import Supervisor, Team, Worker, compile_graph, reviewer
+from tools.documents import document_tools
+from tools.files import file_tools
+
+
+def team(docs: str | None = None) -> Team:
+    """The team, over the files in a folder.
+
+    Args:
+        docs: The folder; by default the one that `ORCHESTRATOR_DOCS` names, or the working folder.
+    """
+    folder = docs or os.environ.get("ORCHESTRATOR_DOCS") or "."
+    reader = Worker(
+        "reader",
+        "You read files and answer from what stands in them, with the file's name. You never guess.",
+        tools=[*file_tools(folder), *document_tools(folder)],
+        description="reads files and finds passages in them",
+    )
+    return Team(Supervisor(), [reader, reviewer()])
+
+
+graph = compile_graph(team())

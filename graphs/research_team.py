@@ -1,0 +1,26 @@
+"""research_team: a researcher over a folder of documents, a coder who calculates, and a reviewer.
+
+`graph` has no checkpointer: LangGraph's server brings its own. `ORCHESTRATOR_DOCS` names its folder of documents.
+"""
+
+import os
+from pathlib import Path
+
+from orchestrator import Supervisor, Team, coder, compile_graph, researcher, reviewer
+from tools.calculator import calculator
+from tools.documents import document_tools
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "countries"
+
+
+def team(docs: str | None = None) -> Team:
+    """The team, over the documents in a folder.
+
+    Args:
+        docs: The folder; by default the one that `ORCHESTRATOR_DOCS` names, or the examples.
+    """
+    folder = docs or os.environ.get("ORCHESTRATOR_DOCS") or str(EXAMPLES)
+    return Team(Supervisor(), [researcher(document_tools(folder)), coder([calculator()]), reviewer()])
+
+
+graph = compile_graph(team())

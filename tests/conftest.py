@@ -1,0 +1,25 @@
+"""What all tests share: no network but loopback, no tracing, strict deserialisation, a data folder of their own."""
+
+import os
+
+os.environ["LANGSMITH_TRACING"] = "false"
+os.environ["LANGGRAPH_STRICT_MSGPACK"] = "true"
+for name in ("OPENAI_API_KEY", "OPENAI_BASE_URL", "ORCHESTRATOR_MODEL"):
+    os.environ.pop(name, None)
+
+from pathlib import Path  # noqa: E402 - the environment has to be set before anything reads it
+
+import pytest  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of a test reaches the user's data, cache or settings."""
+    for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+
+
+from hypothesis import settings  # noqa: E402
+
+settings.register_profile("quiet", deadline=None)  # a slow machine is not a broken property
+settings.load_profile("quiet")
