@@ -13,7 +13,8 @@ from langchain_core.runnables import RunnableConfig
 
 from orchestrator.agents import Worker
 from orchestrator.bridge import AWAITING
-from orchestrator.errors import DecisionError, UnknownThreadError
+from orchestrator.embedder import recall_index
+from orchestrator.errors import ConfigError, DecisionError, UnknownThreadError
 from orchestrator.events import Event, ReviewAsked, parse_event
 from orchestrator.graph import compile_graph
 from orchestrator.limits import Limits
@@ -106,6 +107,7 @@ class TaskOrchestrator:
 
         Raises:
             PlanError: No sound plan came, or the given one is not sound.
+            ConfigError: The thread's name cannot be used, or its last run is not finished.
             ModelError: The supervisor's model cannot be used. The thread can be resumed.
             ThreadBusyError: Somebody else runs this thread.
             PersistenceError: The database failed. The thread can be resumed.
@@ -138,7 +140,11 @@ class TaskOrchestrator:
             plan.check(list(self.workers), most=self.team.limits.sub_tasks)
             given["given_plan"] = plan.plain()
         with self.persistence.lease(thread_id):
-            await self._threads.begin(AWAITING, thread_id, original_task, self.about)
+            if (await self.graph.aget_state(self._config(thread_id))).next:
+                raise ConfigError(
+                    f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
+                )
+            await self._threads.begin(AWAITING, thread_id, self.about, given)
             return await self._drive(thread_id, given, on_event, on_review)
 
     def stream(self, original_task: str, **options: Any) -> Iterator[Event | Run]:
@@ -195,7 +201,7 @@ class TaskOrchestrator:
         with self.persistence.lease(thread_id):
             snapshot = await self.graph.aget_state(self._config(thread_id))
             if not snapshot.values and not snapshot.next:  # it was killed before its first checkpoint
-                return await self._drive(thread_id, {"task": record.task}, on_event, on_review)
+                return await self._drive(thread_id, record.given, on_event, on_review)
             if not snapshot.next:
                 return await self._run_of(thread_id)
             return await self._drive(thread_id, None, on_event, on_review)
@@ -374,7 +380,7 @@ class TaskOrchestrator:
 
     def memory_of(self, thread_id: str) -> SharedMemory:
         """The shared memory of a thread."""
-        return SharedMemory(self.persistence.store, thread_id)
+        return SharedMemory(self.persistence.store, thread_id, index=recall_index())
 
     async def _record(self, thread_id: str) -> ThreadRecord:
         record = await self._threads.find(AWAITING, thread_id)

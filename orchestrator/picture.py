@@ -44,7 +44,8 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
     x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT // 2
     x2, y2 = end[0] - 2, end[1] + _HEIGHT // 2
     middle = (x1 + x2) // 2
-    return f'<path d="M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}" fill="none" stroke="#777" marker-end="url(#tip)"/>'
+    curve = f"M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"
+    return f'<path d="{curve}" fill="none" stroke="#777" marker-end="url(#tip)"/>'
 
 
 def _box(plan: Plan, task_id: str, place: tuple[int, int], outcome: Outcome | None) -> str:

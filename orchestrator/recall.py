@@ -7,12 +7,20 @@ sqlite3 can load extensions, and many cannot.
 
 import re
 import sqlite3
-from collections.abc import Callable
 from typing import Protocol
 
-Embed = Callable[[list[str]], list[list[float]]]
 _WORD = re.compile(r"\w{2,}", re.UNICODE)
 _MOST_WORDS = 32
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of one length."""
+
+    def passages(self, texts: list[str]) -> list[list[float]]:
+        """Vectors of texts that are to be found."""
+
+    def query(self, text: str) -> list[float]:
+        """The vector of a text to find them by."""
 
 
 class RecallIndex(Protocol):
@@ -67,12 +75,12 @@ class SemanticIndex:
     """Cosine similarity over an embedder's vectors.
 
     Args:
-        embed: Turns texts into vectors of one length.
+        embedder: Turns texts into vectors.
         passage_chars: A long text counts as its passages of this many characters; the best one ranks it.
     """
 
-    def __init__(self, embed: Embed, *, passage_chars: int = 1200) -> None:
-        self._embed = embed
+    def __init__(self, embedder: Embedder, *, passage_chars: int = 1200) -> None:
+        self._embedder = embedder
         self._chars = passage_chars
         self._keys: list[str] = []
         self._vectors: list[list[float]] = []
@@ -80,7 +88,7 @@ class SemanticIndex:
     def add(self, key: str, text: str) -> None:
         """Adds a text."""
         passages = [text[i : i + self._chars] for i in range(0, len(text), self._chars)] or [""]
-        self._vectors += [_unit(vector) for vector in self._embed(passages)]
+        self._vectors += [_unit(vector) for vector in self._embedder.passages(passages)]
         self._keys += [key] * len(passages)
 
     def search(self, query: str, k: int) -> list[str]:
@@ -89,7 +97,7 @@ class SemanticIndex:
             return []
         import numpy as np
 
-        target = np.asarray(_unit(self._embed([query])[0]), dtype=np.float32)
+        target = np.asarray(_unit(self._embedder.query(query)), dtype=np.float32)
         scores = np.asarray(self._vectors, dtype=np.float32) @ target
         ranked = dict.fromkeys(self._keys[i] for i in np.argsort(-scores, kind="stable"))
         return list(ranked)[:k]

@@ -27,6 +27,7 @@ class ThreadRecord:
         created: Unix time in seconds.
         updated: Unix time in seconds.
         about: What a resume needs to know, such as the team and the model; JSON-plain.
+        given: The graph's input, for a run that was killed before its first checkpoint.
     """
 
     id: str
@@ -35,6 +36,7 @@ class ThreadRecord:
     created: float
     updated: float
     about: dict[str, Any] = field(default_factory=dict)
+    given: dict[str, Any] = field(default_factory=dict)
 
 
 def check_thread_id(thread_id: str) -> str:
@@ -60,12 +62,12 @@ class ThreadList:
         self._store = store
         self._clock = clock
 
-    async def begin(self, bridge: Bridge, thread_id: str, task: str, about: dict[str, Any]) -> None:
+    async def begin(self, bridge: Bridge, thread_id: str, about: dict[str, Any], given: dict[str, Any]) -> None:
         """Notes that a thread was started, or was given another task."""
         now = self._clock()
         before = await self.find(bridge, thread_id)
         created = before.created if before else now
-        await self._put(bridge, ThreadRecord(thread_id, task, "running", created, now, about))
+        await self._put(bridge, ThreadRecord(thread_id, given["task"], "running", created, now, about, given))
 
     async def mark(self, bridge: Bridge, thread_id: str, status: str) -> None:
         """Notes how far a thread came."""

@@ -89,7 +89,15 @@ def test_more_results_than_one_page_of_the_store_are_all_read() -> None:
 
 def test_semantic_recall_ranks_by_the_nearest_passage() -> None:
     pytest.importorskip("numpy")
-    index = SemanticIndex(lambda texts: [[float(t.count("a")), float(t.count("b"))] for t in texts], passage_chars=4)
+
+    class Letters:
+        def query(self, text: str) -> list[float]:
+            return [float(text.count("a")), float(text.count("b"))]
+
+        def passages(self, texts: list[str]) -> list[list[float]]:
+            return [self.query(text) for text in texts]
+
+    index = SemanticIndex(Letters(), passage_chars=4)
     index.add("many-b", "bbbb")
     index.add("a-at-the-end", "bbbbaaaa")
     assert index.search("aa", 2) == ["a-at-the-end", "many-b"]

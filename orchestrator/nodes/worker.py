@@ -19,6 +19,7 @@ from langgraph.types import Interrupt
 
 from orchestrator.agents import Assignment, Result, Worker
 from orchestrator.bridge import Bridge, BridgedNode
+from orchestrator.embedder import recall_index
 from orchestrator.errors import ModelError, PersistenceError
 from orchestrator.invocation import Invocation
 from orchestrator.limits import Limits
@@ -65,7 +66,7 @@ class _Execution:
         self.began = 0.0
 
     def _new_round(self) -> Round:
-        memory = SharedMemory(self.invocation.store, self.payload["memory_id"])
+        memory = SharedMemory(self.invocation.store, self.payload["memory_id"], index=recall_index())
         return Round(self.invocation.control, memory, self.bridge.lock(), self.limits.parallel_workers)
 
     async def run(self) -> Outcome:
