@@ -214,7 +214,7 @@ class Worker(Agent):
             GraphInterrupt: A tool call waits for a human.
             PlanError: The verdict could not be read.
         """
-        shown = worker_context(context.memory, assignment.sub_task, assignment.needs, context.window // 3)
+        shown = await worker_context(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
         context.shortened |= shown.shortened
         opening = HumanMessage(self._opening(assignment, context, shown))
         messages: list[BaseMessage] = [opening]
@@ -262,7 +262,8 @@ class Worker(Agent):
                 parts.append(f"Your result of the attempt before:\n{old.text}")
             told = "\n".join(f"- {line}" for line in sub_task.feedback)
             parts.append(f"It was not accepted. Do it differently:\n{told}")
-        parts.append(f"Sub-task {sub_task.id}: {sub_task.description}")
+        again = f" (attempt {sub_task.attempt})" if sub_task.attempt > 1 else ""
+        parts.append(f"Sub-task {sub_task.id}{again}: {sub_task.description}")
         return "\n\n".join(parts)
 
     def _result(self, messages: Sequence[BaseMessage], shown: Context) -> Result:

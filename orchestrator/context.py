@@ -7,6 +7,7 @@ shortened, never dropped in silence: it ends with a note that says how to read o
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from orchestrator.bridge import Bridge
 from orchestrator.memory import Entry, SharedMemory
 from orchestrator.plan import SubTask
 from orchestrator.tokens import count_tokens, excerpt
@@ -67,10 +68,13 @@ def _shares(sizes: dict[str, int], tokens: int) -> dict[str, int]:
     return shares
 
 
-def worker_context(memory: SharedMemory, sub_task: SubTask, needs: Iterable[str], tokens: int) -> Context:
+async def worker_context(
+    bridge: Bridge, memory: SharedMemory, sub_task: SubTask, needs: Iterable[str], tokens: int
+) -> Context:
     """What a worker is shown: its dependencies' results, what fits its sub-task, and the newest.
 
     Args:
+        bridge: How to recall.
         memory: The thread's memory.
         sub_task: What the worker is to do.
         needs: Keys of its dependencies' results.
@@ -80,7 +84,8 @@ def worker_context(memory: SharedMemory, sub_task: SubTask, needs: Iterable[str]
     left = tokens - sum(count_tokens(entry.text) + _HEADING_TOKENS for entry in needed)
     chosen = {entry.key: entry for entry in needed}
     if left > _MIN_SHARE:
-        for entry in [*memory.ranked(sub_task.description, RECALLED), *memory.results()[-RECENT:]]:
+        recalled = await memory.rank(bridge, sub_task.description, RECALLED)
+        for entry in [*recalled, *memory.results()[-RECENT:]]:
             size = count_tokens(entry.text) + _HEADING_TOKENS
             if entry.key not in chosen and entry.sub_task_id != sub_task.id and size <= left:
                 chosen[entry.key] = entry

@@ -15,6 +15,7 @@ from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite import AsyncSqliteStore, SqliteStore
 
+from orchestrator.bridge import BLOCKING, Bridge
 from orchestrator.errors import ConfigError
 
 # LangGraph hands a node's checkpointer to subgraphs under this key of the config; there is no public way to ask.
@@ -62,11 +63,11 @@ class Invocation:
             emit=runtime.stream_writer,
         )
 
-    def drop_steps(self) -> None:
+    async def drop_steps(self, bridge: Bridge) -> None:
         """Deletes the steps that this node execution's agent has saved: its result is in the shared memory."""
-        drop = getattr(self.checkpointer, "drop_namespace", None)
+        drop = getattr(self.checkpointer, "drop_namespace" if bridge is BLOCKING else "adrop_namespace", None)
         if drop is not None:
-            drop(self.thread_id, self.namespace)
+            await bridge.call(drop, self.thread_id, self.namespace)
 
 
 def _store_beside(saver: Any) -> BaseStore:

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Literal, cast
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
@@ -121,9 +122,11 @@ class SharedMemory:
         self._entries: dict[str, Entry] = {}
         self._index = index or LexicalIndex()
         self._indexed = 0
+        self._outdated = False
         self._clock = clock
         self._loaded = False
         self._lock = threading.Lock()  # `graph.invoke` runs workers in threads
+        self._index_lock = threading.Lock()  # held for longer; never taken on an event loop
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -163,12 +166,20 @@ class SharedMemory:
         """All accepted results in the order in which they came to be."""
         return [entry for entry in list(self._entries.values()) if entry.status == "final" and entry.sub_task_id]
 
-    def ranked(self, query: str, k: int) -> list[Entry]:
-        """The `k` accepted results that fit the query best."""
-        with self._lock:
-            results = self.results()
-            if len(results) <= 1:
-                return results[:k]
+    async def rank(self, bridge: Bridge, query: str, k: int) -> list[Entry]:
+        """The `k` accepted results that fit the query best; an embedder takes its time, so not on the event loop."""
+        if len(results := self.results()) <= 1:
+            return results[:k]
+        return await bridge.offload(partial(self._ranked, query, k))
+
+    def _ranked(self, query: str, k: int) -> list[Entry]:
+        with self._index_lock:
+            with self._lock:
+                results, outdated = self.results(), self._outdated
+                self._outdated = False
+            if outdated:
+                self._index.clear()
+                self._indexed = 0
             for entry in results[self._indexed :]:
                 self._index.add(entry.key, entry.text)
             self._indexed = len(results)
@@ -187,8 +198,7 @@ class SharedMemory:
                 before = self._entries.pop(entry.key, None)
                 self._entries[entry.key] = entry
                 if before is not None and before.status == "final":
-                    self._indexed = 0  # the index cannot take a text back: build it anew at the next recall
-                    self._index.clear()
+                    self._outdated = True  # the index cannot take a text back: build it anew at the next recall
 
     async def retract(self, bridge: Bridge, keys: Iterable[str]) -> None:
         """Withdraws results: they stay readable by key, and are never offered to anybody again."""
@@ -241,12 +251,12 @@ class SharedMemory:
     def recall(self, query: str, k: int = 3) -> list[Entry]:
         """The `k` results that fit a query best: by meaning with an embedder, by words without."""
         run_blocking(self.load(BLOCKING))
-        return self.ranked(query, k)
+        return run_blocking(self.rank(BLOCKING, query, k))
 
     async def arecall(self, query: str, k: int = 3) -> list[Entry]:
         """Async twin of `recall`."""
         await self.load(AWAITING)
-        return self.ranked(query, k)
+        return await self.rank(AWAITING, query, k)
 
     def read(self, key: str) -> Entry | None:
         """One entry by key, whatever its status."""

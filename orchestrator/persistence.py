@@ -222,6 +222,20 @@ class Saver(SqliteSaver):
                     (thread_id, checkpoint_ns, len(checkpoint_ns) + 1, checkpoint_ns + "|"),
                 )
 
+    async def adrop_namespace(self, thread_id: str, checkpoint_ns: str) -> None:
+        """Like `drop_namespace`."""
+        self.drop_namespace(thread_id, checkpoint_ns)
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Deletes the checkpoints that these runs of a LangGraph server saved."""
+        these = ", ".join("?" * len(run_ids))
+        made = (
+            f"SELECT checkpoint_id FROM checkpoints WHERE json_extract(CAST(metadata AS TEXT), '$.run_id') IN ({these})"
+        )
+        with self.cursor() as cursor:
+            cursor.execute(f"DELETE FROM writes WHERE checkpoint_id IN ({made})", tuple(run_ids))
+            cursor.execute(f"DELETE FROM checkpoints WHERE checkpoint_id IN ({made})", tuple(run_ids))
+
 
 class Store(SqliteStore):
     """`SqliteStore` that serves threads and event loops, with clear errors."""

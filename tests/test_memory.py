@@ -131,7 +131,7 @@ def test_a_worker_sees_its_dependencies_first_and_never_its_own_earlier_result()
     memory.store("t2", "unrelated", key="k2")
     memory.store("t3", "its own old result", key="k3")
     sub_task = SubTask(id="t3", description="use the figure", target_agent="coder", depends_on=("t1",))
-    context = worker_context(memory, sub_task, ["k1"], 1000)
+    context = run_blocking(worker_context(BLOCKING, memory, sub_task, ["k1"], 1000))
     assert context.keys[0] == "k1"
     assert "k3" not in context.keys
 

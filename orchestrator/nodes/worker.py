@@ -227,7 +227,7 @@ class _Execution:
         outcome = self._make_outcome(result, status, **about)
         await self.memory.write(self.bridge, self._entry(result, outcome, "final" if status == "succeeded" else "note"))
         if self.agent.tools:
-            self.invocation.drop_steps()
+            await self.invocation.drop_steps(self.bridge)
         return outcome
 
     def _make_outcome(self, result: Result, status: Any, **about: Any) -> Outcome:

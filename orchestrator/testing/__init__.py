@@ -1,0 +1,40 @@
+"""For tests of teams: a model that follows a script, a loopback server that does so over HTTP, and crash helpers."""
+
+from orchestrator.testing.crash import CrashAfter, CrashingSaver, CrashingStore, EffectLog, run_until_killed
+from orchestrator.testing.script import (
+    Gate,
+    Reply,
+    Request,
+    Script,
+    UnscriptedCallError,
+    call,
+    fail,
+    hang,
+    say,
+    structure,
+)
+from orchestrator.testing.scripted import ScriptedModel
+from orchestrator.testing.server import Fault, OpenAIServer
+from orchestrator.testing.team_script import TeamScript
+
+__all__ = [
+    "CrashAfter",
+    "CrashingSaver",
+    "CrashingStore",
+    "EffectLog",
+    "Fault",
+    "Gate",
+    "OpenAIServer",
+    "Reply",
+    "Request",
+    "Script",
+    "ScriptedModel",
+    "TeamScript",
+    "UnscriptedCallError",
+    "call",
+    "fail",
+    "hang",
+    "run_until_killed",
+    "say",
+    "structure",
+]

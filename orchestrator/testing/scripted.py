@@ -1,0 +1,139 @@
+"""ScriptedModel: a chat model that answers by a script, in process."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
+from typing import Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel, LanguageModelInput
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import PrivateAttr
+
+from orchestrator.testing.script import Reply, Request, Script, call_ids, count, in_order
+
+_ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
+
+
+class ScriptedModel(BaseChatModel):
+    """A deterministic double of a chat model, for tests of teams.
+
+    Args:
+        script: A function of the request, or replies to give in order.
+        window: Tokens that it claims to take at once.
+
+    Every request is kept in `requests`. A request that the script does not answer raises `UnscriptedCallError`.
+    """
+
+    script: Any
+    window: int = 100_000
+    label: str = "scripted"
+    _requests: list[Request] = PrivateAttr(default_factory=list)
+
+    def __init__(self, script: Script | Sequence[Reply | str], **fields: Any) -> None:
+        super().__init__(script=script if callable(script) else in_order(script), **fields)
+
+    @property
+    def requests(self) -> list[Request]:
+        """All requests so far, in the order in which they came."""
+        return self._requests
+
+    @property
+    def _llm_type(self) -> str:
+        return "scripted"
+
+    def bind_tools(
+        self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Takes the tools; only their names matter to a script."""
+        return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
+
+    def with_structured_output(
+        self, schema: Any, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Answers with JSON of a schema; what the script says is parsed, and errors are reported as by real models."""
+        asked = self.bind(schema=schema)
+
+        def parse(message: AIMessage) -> Any:
+            try:
+                parsed, error = json.loads(str(message.text)), None
+            except ValueError as problem:
+                parsed, error = None, problem
+            if include_raw:
+                return {"raw": message, "parsed": parsed, "parsing_error": error}
+            if error is not None:
+                raise error
+            return parsed
+
+        return asked | RunnableLambda(parse)
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = self._request(messages, kwargs)
+        reply: Reply = self.script(request)
+        if reply.gate is not None:
+            reply.gate.wait()
+        return self._result(request, reply)
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        request = self._request(messages, kwargs)
+        reply: Reply = self.script(request)
+        if reply.gate is not None:
+            await reply.gate.await_()
+        return self._result(request, reply)
+
+    def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        yield _chunk(self._generate(messages, **_only_known(kwargs)))
+
+    async def _astream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        yield _chunk(await self._agenerate(messages, **_only_known(kwargs)))
+
+    def _request(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> Request:
+        request = Request(
+            messages=tuple((_ROLES.get(message.type, message.type), str(message.text)) for message in messages),
+            tools=tuple(tool["function"]["name"] for tool in kwargs.get("tools") or ()),
+            schema=kwargs.get("schema") or {},
+        )
+        self._requests.append(request)
+        return request
+
+    def _result(self, request: Request, reply: Reply) -> ChatResult:
+        if reply.error is not None:
+            raise reply.error
+        ids = call_ids(reply, request)
+        calls = [
+            {"name": name, "args": dict(arguments), "id": given, "type": "tool_call"}
+            for (name, arguments), given in zip(reply.calls, ids, strict=True)
+        ]
+        asked, answered = count(request.text), count(reply.text)
+        usage = {"input_tokens": asked, "output_tokens": answered, "total_tokens": asked + answered}
+        message = AIMessage(content=reply.text, tool_calls=calls, usage_metadata=usage if reply.usage else None)
+        return ChatResult(generations=[ChatGeneration(message=message)])
+
+
+def _only_known(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name in ("stop", "tools", "schema")}
+
+
+def _chunk(result: ChatResult) -> ChatGenerationChunk:
+    message: Any = result.generations[0].message
+    return ChatGenerationChunk(
+        message=AIMessageChunk(
+            content=message.content, tool_calls=message.tool_calls, usage_metadata=message.usage_metadata
+        )
+    )

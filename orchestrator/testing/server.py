@@ -1,0 +1,197 @@
+"""OpenAIServer: an OpenAI-compatible server on loopback that answers by a script, and fails on demand."""
+
+import json
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Self
+
+from orchestrator.testing.script import Reply, Request, Script, call_ids, count, in_order
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What goes wrong with a request instead of an answer.
+
+    Args:
+        status: HTTP status; 0 cuts the connection.
+        message: The error's message.
+        headers: Further headers, such as Retry-After.
+        raw: Sent as the body, instead of an error object.
+    """
+
+    status: int = 500
+    message: str = "it failed"
+    headers: tuple[tuple[str, str], ...] = ()
+    raw: str | None = None
+
+
+Faults = Callable[[dict[str, Any]], Fault | None]
+
+
+class OpenAIServer:
+    """Serves `POST /v1/chat/completions` and `GET /v1/models` on a free port of 127.0.0.1. A context manager.
+
+    Args:
+        script: As for `ScriptedModel`.
+        faults: Asked first, with the body of each chat request; None lets the script answer. Or a list, one for each
+            request in order.
+        models: The models that it lists.
+        key: The only key that it takes; None takes any.
+    """
+
+    def __init__(
+        self,
+        script: Script | Sequence[Reply | str],
+        *,
+        faults: Faults | Sequence[Fault | None] | None = None,
+        models: Sequence[str] = ("scripted",),
+        key: str | None = None,
+    ) -> None:
+        self.script: Script = script if callable(script) else in_order(script)
+        self.bodies: list[dict[str, Any]] = []
+        self.models = models
+        self.key = key
+        self._faults = faults if callable(faults) else _in_turn(faults or ())
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    @property
+    def base_url(self) -> str:
+        """What to give as `--base-url`."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def fault_for(self, body: dict[str, Any]) -> Fault | None:
+        """What goes wrong with this request."""
+        return self._faults(body)
+
+
+def _in_turn(faults: Sequence[Fault | None]) -> Faults:
+    rest, lock = list(faults), threading.Lock()
+
+    def next_fault(_: dict[str, Any]) -> Fault | None:
+        with lock:
+            return rest.pop(0) if rest else None
+
+    return next_fault
+
+
+def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: Any) -> None:
+            """Tests are quiet."""
+
+        def do_GET(self) -> None:
+            models = [{"id": name, "object": "model"} for name in server.models]
+            self._send(200, {"object": "list", "data": models})
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            server.bodies.append(body)
+            if server.key is not None and self.headers.get("Authorization") != f"Bearer {server.key}":
+                self._fail(Fault(401, "Incorrect API key provided"))
+                return
+            if (fault := server.fault_for(body)) is not None:
+                self._fail(fault)
+                return
+            request = _request(body)
+            try:
+                reply = server.script(request)
+            except AssertionError as error:
+                self._fail(Fault(500, str(error)))
+                return
+            if reply.gate is not None:
+                reply.gate.wait()
+            message, usage = _completion(request, reply)
+            if body.get("stream"):
+                self._stream(body, message, usage)
+            else:
+                choice = {"index": 0, "message": message, "finish_reason": _finish(message)}
+                self._send(200, {**_head(body), "choices": [choice], **({"usage": usage} if reply.usage else {})})
+
+        def _fail(self, fault: Fault) -> None:
+            if fault.status == 0:
+                self.close_connection = True
+                self.connection.close()
+            elif fault.raw is not None:
+                self._write(fault.status, fault.raw.encode(), fault.headers)
+            else:
+                self._send(fault.status, {"error": {"message": fault.message, "code": None}}, fault.headers)
+
+        def _send(self, status: int, data: Any, headers: Sequence[tuple[str, str]] = ()) -> None:
+            self._write(status, json.dumps(data).encode(), headers)
+
+        def _write(self, status: int, body: bytes, headers: Sequence[tuple[str, str]] = (), kind: str = "json") -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", "text/event-stream" if kind == "sse" else "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            for name, value in headers:
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def _stream(self, body: dict[str, Any], message: dict[str, Any], usage: dict[str, int]) -> None:
+            delta = {**message}
+            if "tool_calls" in delta:
+                delta["tool_calls"] = [{**made, "index": at} for at, made in enumerate(delta["tool_calls"])]
+            head = {**_head(body), "object": "chat.completion.chunk"}
+            chunks: list[dict[str, Any]] = [
+                {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
+                {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish(message)}]},
+            ]
+            if (body.get("stream_options") or {}).get("include_usage"):
+                chunks.append({**head, "choices": [], "usage": usage})
+            text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+            self._write(200, text.encode(), kind="sse")
+
+    return Handler
+
+
+def _head(body: dict[str, Any]) -> dict[str, Any]:
+    return {"id": "chatcmpl-scripted", "object": "chat.completion", "created": 0, "model": body.get("model", "")}
+
+
+def _finish(message: dict[str, Any]) -> str:
+    return "tool_calls" if message.get("tool_calls") else "stop"
+
+
+def _request(body: dict[str, Any]) -> Request:
+    wanted = (body.get("response_format") or {}).get("json_schema") or {}
+    return Request(
+        messages=tuple((message["role"], _text(message)) for message in body["messages"]),
+        tools=tuple(tool["function"]["name"] for tool in body.get("tools") or ()),
+        schema={"title": wanted.get("name", ""), **wanted.get("schema", {})} if wanted else {},
+    )
+
+
+def _text(message: dict[str, Any]) -> str:
+    content = message.get("content") or ""
+    if isinstance(content, str):
+        return content
+    return "\n".join(str(part.get("text", "")) for part in content)
+
+
+def _completion(request: Request, reply: Reply) -> tuple[dict[str, Any], dict[str, int]]:
+    if reply.error is not None:
+        raise reply.error
+    message: dict[str, Any] = {"role": "assistant", "content": reply.text or None}
+    if reply.calls:
+        message["tool_calls"] = [
+            {"id": made, "type": "function", "function": {"name": name, "arguments": json.dumps(dict(arguments))}}
+            for (name, arguments), made in zip(reply.calls, call_ids(reply, request), strict=True)
+        ]
+    asked, answered = count(request.text), count(reply.text)
+    return message, {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
