@@ -63,8 +63,9 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-studio: $(VENV)/.dev
-	$(BIN)/langgraph dev --no-browser --no-reload
+# Without the two settings, LangGraph's CLI reports its use and asks for newer versions over the network.
+studio: $(VENV)/.dev $(VENV)/.run
+	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true $(BIN)/langgraph dev --no-browser --no-reload
 
 notebooks: $(VENV)/.dev $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt jupyterlab
