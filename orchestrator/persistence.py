@@ -33,7 +33,6 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
 )
-from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.store.base import Op, Result
@@ -70,15 +69,12 @@ def database_path(url: str) -> Path | None:
     return Path(url).expanduser()
 
 
-class PackedSerializer(SerializerProtocol):
+class PackedSerializer(JsonPlusSerializer):
     """LangGraph's serializer with large values compressed: every checkpoint holds the whole state again."""
-
-    def __init__(self) -> None:
-        self._inner = JsonPlusSerializer()
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
         """Serializes; compressed from 4 KiB on, so that small threads stay readable by any saver."""
-        kind, data = self._inner.dumps_typed(obj)
+        kind, data = super().dumps_typed(obj)
         if len(data) >= COMPRESS_FROM_BYTES:
             return kind + _PACKED, zlib.compress(data, 1)
         return kind, data
@@ -87,8 +83,8 @@ class PackedSerializer(SerializerProtocol):
         """Reads both forms."""
         kind, blob = data
         if kind.endswith(_PACKED):
-            return self._inner.loads_typed((kind.removesuffix(_PACKED), zlib.decompress(blob)))
-        return self._inner.loads_typed(data)
+            return super().loads_typed((kind.removesuffix(_PACKED), zlib.decompress(blob)))
+        return super().loads_typed(data)
 
 
 def _explained(error: sqlite3.Error, where: str) -> PersistenceError:

@@ -1,5 +1,6 @@
 """SharedMemory: what is stored stays, with where it came from; what was withdrawn is never offered again."""
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,3 +144,30 @@ def test_a_context_made_from_untrusted_results_is_not_trusted() -> None:
     ]
     assert not fit(entries, 1000).trusted
     assert fit(entries[:1], 1000).trusted
+
+
+class SlowIndex:
+    """Notes on which thread it is asked."""
+
+    def __init__(self) -> None:
+        self.threads: set[str] = set()
+
+    def add(self, key: str, text: str) -> None:
+        self.threads.add(threading.current_thread().name)
+
+    def search(self, query: str, k: int) -> list[str]:
+        self.threads.add(threading.current_thread().name)
+        return []
+
+    def clear(self) -> None:
+        self.threads.add(threading.current_thread().name)
+
+
+async def test_recall_never_holds_up_the_event_loop() -> None:
+    index = SlowIndex()
+    memory = SharedMemory(InMemoryStore(), "t", index=index)
+    for task_id in ("a", "b", "a"):  # the second "a" replaces the first, so that the index is built anew
+        await memory.astore(task_id, f"result of {task_id}")
+        await memory.arecall("result", 2)
+    assert index.threads
+    assert threading.current_thread().name not in index.threads
