@@ -206,6 +206,15 @@ class SharedMemory:
         if gone:
             await self.write(bridge, *(_with_status(entry, "retracted") for entry in gone))
 
+    async def clear(self, bridge: Bridge) -> None:
+        """Forgets everything, for another task on the same thread."""
+        await self.load(bridge)
+        with self._lock:
+            gone, self._entries = self._entries, {}
+            self._outdated = True
+        if gone:
+            await bridge.batch(self._store, [PutOp(self._namespace, key, None) for key in gone])
+
     # -- the interface of the brief, and its async twins ---------------------------------------------------------
 
     def store(self, sub_task_id: str, result: str, **about: Any) -> None:

@@ -7,9 +7,9 @@ LangGraph's `Command(resume=…)`, as Studio does it. Both are validated, and bo
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
-from langgraph.store.base import BaseStore, GetOp, PutOp
+from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
 from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -17,6 +17,8 @@ from orchestrator.bridge import Bridge
 from orchestrator.errors import DecisionError, PlanError
 from orchestrator.memory import namespace
 from orchestrator.plan import Plan
+
+_PAGE = 200
 
 Kind = Literal["plan", "result", "tool", "steer"]
 Action = Literal["approve", "edit", "reject", "stop"]
@@ -158,3 +160,10 @@ async def record_decision(bridge: Bridge, store: BaseStore, review: Review, deci
         raise DecisionError(f"review {review.id} has already been answered with '{before.action}'")
     value = decision.model_dump(mode="json", exclude_defaults=True)
     await bridge.batch(store, [PutOp(namespace(review.thread_id, "decisions"), review.id, value)])
+
+
+async def forget_decisions(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
+    """Deletes the decisions of a thread's former task: the same question of a new one is open again."""
+    place = namespace(thread_id, "decisions")
+    while page := cast(list[SearchItem], (await bridge.batch(store, [SearchOp(place, limit=_PAGE)]))[0]):
+        await bridge.batch(store, [PutOp(place, item.key, None) for item in page])

@@ -17,7 +17,7 @@ from orchestrator.limits import Limits
 from orchestrator.memory import Entry, SharedMemory
 from orchestrator.models import explain
 from orchestrator.plan import Outcome, Plan
-from orchestrator.reviews import Decision, Review, review_id
+from orchestrator.reviews import Decision, Review, forget_decisions, review_id
 from orchestrator.revision import Revision
 from orchestrator.state import State
 from orchestrator.supervisor import Supervisor
@@ -90,8 +90,9 @@ class _Supervision:
             raise PlanError(['there is no task: start the graph with {"task": "what to do"}'])
         memory_id = self.invocation.thread_id or uuid.uuid4().hex
         memory = SharedMemory(self.invocation.store, memory_id)
-        await memory.load(self.bridge)
-        await memory.retract(self.bridge, [entry.key for entry in memory.results()])
+        # The thread may have carried out a task before, even this one. Nothing of that answers for the new run.
+        await memory.clear(self.bridge)
+        await forget_decisions(self.bridge, self.invocation.store, memory_id)
         await memory.write(self.bridge, Entry(key="task", text=task, status="note"))
         update: Update = {
             "planned_task": self.state["task"],
