@@ -4,7 +4,7 @@ All of it wraps calls and adds no node to the agent's graph: LangChain's own lim
 and each costs a super-step and a checkpoint for every model call.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -103,23 +103,25 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         """Blocking twin."""
         return run_blocking(self._model_call(BLOCKING, request, handler))
 
-    async def awrap_model_call(
+    # The async twins are no coroutine functions: LangChain wraps these hooks in LangSmith's tracing, and its wrapper
+    # of coroutine functions sends every call through a thread twice, whether anything is traced or not.
+    def awrap_model_call(
         self,
         request: ModelRequest[WorkerContext],
         handler: Callable[[ModelRequest[WorkerContext]], Awaitable[ModelResponse[Any]]],
-    ) -> ModelResponse[Any]:
+    ) -> Coroutine[Any, Any, ModelResponse[Any]]:
         """Async twin."""
-        return await self._model_call(AWAITING, request, handler)
+        return self._model_call(AWAITING, request, handler)
 
     def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolAnswer]) -> ToolAnswer:
         """Blocking twin."""
         return run_blocking(self._tool_call(BLOCKING, request, handler))
 
-    async def awrap_tool_call(
+    def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolAnswer]]
-    ) -> ToolAnswer:
+    ) -> Coroutine[Any, Any, ToolAnswer]:
         """Async twin."""
-        return await self._tool_call(AWAITING, request, handler)
+        return self._tool_call(AWAITING, request, handler)
 
     async def _model_call(
         self, bridge: Bridge, request: ModelRequest[WorkerContext], handler: Handler

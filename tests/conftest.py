@@ -13,6 +13,12 @@ import pytest  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
+def recall_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same recall whether the `semantic` extra is installed or not."""
+    monkeypatch.setattr("orchestrator.embedder.has_embedder", lambda: False)
+
+
+@pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of a test reaches the user's data, cache or settings."""
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):

@@ -67,7 +67,10 @@ class ScriptedModel(BaseChatModel):
                 raise error
             return parsed
 
-        return asked | RunnableLambda(parse)
+        async def aparse(message: AIMessage) -> Any:
+            return parse(message)
+
+        return asked | RunnableLambda(parse, aparse)
 
     def _generate(
         self,
