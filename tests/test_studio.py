@@ -27,7 +27,7 @@ from orchestrator.studio import Database, ServerSaver, ServerStore, checkpointer
 from orchestrator.testing import OpenAIServer, Reply, Request, TeamScript, call
 
 ROOT = Path(__file__).resolve().parent.parent
-START_S = 150.0  # a slow machine imports for a while
+START_S = 200.0  # a slow machine imports for a while
 END_S = 30.0
 
 TASK = "How many people live in Chile and Peru together?"
