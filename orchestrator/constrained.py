@@ -15,14 +15,18 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 Schema = dict[str, Any]
 ANSWER = "answer"
+_PLACES = ("$defs", "definitions")
 
 
-def tool_schema(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> Schema:
+def tool_schema(
+    tools: Sequence[Mapping[str, Any]], tool_choice: object, answer_schema: Mapping[str, Any] | None = None
+) -> Schema:
     """The schema of one step: a call of one of the tools, or the final answer where the choice leaves it open.
 
     Args:
         tools: In OpenAI's form, `{"type": "function", "function": {…}}`.
         tool_choice: As OpenAI has it: None, "auto", "any", "required", or one tool's name or object.
+        answer_schema: What the final answer must fit; None for plain text.
     """
     functions = [tool["function"] for tool in tools]
     forced = tool_choice if isinstance(tool_choice, str) else _chosen_name(tool_choice)
@@ -33,7 +37,8 @@ def tool_schema(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> Sche
         for function in functions
     ]
     if forced in (None, "auto", "none"):
-        alternatives.append(_closed(tool={"const": ANSWER}, text={"type": "string"}))
+        text = {"type": "string"} if answer_schema is None else inlined(answer_schema)
+        alternatives.append(_closed(tool={"const": ANSWER}, text=text))
     return {"title": "Step", "anyOf": alternatives} if len(alternatives) > 1 else {"title": "Step", **alternatives[0]}
 
 
@@ -54,7 +59,9 @@ def _closed(**properties: Schema) -> Schema:
 
 def _plain_schema(parameters: Mapping[str, Any]) -> Schema:
     """A tool's parameters without what grammars stumble over; optional arguments stay optional."""
-    kept = {name: value for name, value in parameters.items() if name not in ("title", "description", "$schema")}
+    kept = {
+        name: value for name, value in inlined(parameters).items() if name not in ("title", "description", "$schema")
+    }
     kept.setdefault("type", "object")
     kept["properties"] = {
         name: {k: v for k, v in value.items() if k not in ("title", "description", "default")}
@@ -62,6 +69,28 @@ def _plain_schema(parameters: Mapping[str, Any]) -> Schema:
     }
     kept["additionalProperties"] = False
     return kept
+
+
+def inlined(schema: Mapping[str, Any]) -> Schema:
+    """A schema with its local references replaced by what they name.
+
+    References are resolved from a schema's root, and inside another schema this one is no root any more. Where a
+    definition contains itself, the inner one is left open.
+    """
+    definitions = {f"#/{place}/{name}": body for place in _PLACES for name, body in (schema.get(place) or {}).items()}
+
+    def resolve(node: Any, inside: tuple[str, ...]) -> Any:
+        if isinstance(node, list):
+            return [resolve(item, inside) for item in node]
+        if not isinstance(node, Mapping):
+            return node
+        name = node.get("$ref")
+        if isinstance(name, str) and name in definitions:
+            beside = {key: value for key, value in node.items() if key != "$ref"}
+            return {} if name in inside else resolve({**definitions[name], **beside}, (*inside, name))
+        return {key: resolve(value, inside) for key, value in node.items()}
+
+    return {key: resolve(value, ()) for key, value in schema.items() if key not in _PLACES}
 
 
 def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
@@ -122,7 +151,8 @@ def _restored(message: BaseMessage, tools: Sequence[Mapping[str, Any]]) -> BaseM
         call = {"name": step["tool"], "args": step["args"], "id": f"call_{digest}", "type": "tool_call"}
         return message.model_copy(update={"content": "", "tool_calls": [call]})
     if step.get("tool") == ANSWER:
-        return message.model_copy(update={"content": str(step.get("text", ""))})
+        text = step.get("text", "")
+        return message.model_copy(update={"content": text if isinstance(text, str) else json.dumps(text)})
     return message
 
 

@@ -8,13 +8,17 @@ the schema in the prompt. A refusal costs one request.
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, TypeGuard
 
 import openai
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.messages import AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, ValidationError
 
 from orchestrator.constrained import (
     first_json_object,
@@ -26,8 +30,12 @@ from orchestrator.constrained import (
 )
 
 ToolMode = Literal["auto", "native", "json"]
+SchemaMode = Literal["strict", "plain", "words"]
+_SCHEMA_MODES: tuple[SchemaMode, ...] = ("strict", "plain", "words")
 _NO_TOOLS = re.compile(r"\btools?\b|tool_choice|function.?call", re.I)
 _NO_SCHEMA = re.compile(r"response_format|json_schema|schema|grammar|structured|strict", re.I)
+# A prompt that is too long is refused too, and such refusals can name the tools that made it so.
+_TOO_LONG = re.compile(r"context (length|window|size)|maximum.{0,20} tokens|too (long|large)", re.I)
 _REFUSALS = (400, 404, 415, 422, 500, 501)
 
 
@@ -41,15 +49,27 @@ class Abilities:
     """
 
     tools: bool = True
-    schema: Literal["strict", "plain", "words"] = "strict"
+    schema: SchemaMode = "strict"
 
-    def learn(self, refusal: str, asked_tools: bool, asked_schema: bool) -> bool:
-        """Takes a refusal in; whether asking again in another way makes sense."""
-        if asked_tools and self.tools and _NO_TOOLS.search(refusal):
+    def learn(self, refusal: str, asked_tools: bool, asked_schema: SchemaMode | None) -> bool:
+        """Takes a refusal in; whether asking again in another way makes sense.
+
+        Several requests can be under way in the old form when the first is refused. So what counts is not whether
+        something new was learned, but whether the refused request has a form that is now known not to work.
+
+        Args:
+            refusal: The endpoint's message.
+            asked_tools: The request had native tools.
+            asked_schema: In which form it had a schema; None when it had none, or in words only.
+        """
+        if _TOO_LONG.search(refusal):
+            return False
+        if asked_tools and _NO_TOOLS.search(refusal):
             self.tools = False
             return True
-        if asked_schema and self.schema != "words" and _NO_SCHEMA.search(refusal):
-            self.schema = "plain" if self.schema == "strict" else "words"
+        if asked_schema is not None and _NO_SCHEMA.search(refusal):
+            below: SchemaMode = "plain" if asked_schema == "strict" else "words"
+            self.schema = max(self.schema, below, key=_SCHEMA_MODES.index)
             return True
         return False
 
@@ -65,7 +85,7 @@ class _Request:
     kwargs: dict[str, Any]
     restore: Callable[[ChatResult], ChatResult]
     uses_tools: bool
-    uses_schema: bool
+    uses_schema: SchemaMode | None
 
 
 class AdaptiveChatOpenAI(ChatOpenAI):
@@ -85,9 +105,24 @@ class AdaptiveChatOpenAI(ChatOpenAI):
 
     @property
     def abilities(self) -> Abilities:
-        """What is known of this endpoint's model, shared by all objects of the process."""
-        key = (str(self.openai_api_base or ""), self.model_name)
-        return _known.setdefault(key, Abilities(tools=self.tool_mode != "json"))
+        """What was found out of this endpoint's model, shared by all objects of the process."""
+        return _known.setdefault((str(self.openai_api_base or ""), self.model_name), Abilities())
+
+    @property
+    def _native_tools(self) -> bool:
+        return self.abilities.tools if self.tool_mode == "auto" else self.tool_mode == "native"
+
+    def with_structured_output(
+        self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[Any, Any]:
+        """As `ChatOpenAI` has it. A pydantic class is sent as its JSON schema, and checks what comes back."""
+        if (
+            not (isinstance(schema, type) and issubclass(schema, BaseModel))
+            or kwargs.get("method", "json_schema") != "json_schema"
+        ):
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        asked = super().with_structured_output(convert_to_json_schema(schema), include_raw=True, **kwargs)
+        return asked | RunnableLambda(partial(_as_model, schema, include_raw))
 
     def _generate(
         self,
@@ -149,42 +184,62 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     def _learned(self, error: openai.APIStatusError, request: _Request) -> bool:
         if error.status_code not in _REFUSALS:
             return False
-        return self.abilities.learn(str(error.body or error.message), request.uses_tools, request.uses_schema)
+        may_change = request.uses_tools and self.tool_mode == "auto"
+        return self.abilities.learn(str(error.body or error.message), may_change, request.uses_schema)
 
     def _adapted(self, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> _Request:
         """The request in the best form that the endpoint is known to take."""
-        given, abilities = dict(kwargs), self.abilities
-        tools = given.get("tools")
+        given, level, native = dict(kwargs), self.abilities.schema, self._native_tools
+        tools, wanted = given.get("tools"), given.get("response_format")
         adapted, restore = list(messages), _same
-        uses_tools = bool(tools)
-        if tools and not abilities.tools:
+        if tools and not native:
             choice = given.pop("tool_choice", None)
             for name in ("tools", "parallel_tool_calls", "strict"):
                 given.pop(name, None)
+            final = wanted["json_schema"]["schema"] if _has_schema(wanted) else None
             adapted = render_plain(messages, tool_prompt(tools, choice))
-            given["response_format"] = _wrapped(tool_schema(tools, choice))
-            uses_tools = False
+            wanted = given["response_format"] = _wrapped(tool_schema(tools, choice, final))
 
             def restore(result: ChatResult) -> ChatResult:
                 return restore_calls(result, tools)
 
-        elif not abilities.tools:
+        elif not native:
             adapted = render_plain(messages)
-        wanted = given.get("response_format")
-        uses_schema = wanted is not None
-        if isinstance(wanted, dict) and wanted.get("type") == "json_schema" and abilities.schema != "strict":
-            inner = {name: value for name, value in wanted["json_schema"].items() if name != "strict"}
-            if abilities.schema == "plain":
-                given["response_format"] = {"type": "json_schema", "json_schema": inner}
-            else:
-                del given["response_format"]
-                adapted = render_plain(adapted, schema_prompt(inner["schema"]))
-                first, uses_schema = restore, False
+        if not _has_schema(wanted):
+            return _Request(adapted, given, restore, bool(tools) and native, "plain" if wanted else None)
+        if level == "words":
+            del given["response_format"]
+            adapted = render_plain(adapted, schema_prompt(wanted["json_schema"]["schema"]))
+            first = restore
 
-                def restore(result: ChatResult) -> ChatResult:
-                    return first(_only_json(result))
+            def restore(result: ChatResult) -> ChatResult:
+                return first(_only_json(result))
 
-        return _Request(adapted, given, restore, uses_tools, uses_schema)
+            return _Request(adapted, given, restore, bool(tools) and native, None)
+        inner = dict(wanted["json_schema"])
+        if level == "plain":
+            inner.pop("strict", None)
+        given["response_format"] = {"type": "json_schema", "json_schema": inner}
+        asked: SchemaMode = "strict" if "strict" in inner else "plain"
+        return _Request(adapted, given, restore, bool(tools) and native, asked)
+
+
+def _as_model(schema: type[BaseModel], include_raw: bool, reply: dict[str, Any]) -> Any:
+    """Checks a structured reply against a pydantic class.
+
+    Raises:
+        ValueError: It does not fit, and the raw reply was not asked for beside the error.
+    """
+    if (error := reply["parsing_error"]) is None and reply["parsed"] is not None:
+        try:
+            reply = {**reply, "parsed": schema.model_validate(reply["parsed"])}
+        except ValidationError as wrong:
+            error, reply = wrong, {**reply, "parsed": None, "parsing_error": wrong}
+    if include_raw:
+        return reply
+    if error is not None:
+        raise error
+    return reply["parsed"]
 
 
 def _same(result: ChatResult) -> ChatResult:
@@ -200,6 +255,10 @@ def _only_json(result: ChatResult) -> ChatResult:
         if found is not None:
             generation.message = generation.message.model_copy(update={"content": json.dumps(found)})
     return result
+
+
+def _has_schema(wanted: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(wanted, dict) and wanted.get("type") == "json_schema"
 
 
 def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
