@@ -5,6 +5,7 @@ started once a process and lives as long as it.
 """
 
 import os
+import secrets
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from pydantic import SecretStr
 
 from orchestrator.endpoint import AdaptiveChatOpenAI
-from orchestrator.errors import MissingModelError
+from orchestrator.errors import MissingModelError, ModelError
 from orchestrator.models import ModelSettings, make_endpoint
 from orchestrator.weights import DEFAULT, cached, weights_named
 
@@ -21,7 +22,7 @@ PARALLEL = 2
 ANSWER_TOKENS = 700
 _TIMEOUT_S = 900.0
 _lock = threading.Lock()
-_servers: dict[str, Any] = {}  # a server ends when its object is collected
+_servers: dict[str, tuple[Any, str]] = {}  # with its key; a server ends when its object is collected
 
 
 def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
@@ -41,7 +42,7 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
             "no model is configured: set OPENAI_API_KEY, or name an OpenAI-compatible endpoint with --base-url or "
             "OPENAI_BASE_URL, or get the embedded model with `orchestrator model fetch`"
         )
-    url = _serve(path)
+    url, key = _serve(path)
     changed = {
         "timeout_s": max(settings.timeout_s, _TIMEOUT_S),
         "temperature": settings.temperature or 0.0,
@@ -52,7 +53,7 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
     return make_endpoint(
         name,
         url,
-        SecretStr("embedded"),
+        SecretStr(key),
         settings.model_copy(update=changed),
         max_tokens=ANSWER_TOKENS,
         label="embedded, on this machine's CPU",
@@ -60,16 +61,18 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
     )
 
 
-def _serve(path: Path) -> str:
-    """The address of the server for these weights."""
+def _serve(path: Path) -> tuple[str, str]:
+    """The address of the server for these weights, and its key."""
     with _lock:
-        server = _servers.get(str(path))
-        if server is None:
-            server = _servers[str(path)] = _start(path)
-        return f"{server.listening_address}/v1"
+        if str(path) not in _servers:
+            # The port is open to every user of the machine; the key is known to this process alone.
+            key = secrets.token_urlsafe(24)
+            _servers[str(path)] = (_start(path, key), key)
+        server, key = _servers[str(path)]
+        return f"{server.listening_address}/v1", key
 
 
-def _start(path: Path) -> Any:
+def _start(path: Path, key: str) -> Any:
     # Without this, llama.cpp's threads spin while they wait, and two busy cores give a fifth of the speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
@@ -89,4 +92,11 @@ def _start(path: Path) -> Any:
     params.cache_ram_mib = 256
     params.n_predict = ANSWER_TOKENS
     params.verbosity = -1
-    return xllamacpp.Server(params)
+    params.api_keys = [key]
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the embedded model's engine cannot load {path} ({error}): get the weights again with "
+            "`orchestrator model fetch`, after deleting that file"
+        ) from error

@@ -135,7 +135,10 @@ def fetch(weights: Weights, *, source: Path | None = None, progress: Progress | 
         with filelock.FileLock(path.with_suffix(".lock")):
             if path.is_file() and source is None:
                 return path
-            with tempfile.TemporaryDirectory(prefix="fetch-", dir=path.parent) as folder:
+            # What a killed fetch left: nobody else writes there while the lock is held.
+            for stale in path.parent.glob(f"fetch-{weights.name}-*"):
+                shutil.rmtree(stale, ignore_errors=True)
+            with tempfile.TemporaryDirectory(prefix=f"fetch-{weights.name}-", dir=path.parent) as folder:
                 made = _from_sources(weights, Path(folder), source, progress or (lambda done, total: None))
                 os.replace(made, path)
     except OSError as error:
