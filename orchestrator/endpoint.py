@@ -5,6 +5,7 @@ the process, and replaced by the next best: constrained JSON for tool calls, a s
 the schema in the prompt. A refusal costs one request.
 """
 
+import json
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -137,6 +138,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                 payload = self._payload(request, stop)
                 answer = self.root_client.post("/chat/completions", cast_to=object, body=payload)
                 return request.restore(self._create_chat_result(_checked(answer)))
+            except json.JSONDecodeError as error:
+                raise _no_completion(error.doc) from error
             except openai.APIStatusError as error:
                 if not self._learned(error, request):
                     raise
@@ -156,6 +159,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                 payload = self._payload(request, stop)
                 answer = await self.root_async_client.post("/chat/completions", cast_to=object, body=payload)
                 return request.restore(self._create_chat_result(_checked(answer)))
+            except json.JSONDecodeError as error:
+                raise _no_completion(error.doc) from error
             except openai.APIStatusError as error:
                 if not self._learned(error, request):
                     raise
@@ -248,8 +253,6 @@ def _same(result: ChatResult) -> ChatResult:
 
 def _only_json(result: ChatResult) -> ChatResult:
     """Takes the JSON out of an answer that may have words around it."""
-    import json
-
     for generation in result.generations:
         found = first_json_object(str(generation.message.text))
         if found is not None:
@@ -276,12 +279,14 @@ def _checked(answer: object) -> dict[str, Any]:
     """
     if isinstance(answer, dict) and isinstance(answer.get("choices"), list) and answer["choices"]:
         return answer
+    raise _no_completion(str(answer))
+
+
+def _no_completion(answer: str) -> openai.APIError:
     import httpx2
 
-    text = str(answer)
-    request = httpx2.Request("POST", "/chat/completions")
-    message = f"the endpoint's answer is no chat completion: {text[:200]}"
-    raise openai.APIError(message, request, body=None)
+    message = f"the endpoint's answer is no chat completion: {' '.join(answer.split())[:200]}"
+    return openai.APIError(message, httpx2.Request("POST", "/chat/completions"), body=None)
 
 
 def _plain(kwargs: Mapping[str, Any]) -> bool:

@@ -122,8 +122,11 @@ class CrashingSaver(BaseCheckpointSaver[Any]):
         self._puts = _Fuse(point, "put")
         self._writes = _Fuse(point, "writes")
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._inner, name)
+    def drop_namespace(self, thread_id: str, checkpoint_ns: str) -> None:
+        """Passes on, where the inner one can."""
+        drop = getattr(self._inner, "drop_namespace", None)
+        if drop is not None:
+            drop(thread_id, checkpoint_ns)
 
     def get_next_version(self, current: Any, channel: None) -> Any:
         """Passes on."""

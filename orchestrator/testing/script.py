@@ -121,7 +121,7 @@ def say(text: str) -> Reply:
     return Reply(text=text)
 
 
-def call(name: str, **arguments: Any) -> Reply:
+def call(name: str, /, **arguments: Any) -> Reply:
     """A call of one tool."""
     return Reply(calls=((name, arguments),))
 
