@@ -15,12 +15,14 @@ from pathlib import Path
 
 from langchain_core.tools import tool
 
+import orchestrator.embedder
 from orchestrator import Supervisor, TaskOrchestrator, Team, Worker, declare
 from orchestrator.graph import compile_graph
 from orchestrator.testing import (
     CrashAfter, CrashingSaver, CrashingStore, EffectLog, ScriptedModel, TeamScript, call, say,
 )
 
+orchestrator.embedder.has_embedder = lambda: False  # as in the other tests
 folder, kind, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 before, inside = sys.argv[4] == "True", sys.argv[5]
 effects = EffectLog(folder / "effects")
@@ -46,14 +48,14 @@ effect = sys.argv[6]
 declare(act, risk="read", effect=effect)
 model = ScriptedModel(TeamScript(plan, results=results))
 team = Team(Supervisor(), [Worker("actor", "You act.", tools=[act])], model=model)
-orchestrator = TaskOrchestrator(team=team, db=str(folder / "x.db"))
+engine = TaskOrchestrator(team=team, db=str(folder / "x.db"))
 if kind != "none":
     point = CrashAfter(kind, number, before)
-    saver = CrashingSaver(orchestrator.persistence.checkpointer, point)
-    store = CrashingStore(orchestrator.persistence.store, point)
-    orchestrator.graph = compile_graph(team, checkpointer=saver, store=store)
-known = [record.id for record in orchestrator.threads()]
-run = orchestrator.resume("t") if "t" in known else orchestrator.run("go", thread_id="t", auto_approve=True)
+    saver = CrashingSaver(engine.persistence.checkpointer, point)
+    store = CrashingStore(engine.persistence.store, point)
+    engine.graph = compile_graph(team, checkpointer=saver, store=store)
+known = [record.id for record in engine.threads()]
+run = engine.resume("t") if "t" in known else engine.run("go", thread_id="t", auto_approve=True)
 (folder / "run.json").write_text(json.dumps(run.to_dict()))
 '''
 

@@ -14,7 +14,7 @@ from typing import Any
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.store.base import BaseStore, Op, PutOp, Result
 
-TIME_LIMIT_S = 60.0
+TIME_LIMIT_S = 300.0
 
 
 class EffectLog:
