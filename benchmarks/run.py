@@ -1,0 +1,34 @@
+"""Runs the benchmarks: this project beside hand-written LangGraph and a bare floor, on one loopback server.
+
+    python benchmarks/run.py [--jobs j1,j2,j3,j4,j5] [--only orchestrator,lg/db] [--reps 5]
+
+Figures are ratios to be compared within one run: everything is measured side by side on the same machine.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent / "peers"
+SWITCHES = {
+    "OPENAI_API_KEY": "sk-fake",
+    "OTEL_SDK_DISABLED": "true",
+    "LANGSMITH_TRACING": "false",
+    "LANGCHAIN_TRACING_V2": "false",
+}
+
+
+def main() -> int:
+    """Runs `peers/bench.py` with this environment's interpreter under each of its names."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name in ("bare", "langgraph", "orchestrator"):
+            (Path(folder) / name).symlink_to(sys.prefix)
+        out = Path(folder) / "results.jsonl"
+        command = [sys.executable, str(HERE / "bench.py"), "--venvs", folder, "--out", str(out), *sys.argv[1:]]
+        return subprocess.run(command, env={**os.environ, **SWITCHES}, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
