@@ -2,8 +2,6 @@
 
 import asyncio
 import queue
-import re
-import secrets
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
@@ -27,7 +25,7 @@ from orchestrator.round import ROUNDS
 from orchestrator.run import Run
 from orchestrator.supervisor import Supervisor
 from orchestrator.team import Team
-from orchestrator.threads import ThreadList, ThreadRecord, check_thread_id
+from orchestrator.threads import ThreadList, ThreadRecord, check_thread_id, new_thread_id
 
 OnEvent = Callable[[Event], None]
 OnReview = Callable[[Review], Decision | None]
@@ -140,7 +138,7 @@ class TaskOrchestrator:
             plan.check(list(self.workers), most=self.team.limits.sub_tasks)
             given["given_plan"] = plan.plain()
         with self.persistence.lease(thread_id):
-            if (await self.graph.aget_state(self._config(thread_id))).next:
+            if (await self.graph.aget_state(self._config(thread_id))).tasks:
                 raise ConfigError(
                     f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
                 )
@@ -200,9 +198,9 @@ class TaskOrchestrator:
         record = await self._record(thread_id)
         with self.persistence.lease(thread_id):
             snapshot = await self.graph.aget_state(self._config(thread_id))
-            if not snapshot.values and not snapshot.next:  # it was killed before its first checkpoint
+            if not snapshot.values and not snapshot.tasks:  # it was killed before its first checkpoint
                 return await self._drive(thread_id, record.given, on_event, on_review)
-            if not snapshot.next:
+            if not snapshot.tasks:  # not `next`: that leaves out nodes whose writes are saved and not yet applied
                 return await self._run_of(thread_id)
             return await self._drive(thread_id, None, on_event, on_review)
 
@@ -394,27 +392,4 @@ class TaskOrchestrator:
         return {"configurable": {"thread_id": thread_id}, "recursion_limit": _RECURSION_LIMIT}
 
     async def _run_of(self, thread_id: str) -> Run:
-        """Reads the thread's state; the open reviews are those that its unfinished nodes ask."""
-        snapshot = await self.graph.aget_state(self._config(thread_id))
-        values = dict(snapshot.values)
-        asked: dict[str, Review] = {}
-        troubles = []
-        if values.get("review") and any(name in snapshot.next for name in ("approve_plan", "human_review")):
-            review = Review.model_validate(values["review"])
-            asked[review.id] = review
-        for interrupt in snapshot.interrupts:
-            found = interrupt.value
-            if isinstance(found, dict) and found.get("kind") == "trouble":
-                troubles.append(f"{found['sub_task_id']}: {found['error']}")
-            elif isinstance(found, dict) and "question" in found:
-                review = Review.model_validate({name: part for name, part in found.items() if name != "problem"})
-                asked[review.id] = review
-        if not snapshot.next and values.get("status") == "running":
-            values["status"] = "failed"
-        return Run.of(thread_id, values, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
-
-
-def new_thread_id(task: str) -> str:
-    """A thread id that a person can tell from others: the task's first words and some random letters."""
-    words = re.findall(r"[a-z0-9]+", task.lower())[:3]
-    return "-".join([*(word[:12] for word in words), secrets.token_hex(3)])
+        return Run.from_snapshot(thread_id, await self.graph.aget_state(self._config(thread_id)))

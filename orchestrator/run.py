@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import Any, Literal
 
+from langgraph.types import StateSnapshot
+
 from orchestrator.assessment import current
 from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITING
 from orchestrator.picture import plan_svg
@@ -51,21 +53,39 @@ class Run:
     errors: tuple[str, ...] = ()
 
     @classmethod
-    def of(
-        cls, thread_id: str, values: dict[str, Any], reviews: tuple[Review, ...], troubles: tuple[str, ...]
-    ) -> "Run":
-        """Reads it from the graph's state.
+    def from_snapshot(cls, thread_id: str, snapshot: StateSnapshot) -> "Run":
+        """Reads it from the graph's saved state; the open reviews are those that its unfinished nodes ask.
 
         Args:
             thread_id: The thread.
-            values: The state.
-            reviews: The open reviews.
-            troubles: What stopped branches of the run for reasons outside it.
+            snapshot: Its newest state.
         """
+        values = snapshot.values
+        asked: dict[str, Review] = {}
+        troubles: list[str] = []
+        if values.get("review") and any(name in snapshot.next for name in ("approve_plan", "human_review")):
+            review = Review.model_validate(values["review"])
+            asked[review.id] = review
+        for interrupt in snapshot.interrupts:
+            found = interrupt.value
+            if isinstance(found, dict) and found.get("kind") == "trouble":
+                troubles.append(f"{found['sub_task_id']}: {found['error']}")
+            elif isinstance(found, dict) and "question" in found:
+                review = Review.model_validate({name: part for name, part in found.items() if name != "problem"})
+                asked[review.id] = review
+        status = values.get("status", "running")
+        if status == "running" and values and not snapshot.tasks:
+            status = "failed"
+        return cls._of(thread_id, {**values, "status": status}, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
+
+    @classmethod
+    def _of(
+        cls, thread_id: str, values: dict[str, Any], reviews: tuple[Review, ...], troubles: tuple[str, ...]
+    ) -> "Run":
         plan = Plan.parse(values["plan"]) if values.get("plan") else None
         all_outcomes = {i: Outcome.model_validate(o) for i, o in (values.get("outcomes") or {}).items()}
         outcomes = current(plan, all_outcomes) if plan else {}
-        decided = values.get("status", "running")
+        decided = values["status"]
         status: RunStatus = decided if decided != "running" else "interrupted"
         if decided == "running" and (reviews or troubles):
             status = "waiting" if reviews else "failed"

@@ -1,5 +1,7 @@
 """Threads: the list of what has been run in a database, kept in the store beside the shared memory."""
 
+import re
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -102,3 +104,9 @@ class ThreadList:
 
     async def _put(self, bridge: Bridge, record: ThreadRecord) -> None:
         await bridge.batch(self._store, [PutOp(_PLACE, record.id, asdict(record))])
+
+
+def new_thread_id(task: str) -> str:
+    """A thread id that a person can tell from others: the task's first words and some random letters."""
+    words = re.findall(r"[a-z0-9]+", task.lower())[:3]
+    return "-".join([*(word[:12] for word in words), secrets.token_hex(3)])

@@ -1,127 +1,81 @@
-"""kill -9 at every point where something becomes durable: nothing is lost, and no effect happens twice."""
+"""kill -9 at every point where something becomes durable: nothing is lost, and nothing finished happens twice."""
 
 import json
 import signal
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from orchestrator.testing import CrashAfter, EffectLog, run_until_killed
+from tests.crash_child import CHAIN, DIAMOND, SubTasks, run_or_resume
 
-# The child runs the same team on the same database each time; the crash point comes as arguments.
-CHILD = '''
-import json, sys
-from pathlib import Path
-
-from langchain_core.tools import tool
-
-import orchestrator.embedder
-from orchestrator import Supervisor, TaskOrchestrator, Team, Worker, declare
-from orchestrator.graph import compile_graph
-from orchestrator.testing import (
-    CrashAfter, CrashingSaver, CrashingStore, EffectLog, ScriptedModel, TeamScript, call, say,
-)
-
-orchestrator.embedder.has_embedder = lambda: False  # as in the other tests
-folder, kind, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-before, inside = sys.argv[4] == "True", sys.argv[5]
-effects = EffectLog(folder / "effects")
+KILLED = -signal.SIGKILL
 
 
-@tool
-def act(name: str) -> str:
-    """Does something outside."""
-    effects.record(name)
-    if inside == name:
-        import os, signal
-        os.kill(os.getpid(), signal.SIGKILL)
-    return f"did {name}"
+def effects_of(plan: SubTasks) -> dict[str, int]:
+    return {f"{task}{step}": 1 for task, _ in plan for step in (1, 2)}
 
 
-def sub_task(id, *needs):
-    return {"id": id, "description": f"do {id}", "target_agent": "actor", "depends_on": list(needs)}
-
-
-plan = [sub_task("a"), sub_task("b", "a"), sub_task("c"), sub_task("d", "b", "c")]
-results = {i: [call("act", name=f"{i}1"), call("act", name=f"{i}2"), say(f"result of {i}")] for i in "abcd"}
-effect = sys.argv[6]
-declare(act, risk="read", effect=effect)
-model = ScriptedModel(TeamScript(plan, results=results))
-team = Team(Supervisor(), [Worker("actor", "You act.", tools=[act])], model=model)
-engine = TaskOrchestrator(team=team, db=str(folder / "x.db"))
-if kind != "none":
-    point = CrashAfter(kind, number, before)
-    saver = CrashingSaver(engine.persistence.checkpointer, point)
-    store = CrashingStore(engine.persistence.store, point)
-    engine.graph = compile_graph(team, checkpointer=saver, store=store)
-known = [record.id for record in engine.threads()]
-run = engine.resume("t") if "t" in known else engine.run("go", thread_id="t", auto_approve=True)
-(folder / "run.json").write_text(json.dumps(run.to_dict()))
-'''
-
-EFFECTS = {f"{task}{step}": 1 for task in "abcd" for step in (1, 2)}
-
-
-@pytest.fixture
-def child(tmp_path: Path) -> Path:
-    path = tmp_path / "child.py"
-    path.write_text(CHILD)
-    return path
-
-
-def crash(child: Path, point: CrashAfter, inside: str = "", effect: str = "none") -> int:
-    arguments = (str(child.parent), point.kind, str(point.number), str(point.before), inside, effect)
-    return run_until_killed(child, *arguments)
-
-
-def finish(child: Path, effect: str = "none") -> dict[str, object]:
-    assert crash(child, CrashAfter("none", 0), effect=effect) == 0
-    found: dict[str, object] = json.loads((child.parent / "run.json").read_text())
-    return found
-
-
-def test_without_a_crash_each_effect_happens_once(child: Path) -> None:
-    assert finish(child)["status"] == "done"
-    assert EffectLog(child.parent / "effects").counts() == EFFECTS
-
-
-POINTS = [
-    *(CrashAfter("put", number) for number in (1, 2, 3, 6, 11, 20)),
-    *(CrashAfter("writes", number) for number in (1, 3, 4, 7, 9, 12)),
-    *(CrashAfter("store", number, before) for number in (2, 3, 4, 5, 6) for before in (False, True)),
-]
-
-
-@pytest.mark.parametrize("point", POINTS, ids=lambda p: f"{p.kind}-{p.number}{'-before' if p.before else ''}")
-def test_a_kill_at_a_durable_point_loses_nothing_and_repeats_nothing(child: Path, point: CrashAfter) -> None:
-    assert crash(child, point) == -signal.SIGKILL
-    run = finish(child)
+def finish(folder: Path, plan: SubTasks, effect: str = "none") -> Counter[str]:
+    """Resumes without a crash point, checks that the run is done, and gives the effects."""
+    assert run_until_killed(run_or_resume, folder, plan, None, "", effect) == 0
+    run = json.loads((folder / "run.json").read_text())
     assert run["status"] == "done"
-    counts = EffectLog(child.parent / "effects").counts()
-    assert set(counts) == set(EFFECTS), "an effect is missing"
-    assert max(counts.values()) == 1, f"an effect was repeated: {counts}"
+    assert {o["status"] for o in run["outcomes"].values()} == {"succeeded"}
+    return EffectLog(folder / "effects").counts()
 
 
-def test_a_kill_after_each_of_many_points_in_turn_still_ends(child: Path) -> None:
+def points(kind: str, *numbers: int, before: bool = False) -> list[CrashAfter]:
+    return [CrashAfter(kind, number, before) for number in numbers]
+
+
+def named(point: CrashAfter) -> str:
+    return f"{point.kind}-{point.number}{'-before' if point.before else ''}"
+
+
+@pytest.mark.parametrize(
+    "point",
+    [
+        *points("put", 1, 2, 3, 4, 6, 9, 12),
+        *points("writes", 1, 2, 3, 5, 7, 10),
+        *points("store", 1, 2, 3, 4),
+        *points("store", 1, 2, 3, 4, before=True),
+    ],
+    ids=named,
+)
+def test_a_kill_at_a_durable_point_loses_nothing_and_repeats_nothing(tmp_path: Path, point: CrashAfter) -> None:
+    assert run_until_killed(run_or_resume, tmp_path, CHAIN, point) == KILLED
+    assert finish(tmp_path, CHAIN) == effects_of(CHAIN)
+
+
+@pytest.mark.parametrize("point", [*points("put", 5, 8), *points("writes", 4, 6, 9), *points("store", 3, 4)], ids=named)
+def test_of_parallel_sub_tasks_only_the_calls_in_flight_are_repeated(tmp_path: Path, point: CrashAfter) -> None:
+    assert run_until_killed(run_or_resume, tmp_path, DIAMOND, point) == KILLED
+    begun = EffectLog(tmp_path / "effects").counts()
+    in_flight = {max(name for name in begun if name[0] == task) for task in {name[0] for name in begun}}
+    counts = finish(tmp_path, DIAMOND)
+    assert set(counts) == set(effects_of(DIAMOND)), "an effect is missing"
+    assert {name for name, count in counts.items() if count > 1} <= in_flight
+    assert max(counts.values()) <= 2
+
+
+def test_kills_over_and_over_still_come_to_the_end(tmp_path: Path) -> None:
     kills = 0
-    for _ in range(8):
-        if crash(child, CrashAfter("writes", 3)) == 0:
-            break
+    while run_until_killed(run_or_resume, tmp_path, CHAIN, CrashAfter("writes", 3)) == KILLED:
         kills += 1
+        assert kills < 20, "it makes no progress"
     assert kills >= 2
-    assert finish(child)["status"] == "done"
-    assert EffectLog(child.parent / "effects").counts() == EFFECTS
+    assert finish(tmp_path, CHAIN) == effects_of(CHAIN)
 
 
-def test_a_kill_in_the_middle_of_a_call_repeats_it_when_that_does_no_harm(child: Path) -> None:
-    assert crash(child, CrashAfter("none", 0), inside="b2", effect="idempotent") == -signal.SIGKILL
-    assert finish(child, effect="idempotent")["status"] == "done"
-    counts = EffectLog(child.parent / "effects").counts()
-    assert counts["b2"] == 2
-    assert {name: n for name, n in counts.items() if name != "b2"} == {n: 1 for n in EFFECTS if n != "b2"}
+def test_a_call_that_was_cut_off_is_made_again_when_that_does_no_harm(tmp_path: Path) -> None:
+    assert run_until_killed(run_or_resume, tmp_path, CHAIN, None, "b2", "idempotent") == KILLED
+    assert finish(tmp_path, CHAIN, "idempotent") == {**effects_of(CHAIN), "b2": 2}
 
 
-def test_a_kill_in_the_middle_of_a_call_never_repeats_one_that_must_happen_once(child: Path) -> None:
-    assert crash(child, CrashAfter("none", 0), inside="b2", effect="once") == -signal.SIGKILL
-    assert finish(child, effect="once")["status"] == "done"
-    assert EffectLog(child.parent / "effects").counts() == EFFECTS
+def test_a_call_that_was_cut_off_and_must_happen_once_is_left_to_a_human(tmp_path: Path) -> None:
+    assert run_until_killed(run_or_resume, tmp_path, CHAIN, None, "b2", "once") == KILLED
+    assert finish(tmp_path, CHAIN, "once") == effects_of(CHAIN)
+    asked = json.loads((tmp_path / "run.json").read_text())["asked"]
+    assert any("it may have had its effect or not" in stake for stake in asked)
