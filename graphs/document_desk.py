@@ -6,7 +6,8 @@ The smallest team that is of use, and a pattern for one's own: a worker of one's
 import os
 
 from orchestrator import Supervisor, Team, Worker, compile_graph, reviewer
-from tools.documents import document_tools
+from orchestrator.errors import ConfigError
+from tools.documents import document_tools, folder_problem
 from tools.files import file_tools
 
 
@@ -15,7 +16,12 @@ def team(docs: str | None = None) -> Team:
 
     Args:
         docs: The folder; by default the one that `ORCHESTRATOR_DOCS` names, or the working folder.
+
+    Raises:
+        ConfigError: The given folder cannot be used.
     """
+    if docs is not None and (problem := folder_problem(docs)):
+        raise ConfigError(problem)
     folder = docs or os.environ.get("ORCHESTRATOR_DOCS") or "."
     reader = Worker(
         "reader",

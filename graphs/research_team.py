@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from orchestrator import Supervisor, Team, coder, compile_graph, researcher, reviewer
+from orchestrator.errors import ConfigError
 from tools.calculator import calculator
-from tools.documents import document_tools
+from tools.documents import document_tools, folder_problem
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "countries"
 
@@ -18,7 +19,12 @@ def team(docs: str | None = None) -> Team:
 
     Args:
         docs: The folder; by default the one that `ORCHESTRATOR_DOCS` names, or the examples.
+
+    Raises:
+        ConfigError: The given folder cannot be used.
     """
+    if docs is not None and (problem := folder_problem(docs)):
+        raise ConfigError(problem)
     folder = docs or os.environ.get("ORCHESTRATOR_DOCS") or str(EXAMPLES)
     return Team(Supervisor(), [researcher(document_tools(folder)), coder([calculator()]), reviewer()])
 

@@ -3,12 +3,12 @@
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli_model import app as model_app
-from orchestrator.errors import EXIT_DONE, EXIT_FAILED, ConfigError, OrchestratorError
+from orchestrator.errors import EXIT_FAILED, ConfigError, OrchestratorError
 
 if TYPE_CHECKING:
     from orchestrator.orchestrator import TaskOrchestrator
@@ -195,24 +195,10 @@ def _finish(run: "Run", as_json: bool) -> None:
     raise typer.Exit(run.exit_code)
 
 
-def main(argv: list[str] | None = None) -> Any:
+def main(argv: list[str] | None = None) -> None:
     """Entry point: errors meant for a person become one line on stderr and an exit code."""
     try:
-        app(argv, standalone_mode=False)
+        app(argv)
     except OrchestratorError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)
-    except typer.Exit as done:
-        sys.exit(done.exit_code)
-    except typer.Abort:
-        sys.exit(130)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Exception as error:
-        import click
-
-        if not isinstance(error, click.ClickException):
-            raise
-        error.show()
-        sys.exit(error.exit_code)
-    sys.exit(EXIT_DONE)

@@ -42,7 +42,10 @@ def load_team(name: str, docs: str | None = None) -> Team:
     finally:
         sys.path.pop(0)
     if callable(found) and not isinstance(found, Team):
-        found = found(docs) if docs is not None else found()
+        try:
+            found = found(docs) if docs is not None else found()
+        except TypeError as error:
+            raise ConfigError(f"'{name}' does not make a team: {error}") from error
     elif docs is not None:
         raise ConfigError(f"team '{name}' takes no --docs: {attribute} is a team, not a function of a folder")
     if not isinstance(found, Team):
