@@ -98,10 +98,12 @@ def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
     lines = ["Answer with one JSON object: the next step. You have these tools:"]
     for tool in tools:
         function = tool["function"]
-        arguments = ", ".join((function.get("parameters") or {}).get("properties") or {})
+        parameters = function.get("parameters") or {}
+        required = parameters.get("required") or ()
+        arguments = ", ".join(n if n in required else f"[{n}]" for n in parameters.get("properties") or {})
         about = " ".join(str(function.get("description") or "").split("\n\n")[0].split())
         lines.append(f"- {function['name']}({arguments}): {about}")
-    lines.append('To use a tool: {"tool": "<its name>", "args": {…}}')
+    lines.append('To use a tool: {"tool": "<its name>", "args": {…}}. Leave out arguments in [brackets] at first.')
     if tool_choice in (None, "auto", "none"):
         lines.append(
             "When you know enough, or a tool has already given what was asked: "

@@ -77,7 +77,7 @@ read_memory.metadata = {"risk": "read", "effect": "none", "trust": "untrusted"}
 
 def result_allowance(window: int) -> int:
     """Tokens that one tool result may take of a prompt."""
-    return min(6000, window // 5)
+    return min(6000, window * 3 // 10)
 
 
 Handler = Callable[[Any], Any]

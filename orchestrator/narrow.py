@@ -30,12 +30,12 @@ _EXAMPLES = (
         ),
     ),
     (
-        "How much energy do Chile and Peru use per person? Say which uses more.",
+        "How much energy does a person use in Chile and in Peru? Say which is more, and how many times.",
         (
-            "Find the energy use and the population of Chile.",
-            "Find the energy use and the population of Peru.",
-            "Divide energy use by population for both countries, and compare the two.",
-            "Check the figures and the comparison.",
+            "Find the energy consumption and the population of Chile.",
+            "Find the energy consumption and the population of Peru.",
+            "Divide consumption by population for both countries, then divide the larger by the smaller.",
+            "Check the figures and the calculations.",
         ),
     ),
 )
