@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.orchestrator import TaskOrchestrator
     from orchestrator.persistence import Persistence
     from orchestrator.plan import Outcome, Plan, SubTask, Verdict
-    from orchestrator.policy import declare
+    from orchestrator.policy import Policy, Rule, declare
     from orchestrator.reviews import Decision, Review
     from orchestrator.run import Run
     from orchestrator.supervisor import Supervisor
@@ -30,7 +30,7 @@ _PLACES = {
     "orchestrator": ("TaskOrchestrator",),
     "persistence": ("Persistence",),
     "plan": ("Outcome", "Plan", "SubTask", "Verdict"),
-    "policy": ("declare",),
+    "policy": ("Policy", "Rule", "declare"),
     "reviews": ("Decision", "Review"),
     "run": ("Run",),
     "supervisor": ("Supervisor",),
@@ -46,8 +46,10 @@ __all__ = [
     "Outcome",
     "Persistence",
     "Plan",
+    "Policy",
     "Result",
     "Review",
+    "Rule",
     "Run",
     "SharedMemory",
     "SubTask",

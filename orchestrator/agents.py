@@ -22,15 +22,18 @@ from orchestrator.context import Context, fit, worker_context
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.limits import Limits
 from orchestrator.memory import Entry, SharedMemory
-from orchestrator.middleware import WorkerContext, WorkerMiddleware, read_memory
+from orchestrator.middleware import WorkerMiddleware
 from orchestrator.models import chat_model, context_window
 from orchestrator.plan import Plan, SubTask, Verdict
-from orchestrator.policy import is_trusted
+from orchestrator.policy import Policy
 from orchestrator.prompts import prompt
 from orchestrator.schemas import verdict_schema
 from orchestrator.structured import ask_structured
 from orchestrator.tokens import excerpt
+from orchestrator.tool_calls import read_memory
+from orchestrator.trust import merged, taint, tainted_by
 from orchestrator.usage import Usage, add_usage, usage_of
+from orchestrator.worker_context import WorkerContext
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class Result:
     Args:
         text: The result itself.
         sources: Names of the tools that it was made with.
-        trusted: False when it rests on anything from outside.
+        tainted_by: The sources from outside that it rests on.
         usage: Tokens and calls.
         verdict: A reviewer's judgement.
         stopped: A human stopped the run while it was made.
@@ -48,7 +51,7 @@ class Result:
 
     text: str
     sources: tuple[str, ...] = ()
-    trusted: bool = True
+    tainted_by: tuple[str, ...] = ()
     usage: Usage = field(default_factory=dict)
     verdict: Verdict | None = None
     stopped: bool = False
@@ -68,6 +71,7 @@ class Assignment:
         key: The sub-task's own key.
         previous: Key of the result of the attempt before; empty at the first.
         candidates: For a reviewer: ids of the sub-tasks that it may send back.
+        tainted_by: Sources from outside that have shaped the sub-task itself.
     """
 
     sub_task: SubTask
@@ -76,6 +80,7 @@ class Assignment:
     key: str = ""
     previous: str = ""
     candidates: tuple[str, ...] = ()
+    tainted_by: tuple[str, ...] = ()
 
 
 class Agent:
@@ -194,6 +199,8 @@ class Worker(Agent):
             auto_approve=False,
             window=self.window,
             emit=lambda _: None,
+            agent=self.name,
+            policy=Policy(),
             unattended=True,
         )
         return await self.carry_out(bridge, assignment, run, Limits())
@@ -217,13 +224,14 @@ class Worker(Agent):
         shown = await worker_context(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
         context.shortened |= shown.shortened
         opening = HumanMessage(self._opening(assignment, context, shown))
+        taint(opening, merged(shown.tainted_by, assignment.tainted_by))
         messages: list[BaseMessage] = [opening]
         if self.tools or not self.reviews:
             graph = self._graph(self.steps or limits.steps)
             own = config if self.tools else _without_durability(config)
             final = await bridge.invoke(graph, {"messages": [opening]}, own, context=context)
             messages = final["messages"]
-        result = self._result(messages, shown)
+        result = self._result(messages)
         if not self.reviews or context.stopped:
             return Result(**{**result.__dict__, "stopped": bool(context.stopped)})
         return await self._judge(bridge, assignment, messages, result, limits, config)
@@ -266,7 +274,7 @@ class Worker(Agent):
         parts.append(f"Sub-task {sub_task.id}{again}: {sub_task.description}")
         return "\n\n".join(parts)
 
-    def _result(self, messages: Sequence[BaseMessage], shown: Context) -> Result:
+    def _result(self, messages: Sequence[BaseMessage]) -> Result:
         by_name = {tool.name: tool for tool in (*self.tools, read_memory)}
         used = dict.fromkeys(
             message.name
@@ -277,7 +285,7 @@ class Worker(Agent):
         return Result(
             text=str(last.text).strip() if isinstance(last, AIMessage) else "",
             sources=tuple(name for name in used if name),
-            trusted=shown.trusted and all(is_trusted(by_name[name]) for name in used if name),
+            tainted_by=tainted_by(messages),
             usage=usage_of(messages),
         )
 
@@ -313,7 +321,7 @@ class Worker(Agent):
         )
         said = "accepted" if verdict.verdict == "accept" else f"changes requested in {verdict.sub_task_id}"
         text = f"{result.text}\n\n{said}: {verdict.reason}".strip()
-        return Result(text, result.sources, result.trusted, add_usage(result.usage, usage), verdict)
+        return Result(text, result.sources, result.tainted_by, add_usage(result.usage, usage), verdict)
 
 
 def _without_durability(config: RunnableConfig | None) -> RunnableConfig | None:

@@ -8,8 +8,10 @@ drive the coroutine to its end without a loop.
 
 import asyncio
 import contextlib
+import contextvars
 import threading
 from collections.abc import Callable, Coroutine, Iterable
+from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -38,6 +40,13 @@ class Bridge(Protocol):
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         """Calls a handler that is blocking on the blocking bridge, and a coroutine function on the other."""
+
+    async def call_within(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
+        """The same within a time limit; what cannot be cancelled is left behind.
+
+        Raises:
+            TimeoutError: It took longer.
+        """
 
     async def offload(self, function: Callable[[], T]) -> T:
         """Calls a blocking function where it does not hold up the event loop."""
@@ -97,6 +106,19 @@ class _Blocking:
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
 
+    async def call_within(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
+        done: Future[Any] = Future()
+        context = contextvars.copy_context()  # LangGraph finds its configuration there
+
+        def work() -> None:
+            try:
+                done.set_result(context.run(function, *args))
+            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+                done.set_exception(error)
+
+        threading.Thread(target=work, daemon=True, name="orchestrator-tool").start()
+        return done.result(seconds)
+
     async def offload(self, function: Callable[[], T]) -> T:
         return function()
 
@@ -120,6 +142,10 @@ class _Awaiting:
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         return await function(*args)
+
+    async def call_within(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
+        async with asyncio.timeout(seconds):
+            return await function(*args)
 
     async def offload(self, function: Callable[[], T]) -> T:
         return await asyncio.to_thread(function)

@@ -30,6 +30,9 @@ Db = Annotated[str | None, typer.Option("--db", help="Database URL or path [defa
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
 Model_ = Annotated[str | None, typer.Option("--model", help="Model name at the endpoint.")]
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help="An OpenAI-compatible endpoint.")]
+Policy_ = Annotated[
+    Path | None, typer.Option("--policy", help="TOML file that says which tool calls are allowed, asked or refused.")
+]
 Thread = Annotated[str, typer.Argument(help="The thread's id.")]
 
 
@@ -43,6 +46,7 @@ def run(
     thread: Annotated[str | None, typer.Option("--thread", help="Name of the thread [default: made up].")] = None,
     docs: Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the researcher.")] = None,
     plan: Annotated[Path | None, typer.Option("--plan", help="JSON file with a plan to carry out as it is.")] = None,
+    policy: Policy_ = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Pass every review without asking.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -57,6 +61,7 @@ def run(
         "model": model,
         "base_url": base_url,
         "docs": str(docs.resolve()) if docs else None,
+        "policy": str(policy.resolve()) if policy else None,
         "auto_approve": auto_approve,
     }
     with open_orchestrator(db, about) as orchestrator:
@@ -159,6 +164,24 @@ def graph(team: Team_ = DEFAULT_TEAM) -> None:
     from orchestrator.graph import compile_graph
 
     print(compile_graph(load_team(team)).get_graph().draw_mermaid().rstrip())
+
+
+@app.command()
+def tools(
+    team: Team_ = DEFAULT_TEAM,
+    docs: Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the team.")] = None,
+    policy: Policy_ = None,
+    as_json: Json = False,
+) -> None:
+    """List who may use which tool, how dangerous it is, and who is asked."""
+    from orchestrator.cli_run import load_team
+    from orchestrator.policy import Policy
+    from orchestrator.printing import print_tools
+
+    loaded = load_team(team, str(docs.resolve()) if docs else None)
+    if policy is not None:
+        loaded.use_policy(Policy.load(policy))
+    print_tools(loaded, as_json=as_json)
 
 
 @app.command()

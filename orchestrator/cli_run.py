@@ -16,6 +16,7 @@ from orchestrator.models import ModelSettings, chat_model, describe
 from orchestrator.orchestrator import OnEvent, TaskOrchestrator
 from orchestrator.persistence import Persistence
 from orchestrator.plan import Plan
+from orchestrator.policy import Policy
 from orchestrator.printing import db_option, err, print_end
 from orchestrator.prompting import ask_at_terminal
 from orchestrator.reviews import Action, Decision, Review
@@ -58,6 +59,8 @@ def open_orchestrator(
 ) -> TaskOrchestrator:
     """The orchestrator for a run: team, model and database. Says on stderr which model it uses."""
     team = load_team(about.get("team") or "research_team", about.get("docs"))
+    if about.get("policy"):
+        team.use_policy(Policy.load(about["policy"]))
     given = {name: about[name] for name in ("model", "base_url") if about.get(name)}
     model = chat_model(ModelSettings(**given))
     team.use_model(model)

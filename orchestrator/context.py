@@ -11,6 +11,7 @@ from orchestrator.bridge import Bridge
 from orchestrator.memory import Entry, SharedMemory
 from orchestrator.plan import SubTask
 from orchestrator.tokens import count_tokens, excerpt
+from orchestrator.trust import as_data, merged
 
 _MIN_SHARE = 96
 _HEADING_TOKENS = 24
@@ -25,11 +26,11 @@ class Context:
     text: str = ""
     keys: list[str] = field(default_factory=list)
     shortened: bool = False
-    trusted: bool = True
+    tainted_by: tuple[str, ...] = ()
 
 
 def _block(entry: Entry, text: str) -> str:
-    return f"[{entry.sub_task_id}] from {entry.agent or 'an agent'}:\n<data>\n{text}\n</data>"
+    return f"[{entry.sub_task_id}]\n{as_data(text, entry.agent or 'an agent', trusted=entry.trusted)}"
 
 
 def fit(entries: Sequence[Entry], tokens: int) -> Context:
@@ -46,7 +47,7 @@ def fit(entries: Sequence[Entry], tokens: int) -> Context:
     for entry in entries:
         text = excerpt(entry.text, max(_MIN_SHARE, allowance[entry.key]) - _HEADING_TOKENS, entry.key)
         context.shortened |= text != entry.text
-        context.trusted &= entry.trusted
+        context.tainted_by = merged(context.tainted_by, entry.taint)
         context.keys.append(entry.key)
         blocks.append(_block(entry, text))
     context.text = "\n\n".join(blocks)

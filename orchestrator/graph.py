@@ -31,7 +31,7 @@ def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, State]":
     graph.add_node("supervisor", supervise(team.supervisor, team.limits))
     graph.add_node("approve_plan", approve_plan())
     for agent in team.workers.values():
-        graph.add_node(agent.name, worker(agent, team.limits))
+        graph.add_node(agent.name, worker(agent, team.limits, team.policy))
     graph.add_node("human_review", human_review())
     graph.add_node("summarize", summarize(team.supervisor))
     graph.add_edge(START, "supervisor")

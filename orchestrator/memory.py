@@ -19,6 +19,7 @@ from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
 
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.recall import LexicalIndex, RecallIndex
+from orchestrator.trust import merged
 
 ROOT = "orchestrator"
 _PAGE = 500
@@ -38,6 +39,7 @@ class Entry:
         agent: Who wrote it.
         sources: What it was made from: names of documents and tools.
         trusted: False when the text, or anything that it was derived from, came from outside.
+        tainted_by: The sources from outside, as `orchestrator.trust` names them.
         status: `draft` until a human or the engine accepts it; `final`; `retracted`; `note` for what is no result.
         created: Unix time in seconds.
         outcome: The sub-task's outcome in plain form; empty for notes.
@@ -49,6 +51,7 @@ class Entry:
     agent: str = ""
     sources: tuple[str, ...] = ()
     trusted: bool = True
+    tainted_by: tuple[str, ...] = ()
     status: EntryStatus = "final"
     created: float = 0.0
     outcome: dict[str, Any] = field(default_factory=dict)
@@ -66,11 +69,19 @@ class Entry:
             kept["outcome"] = {n: v for n, v in self.outcome.items() if n not in twice or v != twice[n]}
         return kept
 
+    @property
+    def taint(self) -> tuple[str, ...]:
+        """The sources from outside; empty for what is trusted."""
+        if self.trusted:
+            return ()
+        return self.tainted_by or (f"{self.sub_task_id or 'memory'}: {', '.join(self.sources) or self.agent}",)
+
     @classmethod
     def parse(cls, key: str, value: dict[str, Any]) -> "Entry":
         """The opposite of `plain`."""
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value and name != "key"}
-        known["sources"] = tuple(known.get("sources", ()))
+        for name in ("sources", "tainted_by"):
+            known[name] = tuple(known.get(name, ()))
         if "outcome" in known and known.get("sub_task_id"):
             twice = {"id": known["sub_task_id"], "key": key, "agent": known.get("agent", "")}
             known["outcome"] = {**twice, "digest": digest(known.get("text", "")), **known["outcome"]}
@@ -88,6 +99,7 @@ _DEFAULTS: dict[str, Any] = {
     "agent": "",
     "sources": (),
     "trusted": True,
+    "tainted_by": (),
     "status": "final",
     "created": 0.0,
     "outcome": {},
@@ -161,6 +173,10 @@ class SharedMemory:
             return entry
         item = cast(Any, (await bridge.batch(self._store, [GetOp(self._namespace, key)]))[0])
         return None if item is None else Entry.parse(key, item.value)
+
+    def taint(self) -> tuple[str, ...]:
+        """The sources from outside of everything that is known, accepted or not."""
+        return merged(*(entry.taint for entry in list(self._entries.values())))
 
     def results(self) -> list[Entry]:
         """All accepted results in the order in which they came to be."""

@@ -18,8 +18,7 @@ from orchestrator.prompts import prompt
 
 MOST = 6
 LEAST = 2
-_SHAPE = [("t1", ()), ("t2", ()), ("t3", ("t1", "t2")), ("t4", ("t3",))]
-_EXAMPLES = (
+_EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         "Which of the rivers Rhine and Loire is longer, and by how many percent?",
         (
@@ -30,15 +29,18 @@ _EXAMPLES = (
         ),
     ),
     (
-        "How much energy does a person use in Chile and in Peru? Say which is more, and how many times.",
+        "How much energy does a person use in Chile, Peru and Ecuador (energy consumption divided by population)? "
+        "Say which is the most, which is the least, and how many times more.",
         (
             "Find the energy consumption and the population of Chile.",
             "Find the energy consumption and the population of Peru.",
-            "Divide consumption by population for both countries, then divide the larger by the smaller.",
+            "Find the energy consumption and the population of Ecuador.",
+            "Divide consumption by population for each country, then divide the largest by the smallest.",
             "Check the figures and the calculations.",
         ),
     ),
 )
+"""Questions with a plan each: all steps but two are looked up side by side, then one calculates, and one checks."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,14 @@ def _worked(steps: tuple[str, ...], agents: list[str]) -> str:
     """A worked example for the team at hand: its first worker looks up, its last one checks."""
     first, last = agents[0], agents[-1]
     middle = agents[1] if len(agents) > 2 else first
-    chosen = (first, first, middle, last)
+    ids = [f"t{number}" for number in range(1, len(steps) + 1)]
+    *lookups, calculation, check = ids
+    needs: dict[str, list[str]] = {**{task_id: [] for task_id in lookups}, calculation: lookups, check: [calculation]}
+    chosen = {**dict.fromkeys(lookups, first), calculation: middle, check: last}
     return json.dumps(
         {
-            task_id: {"description": text, "agent": agent, "depends_on": list(needs)}
-            for (task_id, needs), text, agent in zip(_SHAPE, steps, chosen, strict=True)
+            task_id: {"description": text, "agent": chosen[task_id], "depends_on": needs[task_id]}
+            for task_id, text in zip(ids, steps, strict=True)
         }
     )
 

@@ -1,21 +1,47 @@
-"""What a tool may do, and whether a human is asked before it does.
+"""What a tool may do, and who is asked before it does.
 
 A tool says what it is in its LangChain `metadata`: `risk` (read, write, execute, spend), `effect` (none, idempotent,
-once) and `trust` of what it returns (trusted, untrusted). What a tool does not say is taken for the worse: it may
-write, its effect must not be repeated, and its output comes from outside.
+once), `trust` of what it returns (trusted, untrusted), `contained` (its effect stays inside the thread's workspace),
+`time_limit_s` and `output_limit` (characters). What a tool does not say is taken for the worse: it may write, its
+effect must not be repeated, and its output comes from outside.
+
+A policy is data: rules that say allow, ask or refuse. The first that fits decides. Where none fits, reading is
+allowed, a contained effect that may be repeated is allowed, and all else asks a human. Whoever has read untrusted
+text may do nothing but read unasked; a rule loosens that only if it says `tainted = true` itself.
 """
 
-from typing import Literal, TypeVar
+import re
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Literal, Self, TypeVar, cast
 
 from langchain_core.tools import BaseTool
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from orchestrator.errors import ConfigError
 
 Risk = Literal["read", "write", "execute", "spend"]
 Effect = Literal["none", "idempotent", "once"]
 Trust = Literal["trusted", "untrusted"]
+Permission = Literal["allow", "ask", "refuse"]
 ToolT = TypeVar("ToolT", bound=BaseTool)
 
+TIME_LIMIT_S = 120.0
+OUTPUT_LIMIT = 200_000
 
-def declare(tool: ToolT, *, risk: Risk = "read", effect: Effect = "none", trust: Trust = "trusted") -> ToolT:
+
+def declare(
+    tool: ToolT,
+    *,
+    risk: Risk = "read",
+    effect: Effect = "none",
+    trust: Trust = "trusted",
+    contained: bool = False,
+    time_limit_s: float | None = None,
+    output_limit: int | None = None,
+) -> ToolT:
     """Says of a tool what it does; returns the same tool.
 
     Args:
@@ -23,26 +49,196 @@ def declare(tool: ToolT, *, risk: Risk = "read", effect: Effect = "none", trust:
         risk: The worst that a call can do.
         effect: Whether a call changes the world outside, and whether repeating it changes it again.
         trust: Whether its output may be taken for true.
+        contained: Whether what it changes stays inside the thread's own workspace.
+        time_limit_s: Seconds after which a call is given up; None for two minutes.
+        output_limit: Characters of a result that a worker is shown at most; the rest can be read on by its key.
     """
-    tool.metadata = {**(tool.metadata or {}), "risk": risk, "effect": effect, "trust": trust}
+    said: dict[str, Any] = {"risk": risk, "effect": effect, "trust": trust}
+    if contained:
+        said["contained"] = True
+    if time_limit_s is not None:
+        said["time_limit_s"] = time_limit_s
+    if output_limit is not None:
+        said["output_limit"] = output_limit
+    tool.metadata = {**(tool.metadata or {}), **said}
     return tool
 
 
-def risk_of(tool: BaseTool) -> str:
+def _said(tool: BaseTool, name: str, otherwise: Any) -> Any:
+    return (tool.metadata or {}).get(name, otherwise)
+
+
+def risk_of(tool: BaseTool) -> Risk:
     """The tool's declared risk; `write` when it says nothing."""
-    return str((tool.metadata or {}).get("risk", "write"))
+    return cast(Risk, str(_said(tool, "risk", "write")))
 
 
-def effect_of(tool: BaseTool) -> str:
+def effect_of(tool: BaseTool) -> Effect:
     """The tool's declared effect; `once` when it says nothing, `none` for a tool that only reads."""
-    return str((tool.metadata or {}).get("effect", "none" if risk_of(tool) == "read" else "once"))
+    return cast(Effect, str(_said(tool, "effect", "none" if risk_of(tool) == "read" else "once")))
 
 
 def is_trusted(tool: BaseTool) -> bool:
     """Whether the tool's output may be taken for true."""
-    return str((tool.metadata or {}).get("trust", "untrusted")) == "trusted"
+    return str(_said(tool, "trust", "untrusted")) == "trusted"
 
 
-def asks_first(tool: BaseTool) -> bool:
-    """Whether a human must allow each call of this tool: all that does more than read."""
-    return risk_of(tool) != "read"
+def is_contained(tool: BaseTool) -> bool:
+    """Whether what the tool changes stays inside the thread's workspace."""
+    return _said(tool, "contained", False) is True
+
+
+def time_limit_of(tool: BaseTool) -> float:
+    """Seconds after which a call of the tool is given up."""
+    return float(_said(tool, "time_limit_s", TIME_LIMIT_S))
+
+
+def output_limit_of(tool: BaseTool) -> int:
+    """Characters of one result that a worker is shown at most."""
+    return int(_said(tool, "output_limit", OUTPUT_LIMIT))
+
+
+class Rule(BaseModel):
+    """One rule of a policy; what it does not name fits everything.
+
+    Args:
+        action: What happens when it fits.
+        worker: Name of the worker; `*` and `?` stand for other characters, as in file names.
+        tool: Name of the tool, likewise.
+        risk: The tool's risk is one of these.
+        trust: What the tool returns has this trust.
+        tainted: Whether the worker has read untrusted text.
+        args: Regular expressions by argument; each is looked for in the argument's text, and all must be found.
+        reason: Shown to whoever is asked or refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    action: Permission
+    worker: str = "*"
+    tool: str = "*"
+    risk: tuple[Risk, ...] = ()
+    trust: Trust | None = None
+    tainted: bool | None = None
+    args: dict[str, str] = Field(default_factory=dict)
+    reason: str = ""
+
+    @field_validator("risk", mode="before")
+    @classmethod
+    def _one_or_many(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, str) else value
+
+    @field_validator("args")
+    @classmethod
+    def _compiles(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, pattern in value.items():
+            try:
+                re.compile(pattern)
+            except re.error as error:
+                raise ValueError(f"the pattern for '{name}' is no regular expression: {error}") from None
+        return value
+
+    def fits(self, worker: str, tool: BaseTool, args: Mapping[str, Any] | None, tainted: bool) -> bool:
+        """Whether it is about this call. Without arguments, as in a listing, a rule about arguments does not fit."""
+        if self.args and args is None:
+            return False
+        return (
+            fnmatchcase(worker, self.worker)
+            and fnmatchcase(tool.name, self.tool)
+            and (not self.risk or risk_of(tool) in self.risk)
+            and (self.trust is None or (self.trust == "trusted") == is_trusted(tool))
+            and (self.tainted is None or self.tainted == tainted)
+            and all(n in (args or {}) and re.search(p, str((args or {})[n])) for n, p in self.args.items())
+        )
+
+
+class Ruling(BaseModel):
+    """What a policy says to one call."""
+
+    model_config = ConfigDict(frozen=True)
+
+    action: Permission
+    reason: str = ""
+
+
+class Policy(BaseModel):
+    """Who may do what unasked.
+
+    Args:
+        rules: The first that fits decides.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    rules: tuple[Rule, ...] = Field(default=(), alias="rule")
+
+    @classmethod
+    def of(cls, *rules: Rule) -> Self:
+        """A policy from rules in Python."""
+        return cls(rule=rules)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """A policy from a TOML file with a `[[rule]]` for each rule.
+
+        Raises:
+            ConfigError: The file cannot be read, or is no policy.
+        """
+        try:
+            data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+        except OSError as error:
+            raise ConfigError(f"cannot read the policy {path}: {error.strerror}") from error
+        except (tomllib.TOMLDecodeError, UnicodeError) as error:
+            raise ConfigError(f"the policy {path} is not TOML: {error}") from error
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise ConfigError(f"the policy {path} is wrong at {place}: {first['msg']}") from error
+
+    def check(self, workers: Mapping[str, Iterable[BaseTool]]) -> None:
+        """Looks for rules that name a worker or a tool that there is not: a misspelt rule would protect nothing.
+
+        Args:
+            workers: Tools by worker.
+
+        Raises:
+            ConfigError: One does.
+        """
+        tools = {tool.name for owned in workers.values() for tool in owned}
+        for rule in self.rules:
+            if not any(fnmatchcase(name, rule.worker) for name in workers):
+                raise ConfigError(f"a rule of the policy names a worker '{rule.worker}'; there is {_listed(workers)}")
+            if rule.tool != "*" and not any(fnmatchcase(name, rule.tool) for name in tools):
+                raise ConfigError(f"a rule of the policy names a tool '{rule.tool}'; there is {_listed(tools)}")
+
+    def rule_on(
+        self, worker: str, tool: BaseTool, args: Mapping[str, Any] | None, tainted_by: Sequence[str] = ()
+    ) -> Ruling:
+        """What it says to a call.
+
+        Args:
+            worker: Who wants to call.
+            tool: What.
+            args: With which arguments; None in a listing.
+            tainted_by: Sources of the untrusted text that the worker has read.
+        """
+        does_more = risk_of(tool) != "read"
+        for rule in self.rules:
+            if not rule.fits(worker, tool, args, bool(tainted_by)):
+                continue
+            if rule.action == "allow" and does_more and tainted_by and not rule.tainted:
+                continue
+            return Ruling(action=rule.action, reason=rule.reason)
+        if not does_more:
+            return Ruling(action="allow")
+        if tainted_by:
+            return Ruling(action="ask", reason="the worker has read text from outside: " + "; ".join(tainted_by))
+        if is_contained(tool) and effect_of(tool) != "once":
+            return Ruling(action="allow")
+        return Ruling(action="ask")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names)) or "none"

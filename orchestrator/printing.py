@@ -10,8 +10,10 @@ from rich.table import Table
 
 from orchestrator.orchestrator import TaskOrchestrator
 from orchestrator.plan import Plan
+from orchestrator.policy import effect_of, is_contained, is_trusted, risk_of
 from orchestrator.reviews import Review
 from orchestrator.run import Run
+from orchestrator.team import Team
 
 out = Console()
 err = Console(stderr=True)
@@ -78,6 +80,55 @@ def print_threads(orchestrator: TaskOrchestrator, *, as_json: bool) -> None:
     for row in rows:
         task = " ".join(str(row["task"]).split())
         typer.echo(f"{row['thread_id']}  {row['status']}  {task if len(task) <= 70 else task[:69] + '…'}")
+
+
+_ASKS = {
+    ("allow", "allow"): "never",
+    ("allow", "ask"): "after untrusted text",
+    ("ask", "ask"): "always",
+    ("refuse", "refuse"): "refused",
+}
+
+
+def print_tools(team: Team, *, as_json: bool) -> None:
+    """Who may use which tool: what it is for, what it may do, and what the policy says to a call."""
+    rows = [
+        {
+            "worker": worker.name,
+            "tool": tool.name,
+            "about": tool.description.split("\n")[0].split(". ")[0].rstrip("."),
+            "risk": risk_of(tool),
+            "effect": effect_of(tool),
+            "returns": "trusted" if is_trusted(tool) else "untrusted",
+            "contained": is_contained(tool),
+            "backend": str((tool.metadata or {}).get("backend", "")),
+            "unasked": team.policy.rule_on(worker.name, tool, None).action,
+            "after_untrusted": team.policy.rule_on(worker.name, tool, None, ("untrusted text",)).action,
+        }
+        for worker in team.workers.values()
+        for tool in worker.tools
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    lines = []
+    for row in rows:
+        may = str(row["risk"]) + (" (contained)" if row["contained"] and row["risk"] != "read" else "")
+        tool = str(row["tool"]) + (f" ({row['backend']})" if row["backend"] else "")
+        rulings = (str(row["unasked"]), str(row["after_untrusted"]))
+        lines.append((str(row["worker"]), tool, may, str(row["returns"]), _ASKS.get(rulings, "/".join(rulings))))
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("worker", "tool", "may", "returns", "asks a human"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("what for")
+    for line, row in zip(lines, rows, strict=True):
+        table.add_row(*map(escape, line), escape(str(row["about"])))
+    out.print(table)
+    for name, worker in team.workers.items():
+        if not worker.tools:
+            typer.echo(f"{name} has no tools")
+    if team.policy.rules:
+        typer.echo(f"{len(team.policy.rules)} rules of a policy are in force; rules about arguments are not shown here")
 
 
 def print_run(run: Run, db: str | None) -> None:

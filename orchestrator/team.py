@@ -7,6 +7,7 @@ from langchain_core.language_models import BaseChatModel
 from orchestrator.agents import Worker
 from orchestrator.errors import ConfigError
 from orchestrator.limits import Limits
+from orchestrator.policy import Policy
 from orchestrator.supervisor import Supervisor
 
 RESERVED = frozenset({"supervisor", "approve_plan", "human_review", "summarize"})
@@ -20,9 +21,10 @@ class Team:
         workers: At least one; names are unique and are the names of nodes in the graph.
         model: For every agent that has no model of its own.
         limits: Bounds of a run.
+        policy: Which tool calls are allowed, asked about or refused.
 
     Raises:
-        ConfigError: There is no worker, or a name is taken twice or is reserved.
+        ConfigError: There is no worker, a name is taken twice or is reserved, or the policy names what is not there.
     """
 
     def __init__(
@@ -32,6 +34,7 @@ class Team:
         *,
         model: BaseChatModel | None = None,
         limits: Limits | None = None,
+        policy: Policy | None = None,
     ) -> None:
         if not workers:
             raise ConfigError("a team needs at least one worker")
@@ -44,6 +47,7 @@ class Team:
         self.supervisor = supervisor
         self.workers = {worker.name: worker for worker in workers}
         self.limits = limits or Limits()
+        self.use_policy(policy or Policy())
         supervisor.workers = self.workers
         supervisor.limits = self.limits
         if model is not None:
@@ -54,3 +58,12 @@ class Team:
         for agent in (self.supervisor, *self.workers.values()):
             if not agent.has_model:
                 agent.model = model
+
+    def use_policy(self, policy: Policy) -> None:
+        """Sets the policy; a graph that is compiled already keeps its own.
+
+        Raises:
+            ConfigError: It names a worker or a tool that the team has not.
+        """
+        policy.check({name: worker.tools for name, worker in self.workers.items()})
+        self.policy = policy

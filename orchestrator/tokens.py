@@ -32,13 +32,26 @@ def excerpt(text: str, tokens: int, key: str, *, start: int = 0) -> str:
         key: The text's key in the shared memory.
         start: First character.
     """
+    return "".join(excerpt_parts(text, tokens, key, start=start))
+
+
+def excerpt_parts(text: str, tokens: int, key: str, *, start: int = 0, most: int | None = None) -> tuple[str, str]:
+    """The same as two parts, the text and the note about the rest.
+
+    Args:
+        text: As for `excerpt`.
+        tokens: As for `excerpt`.
+        key: As for `excerpt`.
+        start: As for `excerpt`.
+        most: Most characters; None for no such limit.
+    """
     rest = text[start:]
-    if count_tokens(rest) <= tokens:
-        return rest
-    end = _fitting(rest, max(16, tokens - 48))
+    if count_tokens(rest) <= tokens and (most is None or len(rest) <= most):
+        return rest, ""
+    end = _fitting(rest if most is None else rest[:most], max(16, tokens - 48))
     stop = start + end
     left = len(text) - stop
-    return f'{rest[:end]}\n[… {left} of {len(text)} characters more: read_memory(key="{key}", start={stop})]'
+    return rest[:end], f'\n[… {left} of {len(text)} characters more: read_memory(key="{key}", start={stop})]'
 
 
 def _fitting(text: str, tokens: int) -> int:

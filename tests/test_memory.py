@@ -140,10 +140,10 @@ def test_a_worker_sees_its_dependencies_first_and_never_its_own_earlier_result()
 def test_a_context_made_from_untrusted_results_is_not_trusted() -> None:
     entries = [
         Entry(key="a", text="x", sub_task_id="a"),
-        Entry(key="b", text="y", sub_task_id="b", trusted=False),
+        Entry(key="b", text="y", sub_task_id="b", trusted=False, tainted_by=("b: fetch('x')",)),
     ]
-    assert not fit(entries, 1000).trusted
-    assert fit(entries[:1], 1000).trusted
+    assert fit(entries, 1000).tainted_by == ("b: fetch('x')",)
+    assert fit(entries[:1], 1000).tainted_by == ()
 
 
 class SlowIndex:

@@ -24,21 +24,22 @@ from orchestrator.errors import ModelError, PersistenceError
 from orchestrator.invocation import Invocation
 from orchestrator.limits import Limits
 from orchestrator.memory import Entry, SharedMemory, digest
-from orchestrator.middleware import WorkerContext
 from orchestrator.models import explain
 from orchestrator.plan import Outcome, SubTask
+from orchestrator.policy import Policy
 from orchestrator.reviews import Review, ask, review_id
 from orchestrator.round import ROUNDS, Round, Signal
 from orchestrator.tokens import excerpt
+from orchestrator.worker_context import WorkerContext
 
 _SHOWN_TOKENS = 1500
 
 
-def worker(agent: Worker, limits: Limits) -> BridgedNode:
+def worker(agent: Worker, limits: Limits, policy: Policy) -> BridgedNode:
     """The node for this worker."""
 
     async def execute(bridge: Bridge, payload: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
-        outcome = await _Execution(bridge, agent, limits, payload, config).run()
+        outcome = await _Execution(bridge, agent, limits, policy, payload, config).run()
         return {"outcomes": {outcome.id: outcome.plain()}}
 
     return BridgedNode(agent.name, execute)
@@ -48,11 +49,18 @@ class _Execution:
     """One execution of the node."""
 
     def __init__(
-        self, bridge: Bridge, agent: Worker, limits: Limits, payload: dict[str, Any], config: RunnableConfig
+        self,
+        bridge: Bridge,
+        agent: Worker,
+        limits: Limits,
+        policy: Policy,
+        payload: dict[str, Any],
+        config: RunnableConfig,
     ) -> None:
         self.bridge = bridge
         self.agent = agent
         self.limits = limits
+        self.policy = policy
         self.payload = payload
         self.config = config
         self.sub_task = SubTask.model_validate(payload["sub_task"])
@@ -170,6 +178,8 @@ class _Execution:
             auto_approve=self.auto_approve,
             window=self.agent.window,
             emit=self.invocation.emit,
+            agent=self.agent.name,
+            policy=self.policy,
         )
         assignment = Assignment(
             sub_task=self.sub_task,
@@ -178,8 +188,13 @@ class _Execution:
             key=self.key,
             previous=self.payload.get("previous", ""),
             candidates=tuple(self.needs),
+            tainted_by=self._shaped_by(),
         )
         return await self.agent.carry_out(self.bridge, assignment, context, self.limits, self.config)
+
+    def _shaped_by(self) -> tuple[str, ...]:
+        """From the second round on, what is to be done was decided by agents that may have read untrusted text."""
+        return self.memory.taint() if self.payload["round"] > 1 or self.sub_task.feedback else ()
 
     async def _failed(self, error: Exception) -> Outcome:
         """A failure of the surroundings pauses this branch, to go on when they are mended; others are outcomes.
@@ -211,9 +226,9 @@ class _Execution:
         )
         decision = await ask(self.bridge, self.invocation.store, review)
         made = Outcome.model_validate(draft.outcome)
-        result = Result(draft.text, draft.sources, draft.trusted, made.usage, made.verdict)
+        result = Result(draft.text, draft.sources, draft.taint, made.usage, made.verdict)
         if decision.action == "edit":
-            edited = Result(decision.text, (*draft.sources, "human"), draft.trusted, made.usage, made.verdict)
+            edited = Result(decision.text, (*draft.sources, "human"), draft.taint, made.usage, made.verdict)
             return await self._file(edited, "succeeded", seconds=made.seconds)
         if decision.action == "reject":
             reason = f"a human rejected the result: {decision.text}"
@@ -251,7 +266,8 @@ class _Execution:
             sub_task_id=self.sub_task.id,
             agent=self.agent.name,
             sources=result.sources,
-            trusted=result.trusted,
+            trusted=not result.tainted_by,
+            tainted_by=result.tainted_by,
             status=status,
             outcome=outcome.plain(),
         )

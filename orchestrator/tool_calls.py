@@ -1,0 +1,225 @@
+"""One call of a tool: may it be made, is it made once, how long may it take, and what its agent is shown of the answer.
+
+In this order: the policy decides, and a human where it says so; a call that must happen once is noted before it is
+made; the call runs within its time limit; its answer is shortened to what fits, kept whole in the shared memory, and
+marked when it comes from outside.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.messages import ToolCall, ToolMessage
+from langchain_core.tools import BaseTool, tool
+from langgraph.errors import GraphBubbleUp
+from langgraph.prebuilt import ToolRuntime
+from langgraph.types import Command
+
+from orchestrator.bridge import Bridge
+from orchestrator.memory import Entry
+from orchestrator.policy import Ruling, effect_of, is_trusted, output_limit_of, risk_of, time_limit_of
+from orchestrator.reviews import Decision, Review, ask, review_id
+from orchestrator.tokens import count_tokens, excerpt, excerpt_parts
+from orchestrator.trust import as_data, label, taint, tainted_by
+from orchestrator.worker_context import WorkerContext
+
+Handler = Callable[[Any], Any]
+ToolAnswer = ToolMessage | Command[Any]
+
+
+@tool
+def read_memory(key: str, runtime: ToolRuntime[WorkerContext, Any], start: int = 0) -> str:
+    """Reads on in a text that was shortened.
+
+    Args:
+        key: The key that the note at the end of the shortened text names.
+        start: First character to read, from the same note.
+    """
+    context = runtime.context
+    entry = context.memory.seen(key)
+    if entry is None:
+        return f"error: there is nothing under the key '{key}'; use a key from a note such as [… read_memory(key=…)]"
+    return excerpt(entry.text, result_allowance(context.window), key, start=max(0, start))
+
+
+read_memory.metadata = {"risk": "read", "effect": "none", "trust": "trusted"}  # what it reads has a mark of its own
+
+
+def result_allowance(window: int) -> int:
+    """Tokens that one tool result may take of a prompt."""
+    return min(6000, window * 3 // 10)
+
+
+async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolAnswer:
+    """Carries out one call, or says why not.
+
+    Args:
+        bridge: How to reach the store, and the handler.
+        request: The call.
+        handler: Makes it.
+
+    Raises:
+        GraphInterrupt: A human must decide first.
+    """
+    if request.tool is None:  # the agent's tool node answers with the names that there are
+        unknown: ToolAnswer = await bridge.call(handler, request)
+        return unknown
+    context = cast(WorkerContext, request.runtime.context)
+    return await _Call(bridge, request, handler, context, request.tool).carry_out()
+
+
+@dataclass
+class _Call:
+    bridge: Bridge
+    request: ToolCallRequest
+    handler: Handler
+    context: WorkerContext
+    tool: BaseTool
+
+    @property
+    def call(self) -> ToolCall:
+        """The name, arguments and id."""
+        return self.request.tool_call
+
+    @property
+    def journal(self) -> str:
+        """Where the call is noted in the shared memory."""
+        return f"call-{self.context.key}-{self.call['id']}"
+
+    async def carry_out(self) -> ToolAnswer:
+        tainted = tainted_by(self.request.state["messages"])
+        ruling = self.context.policy.rule_on(self.context.agent, self.tool, self.call["args"], tainted)
+        if ruling.action == "refuse":
+            return self._error(f"the policy does not allow this call: {ruling.reason or 'no reason given'}. Do without")
+        if ruling.action == "ask":
+            decision = await self._review(ruling, tainted)
+            if decision.action in ("reject", "stop"):
+                return self._refused(decision)
+            if decision.action == "edit":
+                self.request = self.request.override(tool_call={**self.call, "args": dict(decision.data or {})})
+        event = {"event": "tool", "sub_task_id": self.context.sub_task_id, "tool": self.tool.name}
+        self.context.emit({**event, "args": self.call["args"]})
+        if effect_of(self.tool) == "once":
+            if (before := await self.context.memory.fetch(self.bridge, self.journal)) is not None:
+                return await self._after_crash(before)
+            await self.context.memory.write(
+                self.bridge, Entry(key=self.journal, text="", status="note", agent=self.tool.name)
+            )
+        return await self._call_and_keep()
+
+    async def _review(self, ruling: Ruling, tainted: tuple[str, ...]) -> Decision:
+        risk, effect = risk_of(self.tool), effect_of(self.tool)
+        stake = f"the tool may {risk}" + (", and its effect cannot be repeated" if effect == "once" else "")
+        subject: dict[str, Any] = {"tool": self.tool.name, "args": self.call["args"], "risk": risk, "effect": effect}
+        if tainted:
+            subject["tainted_by"] = list(tainted)
+        review = Review(
+            id=review_id(self.context.thread_id, "tool", self.context.key, self.call["id"] or ""),
+            kind="tool",
+            question=f"May sub-task {self.context.sub_task_id} call the tool '{self.tool.name}'?",
+            stake=f"{stake}; {ruling.reason}" if ruling.reason else stake,
+            subject=subject,
+            sub_task_id=self.context.sub_task_id,
+        )
+        if self.context.auto_approve:
+            return Decision(review_id=review.id, action="approve")
+        if self.context.unattended:
+            return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
+        return await ask(self.bridge, self.context.store, review)
+
+    async def _call_and_keep(self) -> ToolAnswer:
+        limit = time_limit_of(self.tool)
+        try:
+            answer: ToolAnswer = await self.bridge.call_within(limit, self.handler, self.request)
+        except GraphBubbleUp:
+            raise
+        except TimeoutError:
+            return self._tainted(self._error(f"'{self.tool.name}' did not answer within {limit:g} s and was given up"))
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises is something for its agent to react to
+            return self._tainted(self._error(f"{type(error).__name__}: {error}"))
+        return await self._shown(answer) if isinstance(answer, ToolMessage) else answer
+
+    async def _shown(self, answer: ToolMessage) -> ToolMessage:
+        """The answer as its agent sees it; whole in the memory where that is more, or must outlive a crash."""
+        text, allowance = answer.text, result_allowance(self.context.window)
+        too_long = count_tokens(text) > allowance or len(text) > output_limit_of(self.tool)
+        if self.tool is read_memory:
+            return self._reread(answer)
+        if too_long or effect_of(self.tool) == "once":
+            await self.context.memory.write(self.bridge, self._note(text))
+        return self._tainted(answer.model_copy(update={"content": self._as_shown(text, too_long)}))
+
+    def _as_shown(self, text: str, too_long: bool) -> str:
+        note = ""
+        if too_long:
+            self.context.shortened = True
+            allowance = result_allowance(self.context.window)
+            text, note = excerpt_parts(text, allowance, self.journal, most=output_limit_of(self.tool))
+        return (text if is_trusted(self.tool) else as_data(text, self.tool.name)) + note
+
+    def _note(self, text: str) -> Entry:
+        return Entry(
+            key=self.journal,
+            text=text,
+            status="note",
+            agent=self.tool.name,
+            trusted=is_trusted(self.tool),
+            tainted_by=self._labels(),
+            outcome={"done": True},
+        )
+
+    def _reread(self, answer: ToolMessage) -> ToolMessage:
+        """What is read on from the memory is as trusted as it was when it went in."""
+        entry = self.context.memory.seen(str(self.call["args"].get("key", "")))
+        if entry is None or entry.trusted:
+            return answer
+        shown = answer.model_copy(update={"content": as_data(answer.text, entry.agent or "memory")})
+        taint(shown, entry.taint)
+        return shown
+
+    def _labels(self) -> tuple[str, ...]:
+        if is_trusted(self.tool):
+            return ()
+        return (label(self.context.sub_task_id, self.tool.name, self.call["args"]),)
+
+    def _tainted(self, answer: ToolMessage) -> ToolMessage:
+        taint(answer, self._labels())
+        return answer
+
+    async def _after_crash(self, before: Entry) -> ToolAnswer:
+        """The call was begun by a process that is gone: give its result again, or ask a human when it has none."""
+        if before.outcome.get("done"):
+            long = count_tokens(before.text) > result_allowance(self.context.window)
+            text = self._as_shown(before.text, long)
+            return self._tainted(ToolMessage(text, tool_call_id=self.call["id"], name=self.tool.name))
+        unknown = (
+            f"the call of '{self.tool.name}' was begun, and the run was interrupted before it ended: "
+            "it may have had its effect or not"
+        )
+        if self.context.auto_approve:
+            return self._error(unknown + ". It was not repeated")
+        review = Review(
+            id=review_id(self.context.thread_id, "tool", self.context.key, self.call["id"] or "", "again"),
+            kind="tool",
+            question=f"Call '{self.tool.name}' again for sub-task {self.context.sub_task_id}?",
+            stake=unknown,
+            subject={"tool": self.tool.name, "args": self.call["args"]},
+            allowed=("approve", "reject", "stop"),
+            sub_task_id=self.context.sub_task_id,
+        )
+        decision = await ask(self.bridge, self.context.store, review)
+        if decision.action == "approve":
+            return await self._call_and_keep()
+        if decision.action == "stop":
+            self.context.stopped.append(self.call["id"] or "")
+        return self._error(f"{unknown}. A human decided not to repeat it: {decision.text or 'no reason given'}")
+
+    def _refused(self, decision: Decision) -> ToolMessage:
+        if decision.action == "stop":
+            self.context.stopped.append(self.call["id"] or "")
+        reason = decision.text.strip() or "no reason given"
+        return self._error(f"a human did not allow this call: {reason}. Go on without it")
+
+    def _error(self, text: str) -> ToolMessage:
+        return ToolMessage(f"error: {text}", tool_call_id=self.call["id"], name=self.call["name"], status="error")

@@ -1,0 +1,45 @@
+"""WorkerContext: what one execution of a worker's agent may use; LangGraph hands it to middleware and tools."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph.store.base import BaseStore
+
+from orchestrator.memory import SharedMemory
+from orchestrator.policy import Policy
+
+
+@dataclass
+class WorkerContext:
+    """The surroundings of one execution.
+
+    Args:
+        store: Where decisions are recorded.
+        memory: The thread's shared memory.
+        thread_id: The thread.
+        sub_task_id: The sub-task being executed.
+        key: Its key.
+        auto_approve: Whether tool calls need no human.
+        window: Tokens that a prompt may have.
+        emit: Takes progress events.
+        agent: The worker's name.
+        policy: What it may do unasked.
+        shortened: Whether something was shortened, so that `read_memory` is of use.
+        stopped: Ids of the tool calls at whose review a human stopped the run.
+        unattended: There is no graph that could pause: what needs a review is refused.
+    """
+
+    store: BaseStore
+    memory: SharedMemory
+    thread_id: str
+    sub_task_id: str
+    key: str
+    auto_approve: bool
+    window: int
+    emit: Callable[[dict[str, Any]], None]
+    agent: str = ""
+    policy: Policy = field(default_factory=Policy)
+    shortened: bool = False
+    stopped: list[str] = field(default_factory=list)
+    unattended: bool = False
