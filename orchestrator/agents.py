@@ -4,9 +4,11 @@ A worker's agent is LangChain's `create_agent`, compiled once and called as a su
 own steps are checkpointed too, so that a worker killed in its fifth step goes on from its fifth step.
 """
 
+import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from langchain.agents import create_agent
@@ -228,13 +230,30 @@ class Worker(Agent):
         messages: list[BaseMessage] = [opening]
         if self.tools or not self.reviews:
             graph = self._graph(self.steps or limits.steps)
-            own = config if self.tools else _without_durability(config)
+            own = self._with_place(config, context) if self.tools else _without_durability(config)
             final = await bridge.invoke(graph, {"messages": [opening]}, own, context=context)
             messages = final["messages"]
         result = self._result(messages)
         if not self.reviews or context.stopped:
             return Result(**{**result.__dict__, "stopped": bool(context.stopped)})
         return await self._judge(bridge, assignment, messages, result, limits, config)
+
+    def _with_place(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
+        """The config with what tools that ask for it may know of where they work."""
+        if not any("config" in inspect.signature(_function_of(tool)).parameters for tool in self.tools):
+            return config
+        place = {"sub_task_key": context.key}
+        if context.workspace:
+            place["workspace"] = context.workspace
+        given = config or {}
+        return {**given, "configurable": {**given.get("configurable", {}), **place}}
+
+    async def end_sub_task(self, bridge: Bridge, key: str) -> None:
+        """Tells tools that keep something for a sub-task that it is over."""
+        for tool in self.tools:
+            end = getattr(tool, "end_sub_task", None)
+            if end is not None:
+                await bridge.offload(partial(end, key))
 
     def _graph(self, steps: int) -> Runnable[Any, Any]:
         """The compiled agent, made once for each model. Without tools it has one step, and nothing to resume."""
@@ -322,6 +341,11 @@ class Worker(Agent):
         said = "accepted" if verdict.verdict == "accept" else f"changes requested in {verdict.sub_task_id}"
         text = f"{result.text}\n\n{said}: {verdict.reason}".strip()
         return Result(text, result.sources, result.tainted_by, add_usage(result.usage, usage), verdict)
+
+
+def _function_of(tool: BaseTool) -> Callable[..., Any]:
+    made_of = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
+    return made_of if callable(made_of) else tool._run
 
 
 def _without_durability(config: RunnableConfig | None) -> RunnableConfig | None:

@@ -20,7 +20,7 @@ from orchestrator.weights import DEFAULT, cached, weights_named
 WINDOW = 4096
 PARALLEL = 2
 ANSWER_TOKENS = 700
-_TIMEOUT_S = 900.0
+_TIMEOUT_S = 3600.0  # a busy machine is slow, and nothing is lost on the way
 _lock = threading.Lock()
 _servers: dict[str, tuple[Any, str]] = {}  # with its key; a server ends when its object is collected
 

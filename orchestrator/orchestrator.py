@@ -4,6 +4,7 @@ import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
@@ -26,6 +27,7 @@ from orchestrator.run import Run
 from orchestrator.supervisor import Supervisor
 from orchestrator.team import Team
 from orchestrator.threads import ThreadList, ThreadRecord, check_thread_id, new_thread_id
+from orchestrator.workspace import WORKSPACE_KEY, artifacts_in, delete_workspace, workspace_of
 
 OnEvent = Callable[[Event], None]
 OnReview = Callable[[Review], Decision | None]
@@ -80,8 +82,6 @@ class TaskOrchestrator:
     def close(self) -> None:
         """Closes the database."""
         self.persistence.close()
-
-    # -- running --------------------------------------------------------------------------------------------------
 
     def run(
         self,
@@ -261,11 +261,8 @@ class TaskOrchestrator:
         if on_review is not None:
             return on_review(review)
         if review.kind == "result":
-            sub_task = SubTask(
-                id=review.sub_task_id,
-                description=review.subject["description"],
-                target_agent=review.subject["agent"],
-            )
+            about = review.subject
+            sub_task = SubTask(id=review.sub_task_id, description=about["description"], target_agent=about["agent"])
             return self.request_human_review(sub_task, review.subject["result"], review)
         return None
 
@@ -281,8 +278,6 @@ class TaskOrchestrator:
             The decision; None, as here, leaves the review open for `decide`.
         """
         return None
-
-    # -- reviews --------------------------------------------------------------------------------------------------
 
     def reviews(self, thread_id: str | None = None) -> list[Review]:
         """The open reviews of one thread, or of all.
@@ -335,8 +330,6 @@ class TaskOrchestrator:
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision
 
-    # -- looking --------------------------------------------------------------------------------------------------
-
     def show(self, thread_id: str) -> Run:
         """How far a thread came.
 
@@ -369,6 +362,7 @@ class TaskOrchestrator:
         with self.persistence.lease(thread_id):
             await self.persistence.checkpointer.adelete_thread(thread_id)
             await self._threads.delete(AWAITING, thread_id)
+        delete_workspace(self.workspace_of(thread_id))
         self.persistence.forget(thread_id)
 
     @property
@@ -380,6 +374,10 @@ class TaskOrchestrator:
         """The shared memory of a thread."""
         return SharedMemory(self.persistence.store, thread_id, index=recall_index())
 
+    def workspace_of(self, thread_id: str) -> Path:
+        """The folder in which the thread's workers leave their files; it need not be there yet."""
+        return workspace_of(self.persistence.path, thread_id)
+
     async def _record(self, thread_id: str) -> ThreadRecord:
         record = await self._threads.find(AWAITING, thread_id)
         if record is None:
@@ -389,7 +387,9 @@ class TaskOrchestrator:
         return record
 
     def _config(self, thread_id: str) -> RunnableConfig:
-        return {"configurable": {"thread_id": thread_id}, "recursion_limit": _RECURSION_LIMIT}
+        configurable = {"thread_id": thread_id, WORKSPACE_KEY: str(self.workspace_of(thread_id))}
+        return {"configurable": configurable, "recursion_limit": _RECURSION_LIMIT}
 
     async def _run_of(self, thread_id: str) -> Run:
-        return Run.from_snapshot(thread_id, await self.graph.aget_state(self._config(thread_id)))
+        snapshot = await self.graph.aget_state(self._config(thread_id))
+        return Run.from_snapshot(thread_id, snapshot, artifacts_in(self.workspace_of(thread_id)))

@@ -153,6 +153,8 @@ def print_end(run: Run, db: str | None) -> None:
         err.rule(style="dim")
         typer.echo(run.answer)
         err.rule(style="dim")
+    for artifact in run.artifacts:
+        err.print(f"file: {escape(artifact.name)}, {artifact.bytes:,} bytes", highlight=False, soft_wrap=True)
     tokens = run.usage.get("input_tokens", 0) + run.usage.get("output_tokens", 0)
     err.print(
         f"{run.status} · {run.usage.get('model_calls', 0)} model calls · {run.usage.get('tool_calls', 0)} tool calls · "

@@ -1,6 +1,6 @@
 """Run: how far a thread came, as a person or a script wants to see it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import Any, Literal
 
@@ -12,6 +12,7 @@ from orchestrator.picture import plan_svg
 from orchestrator.plan import Outcome, Plan
 from orchestrator.reviews import Review
 from orchestrator.usage import Usage, add_usage
+from orchestrator.workspace import Artifact
 
 RunStatus = Literal["done", "failed", "limited", "stopped", "waiting", "interrupted"]
 EXIT_CODES: dict[str, int] = {
@@ -40,6 +41,7 @@ class Run:
         reviews: The open ones.
         usage: Tokens and calls of the whole run, all attempts counted.
         errors: What went wrong or is missing, as sentences.
+        artifacts: The files that the workers left in the thread's workspace.
     """
 
     thread_id: str
@@ -51,14 +53,16 @@ class Run:
     reviews: tuple[Review, ...] = ()
     usage: Usage = field(default_factory=dict)
     errors: tuple[str, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
 
     @classmethod
-    def from_snapshot(cls, thread_id: str, snapshot: StateSnapshot) -> "Run":
+    def from_snapshot(cls, thread_id: str, snapshot: StateSnapshot, artifacts: tuple[Artifact, ...] = ()) -> "Run":
         """Reads it from the graph's saved state; the open reviews are those that its unfinished nodes ask.
 
         Args:
             thread_id: The thread.
             snapshot: Its newest state.
+            artifacts: The files in its workspace.
         """
         values = snapshot.values
         asked: dict[str, Review] = {}
@@ -76,7 +80,8 @@ class Run:
         status = values.get("status", "running")
         if status == "running" and values and not snapshot.tasks:
             status = "failed"
-        return cls._of(thread_id, {**values, "status": status}, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
+        run = cls._of(thread_id, {**values, "status": status}, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
+        return replace(run, artifacts=artifacts)
 
     @classmethod
     def _of(
@@ -112,7 +117,7 @@ class Run:
         return self.status in ("waiting", "interrupted") or (self.status == "failed" and not self.answer)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-plain form: `thread_id, status, answer, plan, outcomes, reviews, usage, errors, task`."""
+        """JSON-plain form: `thread_id, status, answer, plan, outcomes, reviews, usage, errors, artifacts, task`."""
         return {
             "thread_id": self.thread_id,
             "status": self.status,
@@ -123,6 +128,7 @@ class Run:
             "reviews": [review.model_dump(mode="json") for review in self.reviews],
             "usage": self.usage,
             "errors": list(self.errors),
+            "artifacts": [artifact.plain() for artifact in self.artifacts],
         }
 
     def __str__(self) -> str:
@@ -144,6 +150,9 @@ class Run:
             parts.append(
                 f"<p>✋ <b>{escape(review.question)}</b><br/><code>{escape(review.id)}</code>: {escape(actions)}</p>"
             )
+        if self.artifacts:
+            files = ", ".join(f"{escape(a.name)} ({a.bytes:,} bytes)" for a in self.artifacts)
+            parts.append(f"<p>files: {files}</p>")
         parts += [f"<p>⚠ {escape(error)}</p>" for error in self.errors]
         if self.answer:
             parts.append(f'<blockquote style="white-space:pre-wrap">{escape(self.answer)}</blockquote>')

@@ -25,6 +25,7 @@ class WorkerContext:
         emit: Takes progress events.
         agent: The worker's name.
         policy: What it may do unasked.
+        workspace: The thread's folder; empty when there is none.
         shortened: Whether something was shortened, so that `read_memory` is of use.
         stopped: Ids of the tool calls at whose review a human stopped the run.
         unattended: There is no graph that could pause: what needs a review is refused.
@@ -40,6 +41,7 @@ class WorkerContext:
     emit: Callable[[dict[str, Any]], None]
     agent: str = ""
     policy: Policy = field(default_factory=Policy)
+    workspace: str = ""
     shortened: bool = False
     stopped: list[str] = field(default_factory=list)
     unattended: bool = False

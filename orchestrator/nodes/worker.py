@@ -31,6 +31,7 @@ from orchestrator.reviews import Review, ask, review_id
 from orchestrator.round import ROUNDS, Round, Signal
 from orchestrator.tokens import excerpt
 from orchestrator.worker_context import WorkerContext
+from orchestrator.workspace import WORKSPACE_KEY, workspace_of
 
 _SHOWN_TOKENS = 1500
 
@@ -180,6 +181,7 @@ class _Execution:
             emit=self.invocation.emit,
             agent=self.agent.name,
             policy=self.policy,
+            workspace=self._workspace(),
         )
         assignment = Assignment(
             sub_task=self.sub_task,
@@ -191,6 +193,10 @@ class _Execution:
             tainted_by=self._shaped_by(),
         )
         return await self.agent.carry_out(self.bridge, assignment, context, self.limits, self.config)
+
+    def _workspace(self) -> str:
+        thread_id = self.payload["memory_id"]
+        return str(self.config["configurable"].get(WORKSPACE_KEY) or workspace_of(None, thread_id))
 
     def _shaped_by(self) -> tuple[str, ...]:
         """From the second round on, what is to be done was decided by agents that may have read untrusted text."""
@@ -243,6 +249,7 @@ class _Execution:
         await self.memory.write(self.bridge, self._entry(result, outcome, "final" if status == "succeeded" else "note"))
         if self.agent.tools:
             await self.invocation.drop_steps(self.bridge)
+            await self.agent.end_sub_task(self.bridge, self.key)
         return outcome
 
     def _make_outcome(self, result: Result, status: Any, **about: Any) -> Outcome:
