@@ -16,6 +16,7 @@ from orchestrator.testing.script import (
 from orchestrator.testing.scripted import ScriptedModel
 from orchestrator.testing.server import Fault, OpenAIServer
 from orchestrator.testing.team_script import TeamScript
+from orchestrator.testing.tools import ToolReport, assert_conforms, check_tool
 
 __all__ = [
     "CrashAfter",
@@ -30,8 +31,11 @@ __all__ = [
     "Script",
     "ScriptedModel",
     "TeamScript",
+    "ToolReport",
     "UnscriptedCallError",
+    "assert_conforms",
     "call",
+    "check_tool",
     "fail",
     "hang",
     "run_until_killed",
