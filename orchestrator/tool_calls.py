@@ -142,7 +142,9 @@ class _Call:
 
     async def _shown(self, answer: ToolMessage) -> ToolMessage:
         """The answer as its agent sees it; whole in the memory where that is more, or must outlive a crash."""
-        text, allowance = answer.text, result_allowance(self.context.window)
+        # Half of a surrogate pair can be written to no database and sent to no model.
+        text = answer.text.encode("utf-8", "replace").decode("utf-8")
+        allowance = result_allowance(self.context.window)
         too_long = count_tokens(text) > allowance or len(text) > output_limit_of(self.tool)
         if self.tool is read_memory:
             return self._reread(answer)

@@ -120,7 +120,7 @@ class Folder:
         parts = PurePosixPath(asked).parts
         name = name[:200]  # for the messages
         refused = f"error: '{name}' is outside the folder; use a name as listed, without '/' in front or '..'"
-        if not parts or "\0" in asked:
+        if not parts or not asked.isprintable():  # such as a zero byte, or half of a surrogate pair
             raise ToolException("error: no file was named; give the name of a file as it was listed")
         if asked.startswith("/") or ".." in parts or Path(asked).is_absolute() or ":" in parts[0]:
             raise ToolException(refused)
