@@ -12,18 +12,17 @@ import re
 import sqlite3
 import threading
 import weakref
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
-from tools.folder import FileFact, Folder, bad_arguments, instead, listed, page
-from tools.passages import plain, split
-
-SUFFIXES: Final = (".md", ".markdown", ".txt", ".text", ".html", ".htm")
-"""What counts as a document."""
+from tools.folder import FileFact, bad_arguments, instead, listed, page
+from tools.formats import KINDS, Text
+from tools.found import Found, rendered, room_for
+from tools.library import SUFFIXES, Library
+from tools.passages import split
 
 _MOST_RESULTS: Final = 10
 _SNIPPET_TOKENS: Final = 40
@@ -49,23 +48,6 @@ WHERE passages MATCH ? ORDER BY bm25(passages, {_WEIGHTS}), name, place LIMIT ?
 """
 
 
-@dataclass(frozen=True)
-class Hit:
-    """A passage that was found.
-
-    Args:
-        name: The document's file.
-        title: The document's title.
-        heading: Where in the document.
-        excerpt: The passage, or the part of it with the words that were looked for.
-    """
-
-    name: str
-    title: str
-    heading: str
-    excerpt: str
-
-
 class DocumentIndex:
     """Passages of the documents in a folder, searchable; safe to use from several threads.
 
@@ -73,16 +55,19 @@ class DocumentIndex:
         folder: Where the documents are.
     """
 
-    def __init__(self, folder: Folder) -> None:
+    def __init__(self, folder: Library) -> None:
         self.folder = folder
         self.unread: dict[str, str] = {}
         """Documents that could not be read, and why."""
         self._lock = threading.Lock()
         self._known: dict[str, FileFact] = {}
         self._titles: dict[str, str] = {}
+        self._dates: dict[str, str | None] = {}
+        self._extracted: dict[str, Text] = {}
+        """PDF and Word files: taking them apart again for every page that is read would take seconds."""
         self._database: sqlite3.Connection | None = None
 
-    def search(self, query: str, limit: int, characters: int) -> list[Hit]:
+    def search(self, query: str, limit: int, characters: int) -> list[Found]:
         """The passages that fit best, those with all the words before those with some.
 
         Args:
@@ -91,7 +76,7 @@ class DocumentIndex:
             characters: Most characters of all excerpts together. A passage for which there is no room is
                 shortened to where the words stand, and what still finds no room is left out.
         """
-        hits: dict[int, Hit] = {}
+        hits: dict[int, Found] = {}
         with self._lock:
             database = self._refresh()
             for match in _matches(query):
@@ -99,12 +84,13 @@ class DocumentIndex:
                     number, name, title, heading, body, snippet = row
                     if number in hits or len(hits) == limit:
                         continue
-                    heads = len(name) + len(title) + len(heading) + 12
+                    place, date = f"{title} > {heading}" if heading else title, self._dates.get(name)
+                    heads = room_for(name, place, date)
                     excerpt = body if len(body) + heads <= characters else snippet
                     if not hits:
                         excerpt = excerpt[: max(0, characters - heads)]
                     if len(excerpt) + heads <= characters:
-                        hits[number] = Hit(name, title, heading, excerpt)
+                        hits[number] = Found(name, place, excerpt, date)
                         characters -= len(excerpt) + heads
         return list(hits.values())
 
@@ -138,7 +124,9 @@ class DocumentIndex:
 
     def text(self, name: str) -> str:
         """A document's whole text; takes what `find` gives."""
-        return plain(name, self.folder.read(name))
+        with self._lock:
+            known = self._extracted.get(name)
+        return (known or self.folder.document(name)).text
 
     def _refresh(self) -> sqlite3.Connection:
         """Brings the index up to date with the folder; the caller holds the lock."""
@@ -146,13 +134,13 @@ class DocumentIndex:
             self._database = sqlite3.connect(":memory:", check_same_thread=False)
             self._database.execute(_SCHEMA)
             weakref.finalize(self, self._database.close)
-        now = {fact.name: fact for fact in self.folder.files() if fact.name.lower().endswith(SUFFIXES)}
+        now = self.folder.documents()
         gone = [name for name, fact in self._known.items() if now.get(name) != fact]
         with self._database:
             for name in gone:
                 self._database.execute("DELETE FROM passages WHERE name = ?", (name,))
-                self._titles.pop(name, None)
-                self.unread.pop(name, None)
+                for facts in (self._titles, self._dates, self._extracted, self.unread):
+                    facts.pop(name, None)
                 del self._known[name]
             for name, fact in now.items():
                 if name not in self._known:
@@ -167,12 +155,14 @@ class DocumentIndex:
 
     def _add(self, database: sqlite3.Connection, name: str) -> None:
         try:
-            text = plain(name, self.folder.read(name))
+            document = self.folder.document(name)
         except ToolException as error:
             self.unread[name] = str(error).removeprefix("error: ")
             return
-        title, passages = split(text, Path(name).stem.replace("-", " ").replace("_", " "))
-        self._titles[name] = title
+        title, passages = split(document.text, Path(name).stem.replace("-", " ").replace("_", " "))
+        self._titles[name], self._dates[name] = title, document.date
+        if Path(name).suffix.lower() in KINDS:
+            self._extracted[name] = document
         database.executemany(
             "INSERT INTO passages (title, heading, body, name, place) VALUES (?, ?, ?, ?, ?)",
             [(title, passage.heading, passage.body, name, place) for place, passage in enumerate(passages)],
@@ -197,14 +187,15 @@ def _matches(query: str) -> list[str]:
 
 
 def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[BaseTool]:
-    """The tools `search_documents` and `read_document` for a folder of text, Markdown and HTML files.
+    """The tools `search_documents` and `read_document` for a folder of text, Markdown, HTML, PDF and Word
+    files.
 
     Args:
         folder: Where the documents are, at any depth. It is read only, and never left. Whether it can be used
             shows when a tool is called; `folder_problem` tells beforehand.
         page_characters: Most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
     """
-    index = DocumentIndex(Folder(folder))
+    index = DocumentIndex(Library(folder))
 
     def search_documents(query: str, limit: int = 5) -> str:
         """Searches the documents for facts and figures.
@@ -222,10 +213,7 @@ def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[
         if not hits:
             names = listed([f"{name} ({title})" for name, title in index.names().items()])
             return f"Nothing found for '{query[:100]}'. Documents available are: {names}. Try other words."
-        found = [
-            f"{number}. {hit.name} > {hit.title}{f' > {hit.heading}' if hit.heading else ''}\n{hit.excerpt}"
-            for number, hit in enumerate(hits, start=1)
-        ]
+        found = rendered(hits)
         if index.unread:
             found.append(f"(not searched, because they cannot be read: {listed(sorted(index.unread))})")
         return "\n\n".join(found)
@@ -263,9 +251,9 @@ def folder_problem(folder: str | Path) -> str | None:
     Args:
         folder: As for `document_tools`.
     """
-    place = Folder(folder)
+    place = Library(folder)
     if problem := place.problem():
         return problem
-    if not any(fact.name.lower().endswith(SUFFIXES) for fact in place.files()):
+    if not place.documents():
         return f"there are no documents in '{place.path}' (files ending in {', '.join(SUFFIXES)})"
     return None

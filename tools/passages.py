@@ -8,6 +8,10 @@ from typing import Final
 _PASSAGE_WORDS: Final = 160
 _LONGEST_PASSAGE: Final = 200
 _HEADING: Final = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
+_DAY: Final = re.compile(r"\d{4}-[01]\d-[0-3]\d")
+_FRONT_MATTER: Final = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_DATE_NAMES: Final = ("article:modified_time", "article:published_time", "dcterms.modified", "dcterms.date", "date")
+"""What pages call their date, the telling ones first."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +94,7 @@ class _Plain(HTMLParser):
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.parts: list[str] = []
+        self.dates: dict[str, str] = {}
         self._skipping = 0
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
@@ -101,6 +106,9 @@ class _Plain(HTMLParser):
             self.parts.append("\n- " if tag == "li" else "\n")
         elif tag in ("td", "th"):
             self.parts.append(" | ")
+        elif tag == "meta":
+            facts = {name: value or "" for name, value in attrs}
+            self.dates[(facts.get("name") or facts.get("property") or "").lower()] = facts.get("content", "")
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._SKIPPED:
@@ -117,10 +125,38 @@ class _Plain(HTMLParser):
 
 def plain(name: str, text: str) -> str:
     """A document's text without markup that only a browser needs."""
-    if not name.lower().endswith((".html", ".htm")):
+    if not _is_html(name):
         return text
+    parser = _parsed(text)
+    lines = [line.strip() for line in "".join(parser.parts).splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+
+
+def stated_date(name: str, text: str) -> str | None:
+    """The day that a document states of itself, as YYYY-MM-DD; None when it states none.
+
+    HTML has it in `meta` tags, Markdown in a front matter's line `date: …`. A file's own time is not used: it says
+    when the file was copied.
+
+    Args:
+        name: The document's file, whose ending says what it is.
+        text: The document with its markup.
+    """
+    if _is_html(name):
+        dates = _parsed(text).dates
+        stated = [dates.get(key, "") for key in _DATE_NAMES]
+    else:
+        front = _FRONT_MATTER.match(text)
+        stated = re.findall(r"(?m)^date:\s*[\"']?(.*)$", front.group(1)) if front else []
+    return next((found.group() for day in stated if (found := _DAY.match(day))), None)
+
+
+def _is_html(name: str) -> bool:
+    return name.lower().endswith((".html", ".htm"))
+
+
+def _parsed(text: str) -> _Plain:
     parser = _Plain()
     parser.feed(text)
     parser.close()
-    lines = [line.strip() for line in "".join(parser.parts).splitlines()]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip() + "\n"
+    return parser
