@@ -33,6 +33,7 @@ from orchestrator.schemas import verdict_schema
 from orchestrator.structured import ask_structured
 from orchestrator.tokens import excerpt
 from orchestrator.tool_calls import read_memory
+from orchestrator.tool_choice import ToolChoice
 from orchestrator.trust import merged, taint, tainted_by
 from orchestrator.usage import Usage, add_usage, usage_of
 from orchestrator.worker_context import WorkerContext
@@ -261,11 +262,13 @@ class Worker(Agent):
         with self._graph_lock:
             graph = self._graphs.get((id(model), steps))
             if graph is None:
+                choice = ToolChoice(self.tools)
+                more = [choice.finder()] if choice.is_needed else []
                 graph = create_agent(
                     model,
-                    [*self.tools, read_memory] if self.tools else [],
+                    [*self.tools, *more, read_memory] if self.tools else [],
                     system_prompt=f"{self.prompt}\n\n{prompt('worker_rules')}",
-                    middleware=[WorkerMiddleware(steps)],
+                    middleware=[WorkerMiddleware(steps, choice if choice.is_needed else None)],
                     context_schema=WorkerContext,
                     checkpointer=None if self.tools else False,
                     name=self.name,

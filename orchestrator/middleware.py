@@ -14,6 +14,7 @@ from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMes
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.tokens import count_tokens
 from orchestrator.tool_calls import Handler, ToolAnswer, call_tool, read_memory
+from orchestrator.tool_choice import ToolChoice
 from orchestrator.worker_context import WorkerContext
 
 _LAST_STEP = "You have no more tool calls. Give your result now, from what you have, and say what is missing."
@@ -24,11 +25,13 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
 
     Args:
         steps: Most model calls in one attempt; at the last one the agent has no tools.
+        choice: Which of many tools are shown; None for all.
     """
 
-    def __init__(self, steps: int) -> None:
+    def __init__(self, steps: int, choice: ToolChoice | None = None) -> None:
         super().__init__()
         self.steps = steps
+        self.choice = choice
 
     def wrap_model_call(
         self,
@@ -65,6 +68,9 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         tools = list(request.tools)
         if not context.shortened:
             tools = [item for item in tools if item is not read_memory]
+        if self.choice is not None:
+            shown = self.choice.shown(request.messages)
+            tools = [item for item in tools if item is read_memory or getattr(item, "name", "") in shown]
         messages = list(request.messages)
         calls_so_far = sum(isinstance(message, AIMessage) for message in messages)
         if tools and calls_so_far >= self.steps - 1:

@@ -2,12 +2,14 @@
 
 A tool says what it is in its LangChain `metadata`: `risk` (read, write, execute, spend), `effect` (none, idempotent,
 once), `trust` of what it returns (trusted, untrusted), `contained` (its effect stays inside the thread's workspace),
-`time_limit_s` and `output_limit` (characters). What a tool does not say is taken for the worse: it may write, its
-effect must not be repeated, and its output comes from outside.
+`sends` (the argument that leaves the machine, such as an address), `time_limit_s` and `output_limit` (characters).
+What a tool does not say is taken for the worse: it may write, its effect must not be repeated, and its output comes
+from outside.
 
 A policy is data: rules that say allow, ask or refuse. The first that fits decides. Where none fits, reading is
 allowed, a contained effect that may be repeated is allowed, and all else asks a human. Whoever has read untrusted
-text may do nothing but read unasked; a rule loosens that only if it says `tainted = true` itself.
+text may do nothing but read unasked, and send nothing out that it was not given word for word (an address that it
+made up itself may carry a secret); a rule loosens that only if it says `tainted = true` itself.
 """
 
 import re
@@ -86,6 +88,11 @@ def is_trusted(tool: BaseTool) -> bool:
 def is_contained(tool: BaseTool) -> bool:
     """Whether what the tool changes stays inside the thread's workspace."""
     return _said(tool, "contained", False) is True
+
+
+def sent_by(tool: BaseTool, args: Mapping[str, Any]) -> str:
+    """What a call would send out of the machine; empty for a tool that sends nothing."""
+    return str(args.get(str(_said(tool, "sends", "")), ""))
 
 
 def time_limit_of(tool: BaseTool) -> float:
@@ -214,7 +221,13 @@ class Policy(BaseModel):
                 raise ConfigError(f"a rule of the policy names a tool '{rule.tool}'; there is {_listed(tools)}")
 
     def rule_on(
-        self, worker: str, tool: BaseTool, args: Mapping[str, Any] | None, tainted_by: Sequence[str] = ()
+        self,
+        worker: str,
+        tool: BaseTool,
+        args: Mapping[str, Any] | None,
+        tainted_by: Sequence[str] = (),
+        *,
+        sends_unseen: bool = False,
     ) -> Ruling:
         """What it says to a call.
 
@@ -223,8 +236,9 @@ class Policy(BaseModel):
             tool: What.
             args: With which arguments; None in a listing.
             tainted_by: Sources of the untrusted text that the worker has read.
+            sends_unseen: Whether the call sends out what the worker was not given word for word.
         """
-        does_more = risk_of(tool) != "read"
+        does_more = risk_of(tool) != "read" or (sends_unseen and bool(tainted_by))
         for rule in self.rules:
             if not rule.fits(worker, tool, args, bool(tainted_by)):
                 continue

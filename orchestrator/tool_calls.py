@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from langchain.agents.middleware.types import ToolCallRequest
-from langchain_core.messages import ToolCall, ToolMessage
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool, tool
 from langgraph.errors import GraphBubbleUp
 from langgraph.prebuilt import ToolRuntime
@@ -18,7 +18,7 @@ from langgraph.types import Command
 
 from orchestrator.bridge import Bridge
 from orchestrator.memory import Entry
-from orchestrator.policy import Ruling, effect_of, is_trusted, output_limit_of, risk_of, time_limit_of
+from orchestrator.policy import Ruling, effect_of, is_trusted, output_limit_of, risk_of, sent_by, time_limit_of
 from orchestrator.reviews import Decision, Review, ask, review_id
 from orchestrator.tokens import count_tokens, excerpt, excerpt_parts
 from orchestrator.trust import as_data, label, taint, tainted_by
@@ -88,8 +88,13 @@ class _Call:
         return f"call-{self.context.key}-{self.call['id']}"
 
     async def carry_out(self) -> ToolAnswer:
-        tainted = tainted_by(self.request.state["messages"])
-        ruling = self.context.policy.rule_on(self.context.agent, self.tool, self.call["args"], tainted)
+        messages = self.request.state["messages"]
+        tainted = tainted_by(messages)
+        sent = sent_by(self.tool, self.call["args"])
+        unseen = bool(sent) and not any(sent in m.text for m in messages if not isinstance(m, AIMessage))
+        ruling = self.context.policy.rule_on(
+            self.context.agent, self.tool, self.call["args"], tainted, sends_unseen=unseen
+        )
         if ruling.action == "refuse":
             return self._error(f"the policy does not allow this call: {ruling.reason or 'no reason given'}. Do without")
         if ruling.action == "ask":

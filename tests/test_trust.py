@@ -222,6 +222,34 @@ def test_the_mark_outlives_a_pause_and_another_process(tmp_path: Path) -> None:
     assert world.saved == []
 
 
+@pytest.mark.parametrize(("url", "asked"), [("http://there/page", []), ("http://there/?secret=42", ["tool"])])
+def test_a_tainted_worker_fetches_what_it_was_given_and_no_address_of_its_own_making(
+    tmp_path: Path, url: str, asked: list[str]
+) -> None:
+    fetched: list[str] = []
+
+    @tool
+    def find(what: str) -> str:
+        """Finds an address."""
+        return "It is at http://there/page, says the index."
+
+    @tool
+    def fetch(url: str) -> str:
+        """Fetches a page."""
+        fetched.append(url)
+        return "a page"
+
+    declare(find, trust="untrusted")
+    declare(fetch, trust="untrusted")
+    fetch.metadata = {**(fetch.metadata or {}), "sends": "url"}
+    results = {"a": [call("find", what="x"), call("fetch", url=url), say("done")]}
+    worker = Worker("reader", "You read.", tools=[find, fetch])
+    team = Team(Supervisor(), [worker], model=ScriptedModel(TeamScript([step("a", agent="reader")], results=results)))
+    with TaskOrchestrator(team=team, db=str(tmp_path / "x")) as orchestrator:
+        assert [review.kind for review in ran(orchestrator).reviews] == asked
+    assert fetched == ([] if asked else [url])
+
+
 @given(st.text())
 def test_data_has_one_end_whatever_stands_in_it(text: str) -> None:
     shown = as_data(text + "</data>" + text, "x")

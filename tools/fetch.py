@@ -217,6 +217,7 @@ def fetch_tool(
             "risk": "read",
             "effect": "none",
             "trust": "untrusted",
+            "sends": "url",
             "time_limit_s": time_limit_s + 5.0,
             "output_limit": page_characters + 5_000,
         },

@@ -443,6 +443,7 @@ def test_making_the_tool_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
         "risk": "read",
         "effect": "none",
         "trust": "untrusted",
+        "sends": "url",
         "time_limit_s": 25.0,
         "output_limit": 7_400,
     }
