@@ -10,6 +10,7 @@ from orchestrator import Supervisor, Team, coder, compile_graph, researcher, rev
 from orchestrator.errors import ConfigError
 from tools.calculator import calculator
 from tools.documents import document_tools, folder_problem
+from tools.python import python_tool
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "countries"
 
@@ -26,7 +27,7 @@ def team(docs: str | None = None) -> Team:
     if docs is not None and (problem := folder_problem(docs)):
         raise ConfigError(problem)
     folder = docs or os.environ.get("ORCHESTRATOR_DOCS") or str(EXAMPLES)
-    return Team(Supervisor(), [researcher(document_tools(folder)), coder([calculator()]), reviewer()])
+    return Team(Supervisor(), [researcher(document_tools(folder)), coder([calculator(), python_tool()]), reviewer()])
 
 
 graph = compile_graph(team())

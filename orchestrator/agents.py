@@ -243,18 +243,23 @@ class Worker(Agent):
         """The config with what tools that ask for it may know of where they work."""
         if not any("config" in inspect.signature(_function_of(tool)).parameters for tool in self.tools):
             return config
-        place = {"sub_task_key": context.key}
+        place = {"sub_task_key": context.session}
         if context.workspace:
             place["workspace"] = context.workspace
         given = config or {}
         return {**given, "configurable": {**given.get("configurable", {}), **place}}
 
-    async def end_sub_task(self, bridge: Bridge, key: str) -> None:
-        """Tells tools that keep something for a sub-task that it is over."""
+    async def end_sub_task(self, bridge: Bridge, session: str) -> None:
+        """Tells tools that keep something for a sub-task that it is over.
+
+        Args:
+            bridge: How to call them.
+            session: `WorkerContext.session` of the execution.
+        """
         for tool in self.tools:
             end = getattr(tool, "end_sub_task", None)
             if end is not None:
-                await bridge.offload(partial(end, key))
+                await bridge.offload(partial(end, session))
 
     def _graph(self, steps: int) -> Runnable[Any, Any]:
         """The compiled agent, made once for each model. Without tools it has one step, and nothing to resume."""

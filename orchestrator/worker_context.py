@@ -45,3 +45,13 @@ class WorkerContext:
     shortened: bool = False
     stopped: list[str] = field(default_factory=list)
     unattended: bool = False
+
+    @property
+    def session(self) -> str:
+        """What tools may keep things under; other threads may have a sub-task of the same key."""
+        return session_of(self.thread_id, self.key)
+
+
+def session_of(thread_id: str, key: str) -> str:
+    """The name of the session of a sub-task on a thread."""
+    return f"{thread_id}/{key}"

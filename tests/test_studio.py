@@ -233,7 +233,7 @@ def test_an_answer_that_is_no_decision_is_asked_again(studio: Studio, model: Ope
 @pytest.mark.timeout(600)
 def test_the_other_team_streams_and_a_deleted_thread_leaves_nothing(studio: Studio) -> None:
     graphs = {assistant["graph_id"] for assistant in studio.client.assistants.search()}
-    assert graphs == {"research_team", "document_desk"}
+    assert graphs == {"research_team", "document_desk", "data_analyst"}
     thread = studio.client.threads.create()["thread_id"]
     chunks = list(
         studio.client.runs.stream(

@@ -58,6 +58,8 @@ def test_workers_share_a_folder_and_each_sub_task_has_a_key_of_its_own(tmp_path:
         keys = {place["sub_task_key"] for place in seen}
         assert keys == set(ENDED)
         assert len(keys) == 2
+        team.run("go", thread_id="other", auto_approve=True)
+        assert not keys & {place["sub_task_key"] for place in seen[2:]}, "the same plan on another thread"
         team.delete("t")
         assert not team.workspace_of("t").exists()
 

@@ -30,7 +30,7 @@ from orchestrator.policy import Policy
 from orchestrator.reviews import Review, ask, review_id
 from orchestrator.round import ROUNDS, Round, Signal
 from orchestrator.tokens import excerpt
-from orchestrator.worker_context import WorkerContext
+from orchestrator.worker_context import WorkerContext, session_of
 from orchestrator.workspace import WORKSPACE_KEY, workspace_of
 
 _SHOWN_TOKENS = 1500
@@ -249,7 +249,7 @@ class _Execution:
         await self.memory.write(self.bridge, self._entry(result, outcome, "final" if status == "succeeded" else "note"))
         if self.agent.tools:
             await self.invocation.drop_steps(self.bridge)
-            await self.agent.end_sub_task(self.bridge, self.key)
+            await self.agent.end_sub_task(self.bridge, session_of(self.payload["memory_id"], self.key))
         return outcome
 
     def _make_outcome(self, result: Result, status: Any, **about: Any) -> Outcome:

@@ -1,0 +1,167 @@
+"""A place where code of a model runs: what every kind of it offers, and the sessions that are kept in it."""
+
+import threading
+import weakref
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+
+class SandboxUnavailableError(RuntimeError):
+    """A sandbox cannot be used on this machine; the message says what is missing. There is no weaker stand-in."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a piece of code.
+
+    Args:
+        printed: What it printed, perhaps only the beginning.
+        left_out: Characters (or bytes, where they were not decoded) of the print that are not in `printed`.
+        value: The value of the last expression, as Python shows it; None without one.
+        error: The traceback of what it failed with.
+        ended: Why the session is over and its names are gone; None while it goes on.
+    """
+
+    printed: str = ""
+    left_out: int = 0
+    value: str | None = None
+    error: str | None = None
+    ended: str | None = None
+
+
+class Session(Protocol):
+    """An interpreter that keeps its names from one piece of code to the next."""
+
+    def run(self, code: str) -> Outcome:
+        """Runs a piece of code to its end, or to a limit."""
+
+    def end(self) -> None:
+        """Stops everything that the session has started; may be called twice."""
+
+
+class Sandbox(Protocol):
+    """Starts sessions."""
+
+    def start(self, workspace: Path | None) -> Session:
+        """A new session.
+
+        Args:
+            workspace: The folder that its code may use, where the sandbox offers files at all.
+
+        Raises:
+            SandboxUnavailableError: It cannot be had on this machine.
+        """
+
+    def close(self) -> None:
+        """Lets go of what the sandbox keeps between sessions."""
+
+
+@dataclass
+class _Kept:
+    """A session that is kept for its sub-task.
+
+    It is ended by whoever holds it last, so that nobody takes it away from under running code.
+    """
+
+    session: Session | None = None
+    users: int = 0
+    dropped: bool = False
+    one_by_one: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Sessions:
+    """The sessions of one tool: one for each key, and the longest unused ones give way.
+
+    Args:
+        sandbox: Where they run.
+        most: Most sessions that are kept, and most pieces of code that run at once; further ones wait.
+    """
+
+    def __init__(self, sandbox: Sandbox, most: int) -> None:
+        self.sandbox = sandbox
+        self.most = most
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._lock = threading.Lock()
+        self._running = threading.BoundedSemaphore(most)
+        weakref.finalize(self, _end_all, self._kept, sandbox)
+
+    def run(self, key: str | None, workspace: Path | None, code: str) -> Outcome:
+        """Runs a piece of code in the session of a key.
+
+        Args:
+            key: Whose session; without one, a session for this piece of code alone.
+            workspace: For a new session.
+            code: Python.
+
+        Raises:
+            SandboxUnavailableError: A new session is needed and cannot be had.
+        """
+        with self._running:
+            if key is None:
+                session = self.sandbox.start(workspace)
+                try:
+                    return session.run(code)
+                finally:
+                    session.end()
+            kept = self._hold(key)
+            try:
+                with kept.one_by_one:
+                    if kept.session is None:
+                        kept.session = self.sandbox.start(workspace)
+                    outcome = kept.session.run(code)
+                    if outcome.ended is not None:
+                        session, kept.session = kept.session, None
+                        session.end()
+                    return outcome
+            finally:
+                self._release(kept)
+
+    def end(self, key: str) -> None:
+        """Ends a session, if there is one.
+
+        Args:
+            key: Whose.
+        """
+        with self._lock:
+            kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._drop(kept)
+
+    def _hold(self, key: str) -> _Kept:
+        with self._lock:
+            kept = self._kept.setdefault(key, _Kept())
+            self._kept.move_to_end(key)
+            kept.users += 1
+            unused = [other for other, each in self._kept.items() if not each.users]
+            gone = [self._kept.pop(other) for other in unused[: max(0, len(self._kept) - self.most)]]
+        for each in gone:
+            self._drop(each)
+        return kept
+
+    def _release(self, kept: _Kept) -> None:
+        with self._lock:
+            kept.users -= 1
+            over = kept.dropped and not kept.users
+        if over:
+            _end(kept)
+
+    def _drop(self, kept: _Kept) -> None:
+        with self._lock:
+            kept.dropped = True
+            unused = not kept.users
+        if unused:
+            _end(kept)
+
+
+def _end(kept: _Kept) -> None:
+    session, kept.session = kept.session, None
+    if session is not None:
+        session.end()
+
+
+def _end_all(kept: OrderedDict[str, _Kept], sandbox: Sandbox) -> None:
+    while kept:
+        _end(kept.popitem()[1])
+    sandbox.close()

@@ -1,0 +1,132 @@
+"""A filter of system calls for a sandbox: what a calculation never needs is refused.
+
+Namespaces and limits contain a sandbox already. The filter closes what they leave open: sockets to the host of a
+virtual machine (vsock) know no network namespace; memory in memory files and System V segments counts against no
+limit of a process; and a new user namespace opens parts of the kernel that an ordinary user cannot reach otherwise.
+
+Written by hand, as a list of instructions for the kernel's packet filter (see seccomp(2)), because the libraries for
+it come with the distributions, not with pip.
+"""
+
+import struct
+from typing import Final
+
+_LOAD: Final = 0x20
+_IF_EQUAL: Final = 0x15
+_IF_ANY_BIT: Final = 0x45
+_IF_AT_LEAST: Final = 0x35
+_RETURN: Final = 0x06
+
+_ALLOW: Final = 0x7FFF0000
+_KILL: Final = 0x80000000
+_REFUSE: Final = 0x00050000 | 1
+"""The call returns EPERM."""
+_UNKNOWN: Final = 0x00050000 | 38
+"""The call returns ENOSYS, upon which the C library uses an older one that can be looked into."""
+
+_NUMBER, _PROCESSOR, _FIRST_ARGUMENT = 0, 4, 16
+_NEW_NAMESPACES: Final = 0x7E020080
+_SOCKETS: Final = (1, 2, 10)
+"""Local, IPv4 and IPv6: those that a network namespace holds."""
+_OTHER_NUMBERS: Final = 0x40000000
+"""From here on x86 has a second set of numbers for the same calls."""
+
+_PROCESSORS: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_CALLS: Final[dict[str, tuple[int, int]]] = {
+    "acct": (163, 89),
+    "add_key": (248, 217),
+    "adjtimex": (159, 171),
+    "bpf": (321, 280),
+    "chroot": (161, 51),
+    "clock_adjtime": (305, 266),
+    "clock_settime": (227, 112),
+    "delete_module": (176, 106),
+    "fanotify_init": (300, 262),
+    "finit_module": (313, 273),
+    "fsconfig": (431, 431),
+    "fsmount": (432, 432),
+    "fsopen": (430, 430),
+    "fspick": (433, 433),
+    "init_module": (175, 105),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "io_uring_setup": (425, 425),
+    "kexec_file_load": (320, 294),
+    "kexec_load": (246, 104),
+    "keyctl": (250, 219),
+    "memfd_create": (319, 279),
+    "memfd_secret": (447, 447),
+    "mount": (165, 40),
+    "mount_setattr": (442, 442),
+    "move_mount": (429, 429),
+    "mq_open": (240, 180),
+    "msgget": (68, 186),
+    "name_to_handle_at": (303, 264),
+    "open_by_handle_at": (304, 265),
+    "open_tree": (428, 428),
+    "perf_event_open": (298, 241),
+    "personality": (135, 92),
+    "pidfd_getfd": (438, 438),
+    "pivot_root": (155, 41),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "ptrace": (101, 117),
+    "quotactl": (179, 60),
+    "reboot": (169, 142),
+    "request_key": (249, 218),
+    "semget": (64, 190),
+    "setns": (308, 268),
+    "settimeofday": (164, 170),
+    "shmget": (29, 194),
+    "swapoff": (168, 225),
+    "swapon": (167, 224),
+    "syslog": (103, 116),
+    "umount2": (166, 39),
+    "unshare": (272, 97),
+    "userfaultfd": (323, 282),
+    "vhangup": (153, 58),
+}
+_CLONE: Final = (56, 220)
+_CLONE3: Final = (435, 435)
+_SOCKET: Final = (41, 198)
+
+
+def is_known(processor: str) -> bool:
+    """Whether there is a filter for a processor.
+
+    Args:
+        processor: As `platform.machine()` calls it.
+    """
+    return processor in _PROCESSORS
+
+
+def system_call_filter(processor: str) -> bytes:
+    """The filter as the kernel reads it.
+
+    Args:
+        processor: As `platform.machine()` calls it; there must be a filter for it.
+    """
+    which = list(_PROCESSORS).index(processor)
+    # Calls of another processor (32 bit code on 64 bit machines) have other numbers: none of them is let through.
+    program = [_step(_LOAD, _PROCESSOR), _step(_IF_EQUAL, _PROCESSORS[processor], 1, 0), _step(_RETURN, _KILL)]
+    program += [_step(_LOAD, _NUMBER)]
+    if processor == "x86_64":
+        program += [_step(_IF_AT_LEAST, _OTHER_NUMBERS, 0, 1), _step(_RETURN, _REFUSE)]
+    for numbers in _CALLS.values():
+        program += [_step(_IF_EQUAL, numbers[which], 0, 1), _step(_RETURN, _REFUSE)]
+    program += [_step(_IF_EQUAL, _CLONE3[which], 0, 1), _step(_RETURN, _UNKNOWN)]
+    flags = [_step(_LOAD, _FIRST_ARGUMENT), _step(_IF_ANY_BIT, _NEW_NAMESPACES, 0, 1), _step(_RETURN, _REFUSE)]
+    flags += [_step(_RETURN, _ALLOW)]
+    program += [_step(_IF_EQUAL, _CLONE[which], 0, len(flags)), *flags]
+    kinds = [_step(_LOAD, _FIRST_ARGUMENT)]
+    for kind in _SOCKETS:
+        kinds += [_step(_IF_EQUAL, kind, 0, 1), _step(_RETURN, _ALLOW)]
+    kinds += [_step(_RETURN, _REFUSE)]
+    program += [_step(_IF_EQUAL, _SOCKET[which], 0, len(kinds)), *kinds]
+    program += [_step(_RETURN, _ALLOW)]
+    return b"".join(program)
+
+
+def _step(code: int, value: int, when_true: int = 0, when_false: int = 0) -> bytes:
+    """One instruction; the jumps say how many to skip."""
+    return struct.pack("=HBBI", code, when_true, when_false, value)
