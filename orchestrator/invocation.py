@@ -79,7 +79,8 @@ def _store_beside(saver: Any) -> BaseStore:
             store = SqliteStore(saver.conn)
             store.lock = saver.lock  # one connection, so one lock
             store.setup()
-            saver.conn.commit()  # the store expects autocommit, which this connection may not have
+            with saver.lock:  # the saver writes from threads of its own
+                saver.conn.commit()  # the store expects autocommit, which this connection may not have
         elif isinstance(saver, AsyncSqliteSaver):
             store = AsyncSqliteStore(saver.conn)
             store.lock = saver.lock

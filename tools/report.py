@@ -5,9 +5,10 @@ The figures go from the database into the file without passing through a model, 
 
 import csv
 import io
+import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
@@ -107,10 +108,7 @@ def _chart(result: Result, title: str, kind: Kind) -> bytes:
         raise ToolException("error: a chart needs two columns: the labels and the figures; select both")
     if len(result.rows) > _MOST_BARS:
         raise ToolException(f"error: {len(result.rows)} rows are too many for a chart; use LIMIT {_MOST_BARS} or group")
-    try:
-        import pygal
-    except ImportError:
-        raise ToolException("error: charts need a package: pip install 'agent-task-orchestrator[data]'") from None
+    pygal = _pygal()
     chart = (pygal.Line if kind == "line" else pygal.Bar)(
         title=title[:200],
         x_label_rotation=30,
@@ -128,6 +126,16 @@ def _chart(result: Result, title: str, kind: Kind) -> bytes:
     ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
     drawn: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
     return drawn
+
+
+def _pygal() -> Any:
+    try:
+        import pygal
+    except ImportError:
+        raise ToolException("error: charts need a package: pip install 'agent-task-orchestrator[data]'") from None
+    # It leaves a hook for its plugins in the import system, of a kind that Python 3.11 warns about at every import.
+    sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
+    return pygal
 
 
 def _figure(cell: str, column: str) -> float | None:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import pytest
 from hostile_cases import CASES, Hostile
-from hostile_python import SECRET, Surroundings, problems_of, surroundings, tool_for
+from hostile_python import SECRET, Surroundings, problems_of, sandboxes, surroundings, tool_for
 
-from tools.process_tree import below
 from tools.python import PythonTool
 from tools.sandbox import SandboxUnavailableError
 
@@ -58,7 +57,7 @@ def test_it_is_contained(case: Hostile, tool: PythonTool, around: Surroundings, 
 def test_nothing_is_left_of_it(tool: PythonTool) -> None:
     tool.end_sub_task("hostile")
     backend = (tool.metadata or {})["backend"]
-    assert backend == "monty" or not [process for process in below(os.getpid()) if process.state not in "ZX"]
+    assert backend == "monty" or not sandboxes()
 
 
 def _others_python() -> str | None:
