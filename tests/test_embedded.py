@@ -167,8 +167,6 @@ def test_a_client_serves_one_event_loop_after_another() -> None:
         assert [asyncio.run(asked()).text for _ in range(2)] == ["one", "two"]
     ended = [loop for loop, _ in _clients if loop.is_closed()]
     assert not ended, "the connections of an ended loop are closed and forgotten"
-        "the connections of an ended loop are closed and forgotten"
-    )
 
 
 @pytest.mark.model
