@@ -10,13 +10,24 @@ from langchain_core.tools import BaseTool, StructuredTool, tool
 from orchestrator import declare
 from orchestrator.testing import assert_conforms, check_tool
 from tools.calculator import calculator
+from tools.database import database_tools
 from tools.documents import document_tools
+from tools.fetch import fetch_tool
 from tools.files import file_tools
+from tools.python import python_tool
+from tools.report import report_tools
+from tools.web_search import web_search
+from tools.workspace import workspace_tools
 
-COUNTRIES = Path(__file__).resolve().parent.parent / "examples" / "countries"
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+COUNTRIES = EXAMPLES / "countries"
+FIGURES = EXAMPLES / "figures.sqlite"
+SELECT = "SELECT name, population FROM countries"
 SHIPPED = [
     (calculator(), {"expression": "6 * 7"}),
     *zip(document_tools(COUNTRIES), [{"query": "population of Iceland"}, {"name": "iceland.md"}], strict=True),
+    (python_tool(), {"code": "6 * 7"}),
+    *zip(database_tools(FIGURES), [{"table": "countries"}, {"sql": SELECT}], strict=True),
     *((made, {"path": "iceland.md"} if made.name == "read_file" else {}) for made in file_tools(COUNTRIES)),
 ]
 
@@ -24,6 +35,25 @@ SHIPPED = [
 @pytest.mark.parametrize(("made", "good"), SHIPPED, ids=lambda value: getattr(value, "name", ""))
 def test_the_tools_that_ship_conform(made: BaseTool, good: dict[str, Any]) -> None:
     assert_conforms(made, good)
+
+
+IN_WORKSPACE = [
+    *((made, {"name": "kept.txt", "text": "x", "old": "words", "new": "x"}) for made in workspace_tools()),
+    (report_tools(FIGURES)[0], {"sql": SELECT, "name": "table.csv"}),
+]
+
+
+@pytest.mark.parametrize(("made", "good"), IN_WORKSPACE, ids=lambda value: getattr(value, "name", ""))
+def test_the_tools_of_the_workspace_conform(tmp_path: Path, made: BaseTool, good: dict[str, Any]) -> None:
+    (tmp_path / "kept.txt").write_text("some words")
+    arguments = {name: value for name, value in good.items() if name in made.args}
+    assert_conforms(made, arguments, config={"configurable": {"workspace": str(tmp_path)}}, harmless=False)
+    assert not str(made.invoke(arguments, {"configurable": {"workspace": str(tmp_path)}})).startswith("error")
+
+
+@pytest.mark.parametrize("made", [fetch_tool(), web_search(), *database_tools(FIGURES, writable=True)[2:]])
+def test_the_tools_that_reach_outside_declare_themselves(made: BaseTool) -> None:
+    assert_conforms(made, {}, harmless=False)
 
 
 def fine(text: str) -> str:
