@@ -7,10 +7,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.agents import Result, Worker, coder, researcher, reviewer
+    from orchestrator.agents import Worker, coder, researcher, reviewer
+    from orchestrator.assignment import Result
+    from orchestrator.budget import Budget
     from orchestrator.graph import GATES, build_graph, compile_graph
     from orchestrator.limits import Limits
     from orchestrator.memory import Entry, SharedMemory
+    from orchestrator.model_call import CallPolicy
     from orchestrator.models import chat_model
     from orchestrator.orchestrator import TaskOrchestrator
     from orchestrator.persistence import Persistence
@@ -22,10 +25,13 @@ if TYPE_CHECKING:
     from orchestrator.team import Team
 
 _PLACES = {
-    "agents": ("Result", "Worker", "coder", "researcher", "reviewer"),
+    "agents": ("Worker", "coder", "researcher", "reviewer"),
+    "assignment": ("Result",),
+    "budget": ("Budget",),
     "graph": ("GATES", "build_graph", "compile_graph"),
     "limits": ("Limits",),
     "memory": ("Entry", "SharedMemory"),
+    "model_call": ("CallPolicy",),
     "models": ("chat_model",),
     "orchestrator": ("TaskOrchestrator",),
     "persistence": ("Persistence",),
@@ -40,6 +46,8 @@ _MODULE_OF = {name: module for module, names in _PLACES.items() for name in name
 
 __all__ = [
     "GATES",
+    "Budget",
+    "CallPolicy",
     "Decision",
     "Entry",
     "Limits",

@@ -7,7 +7,7 @@ own steps are checkpointed too, so that a worker killed in its fifth step goes o
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,13 +19,15 @@ from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as as_tool
 from langgraph.store.memory import InMemoryStore
 
+from orchestrator.assignment import Assignment, Result
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.context import Context, fit, worker_context
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.limits import Limits
 from orchestrator.memory import Entry, SharedMemory
 from orchestrator.middleware import WorkerMiddleware
-from orchestrator.models import chat_model, context_window
+from orchestrator.model_call import ModelCalls
+from orchestrator.models import chat_model, context_window, is_small
 from orchestrator.plan import Plan, SubTask, Verdict
 from orchestrator.policy import Policy
 from orchestrator.prompts import prompt
@@ -35,55 +37,12 @@ from orchestrator.tokens import excerpt
 from orchestrator.tool_calls import read_memory
 from orchestrator.tool_choice import ToolChoice
 from orchestrator.trust import merged, taint, tainted_by
-from orchestrator.usage import Usage, add_usage, usage_of
+from orchestrator.usage import add_usage, usage_of
 from orchestrator.worker_context import WorkerContext
 
-
-@dataclass(frozen=True)
-class Result:
-    """What a worker made of a sub-task.
-
-    Args:
-        text: The result itself.
-        sources: Names of the tools that it was made with.
-        tainted_by: The sources from outside that it rests on.
-        usage: Tokens and calls.
-        verdict: A reviewer's judgement.
-        stopped: A human stopped the run while it was made.
-    """
-
-    text: str
-    sources: tuple[str, ...] = ()
-    tainted_by: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=dict)
-    verdict: Verdict | None = None
-    stopped: bool = False
-
-    def __str__(self) -> str:
-        return self.text
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """A sub-task as it is handed to a worker: plain data, nothing of the process.
-
-    Args:
-        sub_task: What to do.
-        task: The user's whole task.
-        needs: Keys of the dependencies' results in the shared memory.
-        key: The sub-task's own key.
-        previous: Key of the result of the attempt before; empty at the first.
-        candidates: For a reviewer: ids of the sub-tasks that it may send back.
-        tainted_by: Sources from outside that have shaped the sub-task itself.
-    """
-
-    sub_task: SubTask
-    task: str = ""
-    needs: tuple[str, ...] = ()
-    key: str = ""
-    previous: str = ""
-    candidates: tuple[str, ...] = ()
-    tainted_by: tuple[str, ...] = ()
+# A small model's first tool calls are its best ones; what it does after them is mostly to look for what it has.
+_SMALL_STEPS = 3
+_FIGURES_CHARS = 500
 
 
 class Agent:
@@ -205,6 +164,7 @@ class Worker(Agent):
             agent=self.name,
             policy=Policy(),
             unattended=True,
+            calls=ModelCalls(bridge),
         )
         return await self.carry_out(bridge, assignment, run, Limits())
 
@@ -230,14 +190,15 @@ class Worker(Agent):
         taint(opening, merged(shown.tainted_by, assignment.tainted_by))
         messages: list[BaseMessage] = [opening]
         if self.tools or not self.reviews:
-            graph = self._graph(self.steps or limits.steps)
+            steps = self.steps or limits.steps
+            graph = self._graph(min(steps, _SMALL_STEPS) if is_small(self.model) else steps)
             own = self._with_place(config, context) if self.tools else _without_durability(config)
             final = await bridge.invoke(graph, {"messages": [opening]}, own, context=context)
             messages = final["messages"]
         result = self._result(messages)
-        if not self.reviews or context.stopped:
-            return Result(**{**result.__dict__, "stopped": bool(context.stopped)})
-        return await self._judge(bridge, assignment, messages, result, limits, config)
+        if not self.reviews or context.stopped or context.limit is not None or context.stalled:
+            return replace(result, stopped=bool(context.stopped), limit=context.limit, stalled=context.stalled)
+        return await self._judge(context.calls, assignment, messages, result, limits, config)
 
     def _with_place(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
         """The config with what tools that ask for it may know of where they work."""
@@ -269,10 +230,11 @@ class Worker(Agent):
             if graph is None:
                 choice = ToolChoice(self.tools)
                 more = [choice.finder()] if choice.is_needed else []
+                brief = [prompt("worker_brief"), *_examples(self.tools)] if is_small(model) else []
                 graph = create_agent(
                     model,
                     [*self.tools, *more, read_memory] if self.tools else [],
-                    system_prompt=f"{self.prompt}\n\n{prompt('worker_rules')}",
+                    system_prompt="\n\n".join((self.prompt, prompt("worker_rules"), *brief)),
                     middleware=[WorkerMiddleware(steps, choice if choice.is_needed else None)],
                     context_schema=WorkerContext,
                     checkpointer=None if self.tools else False,
@@ -283,7 +245,7 @@ class Worker(Agent):
 
     def _opening(self, assignment: Assignment, context: WorkerContext, shown: Context) -> str:
         parts = []
-        if assignment.task:
+        if assignment.task and not is_small(self.model):  # a small model would do all of it at once
             task = excerpt(assignment.task, max(64, context.window // 8), "task")
             parts.append(f"The whole task, to know what it is about: {task}")
         if shown.text:
@@ -309,8 +271,11 @@ class Worker(Agent):
             if isinstance(message, ToolMessage) and message.name in by_name and message.status != "error"
         )
         last = messages[-1]
+        text = str(last.text).strip() if isinstance(last, AIMessage) else ""
+        if text and is_small(self.model):
+            text += _figures(messages)
         return Result(
-            text=str(last.text).strip() if isinstance(last, AIMessage) else "",
+            text=text,
             sources=tuple(name for name in used if name),
             tainted_by=tainted_by(messages),
             usage=usage_of(messages),
@@ -318,7 +283,7 @@ class Worker(Agent):
 
     async def _judge(
         self,
-        bridge: Bridge,
+        calls: ModelCalls,
         assignment: Assignment,
         messages: Sequence[BaseMessage],
         result: Result,
@@ -338,7 +303,7 @@ class Worker(Agent):
         notes = [HumanMessage(f"Your notes on it:\n{result.text}")] if result.text else []
         request = HumanMessage(prompt("verdict", candidates=", ".join(candidates) or "none"))
         verdict, usage = await ask_structured(
-            bridge,
+            calls,
             self.model,
             [SystemMessage(self.prompt), messages[0], *notes, request],
             verdict_schema(candidates),
@@ -349,6 +314,22 @@ class Worker(Agent):
         said = "accepted" if verdict.verdict == "accept" else f"changes requested in {verdict.sub_task_id}"
         text = f"{result.text}\n\n{said}: {verdict.reason}".strip()
         return Result(text, result.sources, result.tainted_by, add_usage(result.usage, usage), verdict)
+
+
+def _figures(messages: Sequence[BaseMessage]) -> str:
+    """What trusted tools gave, as they gave it: a small model's words about figures are worth less than the figures."""
+    found = [
+        f"{message.name}: {message.text}"
+        for message in messages
+        if isinstance(message, ToolMessage) and message.status != "error" and not tainted_by([message])
+    ]
+    short = [line for line in found if len(line) <= _FIGURES_CHARS and not line.startswith(read_memory.name)]
+    return "\n\n" + "\n".join(short) if short else ""
+
+
+def _examples(tools: Iterable[BaseTool]) -> list[str]:
+    """Worked examples that tools bring along: they do for a small model what descriptions cannot."""
+    return [str(tool.metadata["example"]) for tool in tools if tool.metadata and "example" in tool.metadata]
 
 
 def _function_of(tool: BaseTool) -> Callable[..., Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from orchestrator.loops import same_words
 from orchestrator.plan import Outcome, Plan
 
 
@@ -58,7 +59,10 @@ def assess(plan: Plan, outcomes: Mapping[str, Outcome], attempts: int) -> Assess
 def _ask_again(found: Assessment, plan: Plan, target: str, outcome: Outcome, feedback: str, attempts: int) -> None:
     if target not in plan.by_id:
         return
-    if plan.by_id[target].attempt >= attempts:
+    if any(same_words(feedback, told) for told in plan.by_id[target].feedback):
+        found.exhausted[outcome.key] = f"{outcome.id} asks for the same change of {target} again: {feedback}"
+        found.exhausted_ids.append(target)
+    elif plan.by_id[target].attempt >= attempts:
         found.exhausted[outcome.key] = (
             f"{outcome.id} asks for a change of {target}, which has had its {attempts} attempts: {feedback}"
             if outcome.id != target

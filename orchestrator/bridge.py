@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import contextvars
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar, cast
@@ -48,8 +49,18 @@ class Bridge(Protocol):
             TimeoutError: It took longer.
         """
 
+    async def within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Runs a coroutine function that uses this bridge, within a time limit; see `call_within`.
+
+        Raises:
+            TimeoutError: It took longer.
+        """
+
     async def offload(self, function: Callable[[], T]) -> T:
         """Calls a blocking function where it does not hold up the event loop."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits; others go on."""
 
     async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
         """Carries out operations on a store."""
@@ -106,6 +117,10 @@ class _Blocking:
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         return function(*args)
 
+    async def within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        made: T = await self.call_within(seconds, lambda: run_blocking(body()))
+        return made
+
     async def call_within(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
         done: Future[Any] = Future()
         context = contextvars.copy_context()  # LangGraph finds its configuration there
@@ -121,6 +136,9 @@ class _Blocking:
 
     async def offload(self, function: Callable[[], T]) -> T:
         return function()
+
+    async def sleep(self, seconds: float) -> None:
+        time.sleep(seconds)  # noqa: ASYNC251 - this bridge is the one for threads
 
     async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
         return store.batch(ops)
@@ -143,12 +161,19 @@ class _Awaiting:
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
         return await function(*args)
 
+    async def within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        async with asyncio.timeout(seconds):
+            return await body()
+
     async def call_within(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
         async with asyncio.timeout(seconds):
             return await function(*args)
 
     async def offload(self, function: Callable[[], T]) -> T:
         return await asyncio.to_thread(function)
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
         return await store.abatch(ops)

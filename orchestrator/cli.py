@@ -7,6 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli_limits import (
+    EconomyModel,
+    FallbackModel,
+    MaxCalls,
+    MaxCost,
+    MaxTime,
+    MaxTokens,
+    Price_,
+    RequestsPerMinute,
+    TokensPerMinute,
+    budget_of,
+)
 from orchestrator.cli_model import app as model_app
 from orchestrator.errors import EXIT_FAILED, ConfigError, OrchestratorError
 
@@ -38,7 +50,7 @@ Thread = Annotated[str, typer.Argument(help="The thread's id.")]
 
 @app.command()
 def run(
-    task: Annotated[str, typer.Argument(help="What to do. '-' reads it from standard input.")],
+    task: Annotated[str, typer.Argument(help="What to do. '-' reads it from standard input.")] = "",
     team: Team_ = DEFAULT_TEAM,
     model: Model_ = None,
     base_url: BaseUrl = None,
@@ -48,11 +60,27 @@ def run(
     plan: Annotated[Path | None, typer.Option("--plan", help="JSON file with a plan to carry out as it is.")] = None,
     policy: Policy_ = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Pass every review without asking.")] = False,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
+    max_calls: MaxCalls = None,
+    price: Price_ = None,
+    fallback_model: FallbackModel = None,
+    economy_model: EconomyModel = None,
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    explain_limits: Annotated[
+        bool, typer.Option("--explain-limits", help="Say what bounds the run and what follows from it; run nothing.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Run a task: plan it, carry it out, answer it."""
-    from orchestrator.cli_run import attend, open_orchestrator, read_plan
+    from orchestrator.cli_run import attend, open_orchestrator, print_limits, read_plan
 
+    budget = budget_of(max_tokens, max_cost, max_time, max_calls, price)
+    if explain_limits:
+        print_limits(team, budget, as_json=as_json)
+        return
     text = sys.stdin.read() if task == "-" else task
     if not text.strip():
         raise ConfigError('the task is empty: say what to do, as in: orchestrator run "Compare …"')
@@ -63,6 +91,10 @@ def run(
         "docs": str(docs.resolve()) if docs else None,
         "policy": str(policy.resolve()) if policy else None,
         "auto_approve": auto_approve,
+        "fallback_models": fallback_model,
+        "economy_model": economy_model,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
     }
     with open_orchestrator(db, about) as orchestrator:
         given = read_plan(plan) if plan else None
@@ -70,7 +102,12 @@ def run(
             attend(
                 orchestrator,
                 lambda tell: orchestrator.run(
-                    text, thread_id=thread, plan=given, auto_approve=auto_approve, on_event=tell
+                    text,
+                    thread_id=thread,
+                    plan=given,
+                    budget=orchestrator.team.budget.raised(budget),
+                    auto_approve=auto_approve,
+                    on_event=tell,
                 ),
                 as_json=as_json,
                 db=db,
@@ -81,14 +118,29 @@ def run(
 
 @app.command()
 def resume(
-    thread: Thread, model: Model_ = None, base_url: BaseUrl = None, db: Db = None, as_json: Json = False
+    thread: Thread,
+    model: Model_ = None,
+    base_url: BaseUrl = None,
+    db: Db = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
+    max_calls: MaxCalls = None,
+    price: Price_ = None,
+    as_json: Json = False,
 ) -> None:
-    """Go on with a thread after a decision, an interruption or a crash."""
+    """Go on with a thread after a decision, an interruption or a crash; new limits take the place of the old."""
     from orchestrator.cli_run import attend, open_thread
 
+    budget = budget_of(max_tokens, max_cost, max_time, max_calls, price)
     with open_thread(db, thread, {"model": model, "base_url": base_url}) as orchestrator:
         _finish(
-            attend(orchestrator, lambda tell: orchestrator.resume(thread, on_event=tell), as_json=as_json, db=db),
+            attend(
+                orchestrator,
+                lambda tell: orchestrator.resume(thread, budget=budget, on_event=tell),
+                as_json=as_json,
+                db=db,
+            ),
             as_json,
         )
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 
 from rich.markup import escape
 
+from orchestrator.bounds import bounds_of, explain_limits
 from orchestrator.display import Display, open_display
 from orchestrator.errors import ConfigError, OrchestratorError, UnknownThreadError
+from orchestrator.model_call import CallPolicy
 from orchestrator.models import ModelSettings, chat_model, describe
 from orchestrator.orchestrator import OnEvent, TaskOrchestrator
 from orchestrator.persistence import Persistence
@@ -19,6 +22,7 @@ from orchestrator.plan import Plan
 from orchestrator.policy import Policy
 from orchestrator.printing import db_option, err, print_end
 from orchestrator.prompting import ask_at_terminal
+from orchestrator.resilience import Resilience
 from orchestrator.reviews import Action, Decision, Review
 from orchestrator.run import Run
 from orchestrator.team import Team
@@ -64,8 +68,33 @@ def open_orchestrator(
     given = {name: about[name] for name in ("model", "base_url") if about.get(name)}
     model = chat_model(ModelSettings(**given))
     team.use_model(model)
+    team.calls = _call_policy(about, given)
     err.print(f"model: {escape(describe(model))}", style="dim", highlight=False, soft_wrap=True)
     return TaskOrchestrator(team=team, db=persistence or Persistence(db), about=about)
+
+
+def _call_policy(about: dict[str, Any], given: dict[str, Any]) -> CallPolicy:
+    """Fallbacks and economy model at the same endpoint, and the rate limits."""
+    others = [chat_model(ModelSettings(**{**given, "model": name})) for name in about.get("fallback_models") or ()]
+    economy = about.get("economy_model")
+    rates = {n: about[n] for n in ("requests_per_minute", "tokens_per_minute") if about.get(n)}
+    return CallPolicy(
+        fallbacks=tuple(others),
+        economy=chat_model(ModelSettings(**{**given, "model": economy})) if economy else None,
+        resilience=Resilience(**rates),
+    )
+
+
+def print_limits(team_name: str, budget: dict[str, Any], *, as_json: bool) -> None:
+    """What bounds the runs of a team."""
+    team = load_team(team_name)
+    team.budget = team.budget.raised(budget)
+    if as_json:
+        bounds = bounds_of(team)
+        made = {**asdict(bounds), "model_calls": bounds.calls}
+        print(json.dumps({"limits": team.limits.model_dump(), "budget": team.budget.plain(), "bounds": made}))
+    else:
+        print(explain_limits(team))
 
 
 def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> TaskOrchestrator:

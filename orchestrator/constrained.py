@@ -93,6 +93,13 @@ def inlined(schema: Mapping[str, Any]) -> Schema:
     return {key: resolve(value, ()) for key, value in schema.items() if key not in _PLACES}
 
 
+def _about(function: Mapping[str, Any]) -> str:
+    """The first paragraph of a tool's description, and its example."""
+    paragraphs = str(function.get("description") or "").split("\n\n")
+    shown = [paragraphs[0], *(part for part in paragraphs[1:] if part.strip().startswith("For example"))]
+    return " ".join(" ".join(shown).split())
+
+
 def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
     """Says in words which tools there are and how a step looks."""
     lines = ["Answer with one JSON object: the next step. You have these tools:"]
@@ -101,8 +108,7 @@ def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
         parameters = function.get("parameters") or {}
         required = parameters.get("required") or ()
         arguments = ", ".join(n if n in required else f"[{n}]" for n in parameters.get("properties") or {})
-        about = " ".join(str(function.get("description") or "").split("\n\n")[0].split())
-        lines.append(f"- {function['name']}({arguments}): {about}")
+        lines.append(f"- {function['name']}({arguments}): {_about(function)}")
     lines.append('To use a tool: {"tool": "<its name>", "args": {…}}. Leave out arguments in [brackets] at first.')
     if tool_choice in (None, "auto", "none"):
         lines.append(

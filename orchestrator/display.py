@@ -13,17 +13,25 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.events import (
+    BudgetShort,
     Event,
+    FellBack,
     Planned,
     Planning,
     ReviewAsked,
     RoundStarted,
+    Spent,
     SubTaskChanged,
     Summarizing,
     ToolCalled,
 )
 from orchestrator.plan import Plan
 
+_STAGE_WORDS = {
+    "warn": "most of the budget is used",
+    "short": "the budget is nearly spent: saving from here on",
+    "spent": "the budget is spent",
+}
 _STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "skipped": "dim", "waiting": "yellow"}
 
 
@@ -86,6 +94,10 @@ def describe_event(event: Event) -> str:
             return f"waits for a human: {review.question} ({review.id})"
         case Summarizing():
             return "writing the answer"
+        case BudgetShort(stage=stage, budget=budget):
+            return f"{_STAGE_WORDS[stage]} ({budget})"
+        case FellBack():
+            return f"{event.model} failed, asking {event.instead}: {event.error}"
         case _:
             return ""
 
@@ -109,6 +121,8 @@ class LiveDisplay:
         self._lock = threading.Lock()
         self._plan: Plan | None = None
         self._phase = ""
+        self._spent = ""
+        self._notice = ""
         self._last: dict[str, SubTaskChanged] = {}
         self._doing: dict[str, str] = {}
         self._since: dict[str, float] = {}
@@ -144,6 +158,11 @@ class LiveDisplay:
                     self._doing[event.sub_task_id] = f"{event.tool}({_arguments(event)})"
                 case Summarizing():
                     self._phase = "writing the answer"
+                case Spent():
+                    dollars = f", ${event.cost_usd:.4f}" if event.cost_usd else ""
+                    self._spent = f"{event.model_calls} model calls, {event.tokens:,} tokens{dollars}"
+                case BudgetShort() | FellBack():
+                    self._notice = describe_event(event)
                 case _:
                     self._phase = ""
 
@@ -156,6 +175,8 @@ class LiveDisplay:
             if self._phase:
                 seconds = Text(f"{self._clock() - self._start:.0f} s")
                 grid.add_row("", Spinner("dots"), Text(self._phase), seconds)
+            if self._spent or self._notice:
+                grid.add_row("", "", "", Text(self._spent, style="dim"), Text(self._notice, style="yellow"))
             return grid
 
     def _row(self, plan: Plan, task_id: str) -> list[RenderableType]:

@@ -58,6 +58,7 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
         max_tokens=ANSWER_TOKENS,
         label="embedded, on this machine's CPU",
         small=True,
+        is_free=True,
     )
 
 

@@ -37,6 +37,8 @@ _NO_TOOLS = re.compile(r"\btools?\b|tool_choice|function.?call", re.I)
 _NO_SCHEMA = re.compile(r"response_format|json_schema|schema|grammar|structured|strict", re.I)
 # A prompt that is too long is refused too, and such refusals can name the tools that made it so.
 _TOO_LONG = re.compile(r"context (length|window|size)|maximum.{0,20} tokens|too (long|large)", re.I)
+_CAPS = ("max_completion_tokens", "max_tokens")  # OpenAI's name, and the one that all others know
+_CAP_NAME = re.compile(r"max_(completion_)?tokens")
 _REFUSALS = (400, 404, 415, 422, 500, 501)
 
 
@@ -47,12 +49,14 @@ class Abilities:
     Args:
         tools: Takes `tools` and answers with tool calls.
         schema: How it takes a schema: `strict`, `plain` (without strict), or only in words.
+        cap: What it calls the most tokens of an answer; empty for the usual name.
     """
 
     tools: bool = True
     schema: SchemaMode = "strict"
+    cap: str = ""
 
-    def learn(self, refusal: str, asked_tools: bool, asked_schema: SchemaMode | None) -> bool:
+    def learn(self, refusal: str, asked_tools: bool, asked_schema: SchemaMode | None, asked_cap: str = "") -> bool:
         """Takes a refusal in; whether asking again in another way makes sense.
 
         Several requests can be under way in the old form when the first is refused. So what counts is not whether
@@ -62,7 +66,11 @@ class Abilities:
             refusal: The endpoint's message.
             asked_tools: The request had native tools.
             asked_schema: In which form it had a schema; None when it had none, or in words only.
+            asked_cap: Under which name it limited its answer.
         """
+        if asked_cap and asked_cap != self.cap and _CAP_NAME.search(refusal) and not _TOO_LONG.search(refusal):
+            self.cap = _CAPS[1 - _CAPS.index(asked_cap)]
+            return True
         if _TOO_LONG.search(refusal):
             return False
         if asked_tools and _NO_TOOLS.search(refusal):
@@ -97,12 +105,16 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         window: Tokens that the model takes at once, prompt and answer together; None when not known.
         label: What to call the endpoint to a person.
         small: Whether the model needs narrow schemas and short prompts.
+        retries: How often the engine repeats a request that failed; None for the engine's own setting.
+        is_free: Whether it runs on this machine, and its tokens cost nothing.
     """
 
     tool_mode: ToolMode = "auto"
     window: int | None = None
     label: str = ""
     small: bool = False
+    retries: int | None = None
+    is_free: bool = False
 
     @property
     def abilities(self) -> Abilities:
@@ -110,7 +122,13 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         return _known.setdefault((str(self.openai_api_base or ""), self.model_name), Abilities())
 
     @property
-    def _native_tools(self) -> bool:
+    def is_openai(self) -> bool:
+        """Whether it is OpenAI's own endpoint."""
+        return "://api.openai.com/" in f"{self.openai_api_base or '://api.openai.com'}/"
+
+    @property
+    def has_native_tools(self) -> bool:
+        """Whether the endpoint takes tools as such, as far as is known."""
         return self.abilities.tools if self.tool_mode == "auto" else self.tool_mode == "native"
 
     def with_structured_output(
@@ -134,14 +152,14 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     ) -> ChatResult:
         while True:
             request = self._adapted(messages, kwargs)
+            payload = self._payload(request, stop)
             try:
-                payload = self._payload(request, stop)
                 answer = self.root_client.post("/chat/completions", cast_to=object, body=payload)
                 return request.restore(self._create_chat_result(_checked(answer)))
             except json.JSONDecodeError as error:
                 raise _no_completion(error.doc) from error
             except openai.APIStatusError as error:
-                if not self._learned(error, request):
+                if not self._learned(error, request, payload):
                     raise
 
     async def _agenerate(
@@ -155,14 +173,14 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         # the client's time, and the answer is wanted as a plain dict.
         while True:
             request = self._adapted(messages, kwargs)
+            payload = self._payload(request, stop)
             try:
-                payload = self._payload(request, stop)
                 answer = await self.root_async_client.post("/chat/completions", cast_to=object, body=payload)
                 return request.restore(self._create_chat_result(_checked(answer)))
             except json.JSONDecodeError as error:
                 raise _no_completion(error.doc) from error
             except openai.APIStatusError as error:
-                if not self._learned(error, request):
+                if not self._learned(error, request, payload):
                     raise
 
     def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
@@ -180,21 +198,30 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         async for chunk in super()._astream(messages, *args, **kwargs):
             yield chunk
 
+    def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """As `ChatOpenAI` has it, with the answer's limit under the name that the endpoint knows."""
+        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
+        given = [limit for name in _CAPS if (limit := payload.pop(name, None)) is not None]
+        if given:
+            payload[self.abilities.cap or _CAPS[0 if self.is_openai else 1]] = min(given)
+        return payload
+
     def _payload(self, request: _Request, stop: list[str] | None) -> dict[str, Any]:
         payload = self._get_request_payload(request.messages, stop=stop, **request.kwargs)
         payload.pop("stream", None)
         payload.pop("stream_options", None)
         return payload
 
-    def _learned(self, error: openai.APIStatusError, request: _Request) -> bool:
+    def _learned(self, error: openai.APIStatusError, request: _Request, payload: dict[str, Any]) -> bool:
         if error.status_code not in _REFUSALS:
             return False
         may_change = request.uses_tools and self.tool_mode == "auto"
-        return self.abilities.learn(str(error.body or error.message), may_change, request.uses_schema)
+        cap = next((name for name in _CAPS if name in payload), "")
+        return self.abilities.learn(str(error.body or error.message), may_change, request.uses_schema, cap)
 
     def _adapted(self, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> _Request:
         """The request in the best form that the endpoint is known to take."""
-        given, level, native = dict(kwargs), self.abilities.schema, self._native_tools
+        given, level, native = dict(kwargs), self.abilities.schema, self.has_native_tools
         tools, wanted = given.get("tools"), given.get("response_format")
         adapted, restore = list(messages), _same
         if tools and not native:

@@ -5,6 +5,7 @@ from typing import Any
 
 from orchestrator.plan import Plan, Status
 from orchestrator.reviews import Review
+from orchestrator.spend import NANO
 
 
 @dataclass(frozen=True)
@@ -70,11 +71,67 @@ class ReviewAsked:
 
 
 @dataclass(frozen=True)
+class Spent:
+    """A model call was settled.
+
+    Args:
+        tokens: Of the whole run so far.
+        cost_usd: Likewise; 0 where cost is not limited.
+        model_calls: Likewise.
+    """
+
+    tokens: int
+    cost_usd: float
+    model_calls: int
+
+
+@dataclass(frozen=True)
+class BudgetShort:
+    """The run has come to another stage of its budget.
+
+    Args:
+        stage: `warn`; `short`, from which on it saves; `spent`.
+        budget: The limits, in words.
+    """
+
+    stage: str
+    budget: str
+
+
+@dataclass(frozen=True)
+class FellBack:
+    """A model could not be reached, and another is asked instead.
+
+    Args:
+        sub_task_id: For which sub-task; empty for the supervisor.
+        model: The one that failed.
+        instead: The other one.
+        error: Why.
+    """
+
+    sub_task_id: str
+    model: str
+    instead: str
+    error: str
+
+
+@dataclass(frozen=True)
 class Summarizing:
     """The supervisor is writing the answer."""
 
 
-Event = Planning | Planned | RoundStarted | SubTaskChanged | ToolCalled | ReviewAsked | Summarizing
+Event = (
+    Planning
+    | Planned
+    | RoundStarted
+    | SubTaskChanged
+    | ToolCalled
+    | ReviewAsked
+    | Spent
+    | BudgetShort
+    | FellBack
+    | Summarizing
+)
 
 
 def parse_event(data: Any) -> Event | None:
@@ -92,6 +149,12 @@ def parse_event(data: Any) -> Event | None:
             return SubTaskChanged(**{name: value for name, value in data.items() if name != "event"})
         case "tool":
             return ToolCalled(data["sub_task_id"], data["tool"], data["args"])
+        case "spend":
+            return Spent(data["tokens"], data["nano_usd"] / NANO, data["calls"])
+        case "budget":
+            return BudgetShort(data["stage"], data["budget"])
+        case "fallback":
+            return FellBack(data["sub_task_id"], data["from"], data["to"], data["error"])
         case "summarize":
             return Summarizing()
         case _:

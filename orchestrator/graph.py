@@ -28,12 +28,12 @@ GATES = ["approve_plan", "human_review"]
 def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, State]":
     """The team's graph, not compiled. Compile it with `interrupt_before=GATES`, a checkpointer and a store."""
     graph: StateGraph[State, None, TaskInput, State] = StateGraph(State, input_schema=TaskInput)
-    graph.add_node("supervisor", supervise(team.supervisor, team.limits))
+    graph.add_node("supervisor", supervise(team.supervisor, team.limits, team.budget, team.calls))
     graph.add_node("approve_plan", approve_plan())
     for agent in team.workers.values():
-        graph.add_node(agent.name, worker(agent, team.limits, team.policy))
+        graph.add_node(agent.name, worker(agent, team.limits, team.policy, team.calls))
     graph.add_node("human_review", human_review())
-    graph.add_node("summarize", summarize(team.supervisor))
+    graph.add_node("summarize", summarize(team.supervisor, team.calls))
     graph.add_edge(START, "supervisor")
     graph.add_conditional_edges(
         "supervisor", after_supervisor, ["approve_plan", *team.workers, "human_review", "summarize", END]

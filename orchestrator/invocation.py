@@ -16,7 +16,9 @@ from langgraph.store.memory import InMemoryStore
 from langgraph.store.sqlite import AsyncSqliteStore, SqliteStore
 
 from orchestrator.bridge import BLOCKING, Bridge
+from orchestrator.budget import Budget
 from orchestrator.errors import ConfigError
+from orchestrator.ledger import LEDGERS, Ledger
 
 # LangGraph hands a node's checkpointer to subgraphs under this key of the config; there is no public way to ask.
 _CHECKPOINTER_KEY = "__pregel_checkpointer"
@@ -61,6 +63,14 @@ class Invocation:
             namespace=str(configurable.get("checkpoint_ns") or ""),
             control=runtime.control,
             emit=runtime.stream_writer,
+        )
+
+    def ledger(self, bridge: Bridge, thread_id: str) -> Ledger:
+        """The ledger that all nodes of this invocation share; load it before use."""
+        place = f"{self.namespace.rpartition('|')[0]}|{thread_id}"
+        lock = bridge.lock()
+        return LEDGERS.find(
+            place, self.control, lambda: Ledger(Budget(), self.store, thread_id, lock, control=self.control)
         )
 
     async def drop_steps(self, bridge: Bridge) -> None:

@@ -4,20 +4,31 @@ All of it wraps calls and adds no node to the agent's graph: LangChain's own lim
 and each costs a super-step and a checkpoint for every model call.
 """
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import ToolCallRequest
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage, ToolMessage
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.budget import BudgetSpentError
+from orchestrator.loops import Repetition, repetitions
+from orchestrator.model_call import Question
 from orchestrator.tokens import count_tokens
 from orchestrator.tool_calls import Handler, ToolAnswer, call_tool, read_memory
 from orchestrator.tool_choice import ToolChoice
 from orchestrator.worker_context import WorkerContext
 
-_LAST_STEP = "You have no more tool calls. Give your result now, from what you have, and say what is missing."
+_GIVE = "Give your result now, from what you have, and say what is missing."
+_LAST_STEP = f"You have no more tool calls. {_GIVE}"
+_NO_TOOL_CALLS = f"The tool calls of this run are used up. {_GIVE}"
+_LITTLE_LEFT = f"The budget is nearly spent, and this is your last answer. {_GIVE}"
+_REPEATS = "You are repeating yourself: {what} Do something else, or give your result from what you have."
+_STALLED = "You repeated yourself again: {what} You have no more tool calls. " + _GIVE
+_SO_FAR_CHARS = 600
+_SO_FAR_RESULTS = 6
 
 
 class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
@@ -65,21 +76,80 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         self, bridge: Bridge, request: ModelRequest[WorkerContext], handler: Handler
     ) -> ModelResponse[Any]:
         context = request.runtime.context
+        tools = self._shown_tools(request)
+        messages = list(request.messages)
+        calls_so_far = sum(isinstance(message, AIMessage) for message in messages)
+        told = repetitions(messages)
+        if tools and (notice := self._last_notice(context, calls_so_far, told)):
+            tools = []
+            messages.append(HumanMessage(notice))
+        elif told:
+            messages.append(HumanMessage(_REPEATS.format(what=told[-1].what)))
+        if calls_so_far:
+            messages = fit_messages(messages, context)
+        system = [request.system_message] if request.system_message is not None else []
+        question = Question([*system, *messages], tools)
+        spent = context.calls.last_call(request.model, question, of_run=context.winds_up) if tools else None
+        if spent is not None:
+            messages, tools = [*messages, HumanMessage(_LITTLE_LEFT)], []
+            question = Question([*system, *messages])
+        asked = request.override(tools=tools, messages=messages)
+
+        async def send(model: BaseChatModel, more: dict[str, Any]) -> ModelResponse[Any]:
+            settings = {**request.model_settings, **more}
+            reply: ModelResponse[Any] = await bridge.call(handler, asked.override(model=model, model_settings=settings))
+            return reply
+
+        try:
+            answer: ModelResponse[Any] = await context.calls.call(request.model, question, send, _said)
+        except BudgetSpentError as error:
+            if error.is_of_run and not context.winds_up:
+                raise
+            context.limit = error
+            return ModelResponse(result=[AIMessage(so_far(request.messages))])
+        if not tools and self._still_calls(answer):
+            # A model that goes on calling tools when it has none left is not listened to: its attempt is over.
+            context.limit = spent
+            context.stalled = "" if spent else told[-1].what if told else f"it called tools after {self.steps} steps"
+            return ModelResponse(result=[AIMessage(so_far(request.messages))])
+        return answer
+
+    def _shown_tools(self, request: ModelRequest[WorkerContext]) -> list[Any]:
         tools = list(request.tools)
-        if not context.shortened:
+        if not request.runtime.context.shortened:
             tools = [item for item in tools if item is not read_memory]
         if self.choice is not None:
             shown = self.choice.shown(request.messages)
             tools = [item for item in tools if item is read_memory or getattr(item, "name", "") in shown]
-        messages = list(request.messages)
-        calls_so_far = sum(isinstance(message, AIMessage) for message in messages)
-        if tools and calls_so_far >= self.steps - 1:
-            tools = []
-            messages.append(HumanMessage(_LAST_STEP))
-        if calls_so_far:
-            messages = fit_messages(messages, context)
-        answer: ModelResponse[Any] = await bridge.call(handler, request.override(tools=tools, messages=messages))
-        return answer
+        return tools
+
+    def _last_notice(self, context: WorkerContext, calls_so_far: int, told: Sequence[Repetition]) -> str:
+        """Why the attempt has to end now; empty while it need not."""
+        if len(told) > 1:
+            return _STALLED.format(what=told[-1].what)
+        if calls_so_far >= self.steps - 1:
+            return _LAST_STEP
+        return _NO_TOOL_CALLS if context.calls.tool_calls_left == 0 else ""
+
+    def _still_calls(self, answer: ModelResponse[Any]) -> bool:
+        last = answer.result[-1] if answer.result else None
+        return isinstance(last, AIMessage) and bool(last.tool_calls)
+
+
+def _said(response: ModelResponse[Any]) -> Sequence[BaseMessage]:
+    return response.result
+
+
+def so_far(messages: Sequence[AnyMessage]) -> str:
+    """What an unfinished attempt has found: the newest words of the agent, and its tools' answers."""
+    words = next((m.text.strip() for m in reversed(messages) if isinstance(m, AIMessage) and m.text.strip()), "")
+    found = [
+        f"{m.name}: {' '.join(m.text.split())[:_SO_FAR_CHARS]}"
+        for m in messages
+        if isinstance(m, ToolMessage) and m.status != "error"
+    ]
+    parts = [part for part in (words, "\n".join(found[-_SO_FAR_RESULTS:])) if part]
+    return "Not finished. So far:\n" + "\n".join(parts) if parts else ""
 
 
 def fit_messages(messages: list[AnyMessage], context: WorkerContext) -> list[AnyMessage]:

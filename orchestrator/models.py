@@ -88,7 +88,8 @@ def make_endpoint(
         base_url=base_url,
         api_key=key,
         timeout=settings.timeout_s,
-        max_retries=settings.max_retries,
+        max_retries=0,  # the engine repeats requests itself: each has to be reserved in the budget
+        retries=settings.max_retries,
         stream_usage=True,
         http_async_client=httpx2.AsyncClient(transport=LoopTransport(), timeout=settings.timeout_s),
         **{

@@ -2,9 +2,8 @@
 
 import asyncio
 import queue
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
@@ -12,29 +11,30 @@ from langchain_core.runnables import RunnableConfig
 
 from orchestrator.agents import Worker
 from orchestrator.bridge import AWAITING
-from orchestrator.embedder import recall_index
-from orchestrator.errors import ConfigError, DecisionError, UnknownThreadError
+from orchestrator.budget import Budget
+from orchestrator.errors import ConfigError
 from orchestrator.events import Event, ReviewAsked, parse_event
 from orchestrator.graph import compile_graph
+from orchestrator.ledger import LEDGERS, Ledger
 from orchestrator.limits import Limits
 from orchestrator.memory import SharedMemory
 from orchestrator.persistence import Persistence
 from orchestrator.plan import Plan, SubTask
 from orchestrator.portal import run_in_background
-from orchestrator.reviews import Action, Decision, Review, record_decision, recorded_decision
+from orchestrator.prices import check_prices
+from orchestrator.reviews import Decision, Review, record_decision, recorded_decision
 from orchestrator.round import ROUNDS
 from orchestrator.run import Run
 from orchestrator.supervisor import Supervisor
 from orchestrator.team import Team
-from orchestrator.threads import ThreadList, ThreadRecord, check_thread_id, new_thread_id
-from orchestrator.workspace import WORKSPACE_KEY, artifacts_in, delete_workspace, workspace_of
+from orchestrator.thread_desk import ThreadDesk
+from orchestrator.threads import check_thread_id, new_thread_id
 
 OnEvent = Callable[[Event], None]
 OnReview = Callable[[Review], Decision | None]
-_RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
 
 
-class TaskOrchestrator:
+class TaskOrchestrator(ThreadDesk):
     """A team, and the database on which its threads live.
 
     Args:
@@ -44,6 +44,7 @@ class TaskOrchestrator:
         db: Database URL or path, or an open `Persistence`; None for the one under the user's data folder.
         model: For every agent that has none of its own.
         limits: Bounds of a run.
+        budget: What a run may spend, where `run` is not given another; None for the team's.
         about: JSON-plain facts kept with each thread, for whoever resumes it.
 
     Raises:
@@ -60,18 +61,21 @@ class TaskOrchestrator:
         db: str | Persistence | None = None,
         model: BaseChatModel | None = None,
         limits: Limits | None = None,
+        budget: Budget | None = None,
         about: dict[str, Any] | None = None,
     ) -> None:
         self.team = team or Team(supervisor or Supervisor(), workers, limits=limits)
         if model is not None:
             self.team.use_model(model)
+        if budget is not None:
+            self.team.budget = budget
         self.supervisor = self.team.supervisor
         self.workers = self.team.workers
-        self.persistence = db if isinstance(db, Persistence) else Persistence(db)
         self.about = about or {}
         self.thread_id = ""
-        self.graph = compile_graph(self.team, checkpointer=self.persistence.checkpointer, store=self.persistence.store)
-        self._threads = ThreadList(self.persistence.store)
+        persistence = db if isinstance(db, Persistence) else Persistence(db)
+        graph = compile_graph(self.team, checkpointer=persistence.checkpointer, store=persistence.store)
+        super().__init__(persistence, graph)
 
     def __enter__(self) -> Self:
         return self
@@ -89,6 +93,7 @@ class TaskOrchestrator:
         *,
         thread_id: str | None = None,
         plan: Plan | None = None,
+        budget: Budget | None = None,
         auto_approve: bool = False,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
@@ -99,6 +104,7 @@ class TaskOrchestrator:
             original_task: What to do.
             thread_id: Name of the thread; None for a new one.
             plan: A plan to carry out as it is, instead of one from the supervisor.
+            budget: What the run may spend; None for the orchestrator's.
             auto_approve: Whether every review passes without a human, so that the run ends by itself.
             on_event: Is told of progress, on the thread of the event loop.
             on_review: Is asked each open review when nothing else can go on; None leaves it open.
@@ -115,6 +121,7 @@ class TaskOrchestrator:
                 original_task,
                 thread_id=thread_id,
                 plan=plan,
+                budget=budget,
                 auto_approve=auto_approve,
                 on_event=on_event,
                 on_review=on_review,
@@ -127,15 +134,18 @@ class TaskOrchestrator:
         *,
         thread_id: str | None = None,
         plan: Plan | None = None,
+        budget: Budget | None = None,
         auto_approve: bool = False,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
     ) -> Run:
         """Async twin of `run`."""
         thread_id = check_thread_id(thread_id or new_thread_id(original_task))
-        given: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve}
+        allowed = budget or self.team.budget
+        await self._check_prices(allowed)
+        given: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
         if plan is not None:
-            plan.check(list(self.workers), most=self.team.limits.sub_tasks)
+            self.supervisor.checked(plan)
             given["given_plan"] = plan.plain()
         with self.persistence.lease(thread_id):
             if (await self.graph.aget_state(self._config(thread_id))).tasks:
@@ -182,21 +192,58 @@ class TaskOrchestrator:
         finally:
             running.cancel()
 
-    def resume(self, thread_id: str, *, on_event: OnEvent | None = None, on_review: OnReview | None = None) -> Run:
+    async def _check_prices(self, budget: Budget) -> None:
+        if budget.cost_usd is None:
+            return
+
+        def check() -> None:
+            agents = (self.supervisor, *self.workers.values())
+            more = {f"fallback {at + 1}": model for at, model in enumerate(self.team.calls.fallbacks)}
+            if self.team.calls.economy is not None:
+                more["economy"] = self.team.calls.economy
+            check_prices({agent.name: agent.model for agent in agents} | more, budget.prices)
+
+        await asyncio.to_thread(check)
+
+    def resume(
+        self,
+        thread_id: str,
+        *,
+        budget: Mapping[str, Any] | None = None,
+        on_event: OnEvent | None = None,
+        on_review: OnReview | None = None,
+    ) -> Run:
         """Goes on with a thread after a decision, an interruption or a crash; nothing finished is done again.
+
+        Args:
+            thread_id: The thread.
+            budget: New limits by name, such as `{"tokens": 50_000}`, in place of those that the run has.
+            on_event: As for `run`.
+            on_review: As for `run`.
 
         Raises:
             UnknownThreadError: There is no such thread.
             ThreadBusyError: Somebody else runs it.
         """
-        return run_in_background(lambda: self.aresume(thread_id, on_event=on_event, on_review=on_review))
+        return run_in_background(lambda: self.aresume(thread_id, budget=budget, on_event=on_event, on_review=on_review))
 
     async def aresume(
-        self, thread_id: str, *, on_event: OnEvent | None = None, on_review: OnReview | None = None
+        self,
+        thread_id: str,
+        *,
+        budget: Mapping[str, Any] | None = None,
+        on_event: OnEvent | None = None,
+        on_review: OnReview | None = None,
     ) -> Run:
         """Async twin of `resume`."""
         record = await self._record(thread_id)
         with self.persistence.lease(thread_id):
+            if budget:
+                ledger = Ledger(Budget(), self.persistence.store, thread_id, AWAITING.lock())
+                await ledger.load(AWAITING)
+                raised = ledger.budget.raised(budget)
+                await self._check_prices(raised)
+                await ledger.set_budget(AWAITING, raised)
             snapshot = await self.graph.aget_state(self._config(thread_id))
             if not snapshot.values and not snapshot.tasks:  # it was killed before its first checkpoint
                 return await self._drive(thread_id, record.given, on_event, on_review)
@@ -233,6 +280,7 @@ class TaskOrchestrator:
             raise
         finally:
             ROUNDS.drop(thread_id)
+            LEDGERS.drop(f"|{thread_id}")
         await self._threads.mark(AWAITING, thread_id, run.status)
         return run
 
@@ -279,117 +327,7 @@ class TaskOrchestrator:
         """
         return None
 
-    def reviews(self, thread_id: str | None = None) -> list[Review]:
-        """The open reviews of one thread, or of all.
-
-        Raises:
-            UnknownThreadError: There is no such thread.
-        """
-        return run_in_background(lambda: self.areviews(thread_id))
-
-    async def areviews(self, thread_id: str | None = None) -> list[Review]:
-        """Async twin of `reviews`."""
-        if thread_id is not None:
-            await self._record(thread_id)
-            return [r for r in (await self._run_of(thread_id)).reviews if not await self._is_answered(r)]
-        records = await self._threads.all(AWAITING)
-        runs = [await self._run_of(r.id) for r in records if r.status in ("waiting", "running", "interrupted")]
-        return [review for run in runs for review in run.reviews if not await self._is_answered(review)]
-
-    async def _is_answered(self, review: Review) -> bool:
-        return await recorded_decision(AWAITING, self.persistence.store, review) is not None
-
-    def decide(
-        self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
-    ) -> Decision:
-        """Answers a review, from any process; `resume` then goes on with the thread.
-
-        Args:
-            review_id: The review.
-            action: One of those that it allows.
-            text: See `Decision`.
-            data: See `Decision`.
-
-        Raises:
-            DecisionError: The review is not open, or this does not answer it.
-        """
-        return run_in_background(lambda: self.adecide(review_id, action, text, data))
-
-    async def adecide(
-        self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
-    ) -> Decision:
-        """Async twin of `decide`."""
-        thread_id = review_id.rpartition("/")[0]
-        if not thread_id or await self._threads.find(AWAITING, thread_id) is None:
-            raise DecisionError(f"there is no review '{review_id}': `orchestrator reviews` lists the open ones")
-        open_reviews = {review.id: review for review in (await self._run_of(thread_id)).reviews}
-        if (review := open_reviews.get(review_id)) is None:
-            listed = ", ".join(open_reviews) or "none"
-            raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
-        decision = Decision(review_id=review_id, action=action, text=text, data=data)
-        await record_decision(AWAITING, self.persistence.store, review, decision)
-        return decision
-
-    def show(self, thread_id: str) -> Run:
-        """How far a thread came.
-
-        Raises:
-            UnknownThreadError: There is no such thread.
-        """
-        return run_in_background(lambda: self.ashow(thread_id))
-
-    async def ashow(self, thread_id: str) -> Run:
-        """Async twin of `show`."""
-        await self._record(thread_id)
-        return await self._run_of(thread_id)
-
-    def threads(self) -> list[ThreadRecord]:
-        """Every thread of the database, newest first."""
-        return run_in_background(lambda: self._threads.all(AWAITING))
-
-    def delete(self, thread_id: str) -> None:
-        """Deletes a thread with all that belongs to it.
-
-        Raises:
-            UnknownThreadError: There is no such thread.
-            ThreadBusyError: Somebody runs it.
-        """
-        run_in_background(lambda: self.adelete(thread_id))
-
-    async def adelete(self, thread_id: str) -> None:
-        """Async twin of `delete`."""
-        await self._record(thread_id)
-        with self.persistence.lease(thread_id):
-            await self.persistence.checkpointer.adelete_thread(thread_id)
-            await self._threads.delete(AWAITING, thread_id)
-        delete_workspace(self.workspace_of(thread_id))
-        self.persistence.forget(thread_id)
-
     @property
     def memory(self) -> SharedMemory:
         """The shared memory of the thread that was run last."""
         return self.memory_of(self.thread_id)
-
-    def memory_of(self, thread_id: str) -> SharedMemory:
-        """The shared memory of a thread."""
-        return SharedMemory(self.persistence.store, thread_id, index=recall_index())
-
-    def workspace_of(self, thread_id: str) -> Path:
-        """The folder in which the thread's workers leave their files; it need not be there yet."""
-        return workspace_of(self.persistence.path, thread_id)
-
-    async def _record(self, thread_id: str) -> ThreadRecord:
-        record = await self._threads.find(AWAITING, thread_id)
-        if record is None:
-            raise UnknownThreadError(
-                f"there is no thread '{thread_id}' in {self.persistence.where}: `orchestrator threads` lists them"
-            )
-        return record
-
-    def _config(self, thread_id: str) -> RunnableConfig:
-        configurable = {"thread_id": thread_id, WORKSPACE_KEY: str(self.workspace_of(thread_id))}
-        return {"configurable": configurable, "recursion_limit": _RECURSION_LIMIT}
-
-    async def _run_of(self, thread_id: str) -> Run:
-        snapshot = await self.graph.aget_state(self._config(thread_id))
-        return Run.from_snapshot(thread_id, snapshot, artifacts_in(self.workspace_of(thread_id)))

@@ -6,6 +6,7 @@ has a new key too and runs again. Nothing else in the engine has to track what b
 """
 
 import hashlib
+import json
 from collections.abc import Collection, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -71,6 +72,7 @@ class Outcome(BaseModel):
     verdict: Verdict | None = None
     rejected: str = ""
     stop: bool = False
+    limit: str = ""
     usage: dict[str, int] = Field(default_factory=dict)
     seconds: float = 0.0
 
@@ -98,21 +100,22 @@ class Plan(BaseModel):
         except ValidationError as error:
             raise PlanError([_shape_problem(problem, data) for problem in error.errors()]) from None
 
-    def check(self, agents: Collection[str], *, most: int | None = None) -> "Plan":
+    def check(self, agents: Collection[str], *, most: int | None = None, depth: int | None = None) -> "Plan":
         """Returns the plan itself when it is sound.
 
         Args:
             agents: Names of the workers that there are.
             most: Largest number of sub-tasks allowed; None for no bound.
+            depth: Longest chain of dependencies allowed; None for no bound.
 
         Raises:
             PlanError: With one sentence for every problem found.
         """
-        if problems := self.problems(agents, most=most):
+        if problems := self.problems(agents, most=most, depth=depth):
             raise PlanError(problems)
         return self
 
-    def problems(self, agents: Collection[str], *, most: int | None = None) -> list[str]:
+    def problems(self, agents: Collection[str], *, most: int | None = None, depth: int | None = None) -> list[str]:
         """Every broken rule as a sentence that names the culprit; empty for a sound plan."""
         if not self.sub_tasks:
             return ["the plan is empty: it needs at least one sub-task"]
@@ -137,7 +140,25 @@ class Plan(BaseModel):
             )
         if cycle := self._cycle():
             found.append("the dependencies form a cycle: " + " -> ".join(cycle))
+        if not found and depth is not None and self.depth > depth:
+            found.append(f"the longest chain of dependencies has {self.depth} sub-tasks, the limit is {depth}")
         return found
+
+    @property
+    def shape(self) -> str:
+        """A digest of what the plan is, without attempts and feedback: a retry has the same shape."""
+        parts = [
+            [t.id, t.description, t.target_agent, sorted(t.depends_on), t.requires_approval] for t in self.sub_tasks
+        ]
+        return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()[:16]
+
+    @property
+    def depth(self) -> int:
+        """Sub-tasks in the longest chain of dependencies; only of a plan without cycles."""
+        found: dict[str, int] = {}
+        for task_id in self.order:
+            found[task_id] = 1 + max((found[dep] for dep in self.by_id[task_id].depends_on), default=0)
+        return max(found.values(), default=0)
 
     def _cycle(self) -> list[str]:
         known = self.by_id.keys()

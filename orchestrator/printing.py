@@ -33,7 +33,8 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
         if review.stake:
             out.print(f"  at stake: {escape(review.stake)}", highlight=False)
         print_subject(review, out)
-        hints = {"edit": " --file FILE", "reject": ' --text "why"'}
+        edit = """ --text '{"tokens": …}'""" if "budget" in review.subject else " --file FILE"
+        hints = {"edit": edit, "reject": ' --text "why"'}
         for action in review.allowed:
             typer.echo(f"  orchestrator decide {review.id} {action}{hints.get(action, '')}{db_option(db)}")
 
@@ -50,6 +51,9 @@ def print_subject(review: Review, console: Console) -> None:
     else:
         for line in subject.get("problems", ()):
             console.print(f"  - {escape(line)}", highlight=False)
+        if "budget" in subject:
+            console.print(f"  limits: {escape(json.dumps(subject['budget']))}", highlight=False)
+            console.print(f"  spent:  {escape(json.dumps(subject['spent']))}", highlight=False)
 
 
 def plan_table(plan: Plan) -> Table:
@@ -155,10 +159,8 @@ def print_end(run: Run, db: str | None) -> None:
         err.rule(style="dim")
     for artifact in run.artifacts:
         err.print(f"file: {escape(artifact.name)}, {artifact.bytes:,} bytes", highlight=False, soft_wrap=True)
-    tokens = run.usage.get("input_tokens", 0) + run.usage.get("output_tokens", 0)
     err.print(
-        f"{run.status} · {run.usage.get('model_calls', 0)} model calls · {run.usage.get('tool_calls', 0)} tool calls · "
-        f"{tokens:,} tokens · thread {escape(run.thread_id)}",
+        f"{run.status} · {run.spending} · thread {escape(run.thread_id)}",
         style="dim",
         highlight=False,
         soft_wrap=True,

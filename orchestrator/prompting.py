@@ -41,7 +41,7 @@ def _details(review: Review, action: Action, console: Console) -> tuple[str, Any
 
     if review.kind == "result":
         return click.edit(review.subject["result"]) or "", None
-    before = review.subject["plan"] if review.kind == "plan" else review.subject["args"]
+    before = review.subject[{"plan": "plan", "steer": "budget"}.get(review.kind, "args")]
     edited = click.edit(json.dumps(before, indent=2, ensure_ascii=False), extension=".json")
     try:
         return "", json.loads(edited) if edited else before

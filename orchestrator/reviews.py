@@ -14,7 +14,8 @@ from langgraph.types import interrupt
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.bridge import Bridge
-from orchestrator.errors import DecisionError, PlanError
+from orchestrator.budget import Budget
+from orchestrator.errors import ConfigError, DecisionError, PlanError
 from orchestrator.memory import namespace
 from orchestrator.plan import Plan
 
@@ -60,7 +61,7 @@ class Decision(BaseModel):
         review_id: The review.
         action: What to do.
         text: For `reject`: why; for `edit` of a result: the new text; otherwise a remark.
-        data: For `edit` of a plan: the plan; of a tool call: its arguments.
+        data: For `edit` of a plan: the plan; of a tool call: its arguments; of a spent budget: its new limits.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -98,11 +99,25 @@ def _check_edit(review: Review, decision: Decision) -> None:
         raise DecisionError("editing a result needs its new text")
     if review.kind == "tool" and not isinstance(decision.data, dict):
         raise DecisionError("editing a tool call needs its new arguments as a JSON object")
+    if review.kind == "steer":
+        _check_raise(review, decision)
     if review.kind == "plan":
         try:
             Plan.parse(decision.data).check(review.subject["agents"], most=review.subject.get("most"))
         except PlanError as error:
             raise DecisionError(f"the edited plan is not sound: {error}") from error
+
+
+def _check_raise(review: Review, decision: Decision) -> None:
+    before = Budget.parse(review.subject["budget"])
+    if not isinstance(decision.data, dict) or not decision.data:
+        raise DecisionError('raising the budget needs its new limits as a JSON object, such as {"tokens": 50000}')
+    try:
+        after = before.raised(decision.data)
+    except ConfigError as error:
+        raise DecisionError(str(error)) from None
+    if after == before:
+        raise DecisionError(f"that is the budget as it was ({before}): give higher limits")
 
 
 async def ask(bridge: Bridge, store: BaseStore, review: Review) -> Decision:

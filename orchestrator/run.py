@@ -11,16 +11,18 @@ from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITI
 from orchestrator.picture import plan_svg
 from orchestrator.plan import Outcome, Plan
 from orchestrator.reviews import Review
-from orchestrator.usage import Usage, add_usage
+from orchestrator.spending import Spending
+from orchestrator.usage import Usage
 from orchestrator.workspace import Artifact
 
-RunStatus = Literal["done", "failed", "limited", "stopped", "waiting", "interrupted"]
+RunStatus = Literal["done", "failed", "limited", "stopped", "waiting", "interrupted", "running"]
 EXIT_CODES: dict[str, int] = {
     "done": EXIT_DONE,
     "failed": EXIT_FAILED,
     "stopped": EXIT_FAILED,
     "interrupted": EXIT_FAILED,
     "waiting": EXIT_WAITING,
+    "running": EXIT_WAITING,
     "limited": EXIT_LIMITED,
 }
 
@@ -33,13 +35,13 @@ class Run:
         thread_id: The thread; with it, any process can go on.
         status: `done`; `failed` (something did not succeed; `errors` says what, and resuming may help); `limited`
             (a limit ended it); `stopped` (by a human); `waiting` (for the decisions in `reviews`); `interrupted`
-            (the process ended in the middle: resume it).
+            (the process ended in the middle: resume it); `running` (somebody works on it right now).
         task: What was asked.
         answer: The answer; may be partial unless the status is `done`, and then says what is missing.
         plan: The plan, if there is one.
         outcomes: By sub-task id.
         reviews: The open ones.
-        usage: Tokens and calls of the whole run, all attempts counted.
+        spending: What the whole run spent, all attempts and repeated requests counted.
         errors: What went wrong or is missing, as sentences.
         artifacts: The files that the workers left in the thread's workspace.
     """
@@ -51,18 +53,25 @@ class Run:
     plan: Plan | None = None
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     reviews: tuple[Review, ...] = ()
-    usage: Usage = field(default_factory=dict)
+    spending: Spending = field(default_factory=Spending)
     errors: tuple[str, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
 
     @classmethod
-    def from_snapshot(cls, thread_id: str, snapshot: StateSnapshot, artifacts: tuple[Artifact, ...] = ()) -> "Run":
+    def from_snapshot(
+        cls,
+        thread_id: str,
+        snapshot: StateSnapshot,
+        artifacts: tuple[Artifact, ...] = (),
+        spending: Spending | None = None,
+    ) -> "Run":
         """Reads it from the graph's saved state; the open reviews are those that its unfinished nodes ask.
 
         Args:
             thread_id: The thread.
             snapshot: Its newest state.
             artifacts: The files in its workspace.
+            spending: What its ledger says.
         """
         values = snapshot.values
         asked: dict[str, Review] = {}
@@ -81,7 +90,7 @@ class Run:
         if status == "running" and values and not snapshot.tasks:
             status = "failed"
         run = cls._of(thread_id, {**values, "status": status}, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
-        return replace(run, artifacts=artifacts)
+        return replace(run, artifacts=artifacts, spending=spending or Spending())
 
     @classmethod
     def _of(
@@ -102,9 +111,19 @@ class Run:
             plan=plan,
             outcomes=outcomes,
             reviews=reviews,
-            usage=add_usage(values.get("usage") or {}, *(outcome.usage for outcome in outcomes.values())),
             errors=(*troubles, *(values.get("notes") or ())),
         )
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and calls of the whole run."""
+        total = self.spending.total
+        return {
+            "input_tokens": total.input_tokens,
+            "output_tokens": total.output_tokens,
+            "model_calls": total.model_calls,
+            "tool_calls": total.tool_calls,
+        }
 
     @property
     def exit_code(self) -> int:
@@ -126,7 +145,7 @@ class Run:
             "plan": [task.model_dump(mode="json") for task in self.plan.sub_tasks] if self.plan else [],
             "outcomes": {task_id: outcome.model_dump(mode="json") for task_id, outcome in self.outcomes.items()},
             "reviews": [review.model_dump(mode="json") for review in self.reviews],
-            "usage": self.usage,
+            "usage": self.spending.plain(),
             "errors": list(self.errors),
             "artifacts": [artifact.plain() for artifact in self.artifacts],
         }
@@ -138,7 +157,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         """What a notebook shows."""
-        parts = [f"<p><b>{escape(self.thread_id)}</b>: {self.status}{_spent(self.usage)}</p>"]
+        parts = [f"<p><b>{escape(self.thread_id)}</b>: {self.status} · {self.spending}</p>"]
         if self.plan:
             parts.append(f'<div style="overflow-x:auto">{plan_svg(self.plan, self.outcomes)}</div>')
             rows = "".join(_row(self.plan, outcome) for outcome in self.outcomes.values())
@@ -161,12 +180,6 @@ class Run:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """The same with a plain-text form for front ends without HTML."""
         return {"text/plain": str(self), "text/html": self._repr_html_()}
-
-
-def _spent(usage: Usage) -> str:
-    tokens = usage.get("input_tokens", 0) + usage.get("output_tokens", 0)
-    calls = usage.get("model_calls", 0)
-    return f" · {calls} model calls, {tokens:,} tokens" if calls else ""
 
 
 def _row(plan: Plan, outcome: Outcome) -> str:

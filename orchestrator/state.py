@@ -31,6 +31,7 @@ class TaskInput(TypedDict, total=False):
     task: str
     auto_approve: bool
     given_plan: dict[str, Any] | None
+    budget: dict[str, Any] | None
 
 
 class State(TypedDict, total=False):
@@ -43,6 +44,7 @@ class State(TypedDict, total=False):
     task: str
     auto_approve: bool
     given_plan: dict[str, Any] | None
+    budget: dict[str, Any] | None
     planned_task: str
     plan_feedback: list[str]
     plan: dict[str, Any] | None
@@ -53,6 +55,8 @@ class State(TypedDict, total=False):
     phase: Phase
     round: int
     revisions: int
+    more_rounds: int
+    shapes: list[str]
     status: RunStatus
     notes: list[str]
     answer: str

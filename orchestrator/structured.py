@@ -7,8 +7,8 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
-from orchestrator.bridge import Bridge
 from orchestrator.errors import PlanError
+from orchestrator.model_call import ModelCalls, Question, Send
 from orchestrator.usage import Usage, add_usage, usage_of
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ Schema = dict[str, Any]
 
 
 async def ask_structured(
-    bridge: Bridge,
+    calls: ModelCalls,
     model: BaseChatModel,
     messages: Sequence[BaseMessage],
     schema: Schema,
@@ -28,7 +28,7 @@ async def ask_structured(
     """Asks until the answer can be read.
 
     Args:
-        bridge: How to call the model.
+        calls: How to call the model.
         model: Any chat model with `with_structured_output`.
         messages: The prompt.
         schema: JSON schema of the answer, with a title.
@@ -38,13 +38,14 @@ async def ask_structured(
 
     Raises:
         PlanError: The last answer was still wrong; the problems are those of the last answer.
+        BudgetSpentError: There is nothing left to ask with.
     """
-    asked = model.with_structured_output(schema, method="json_schema", include_raw=True)
     usage: Usage = {}
     conversation = list(messages)
     problems: list[str] = []
     for _ in range(repairs + 1):
-        reply = await bridge.invoke(asked, conversation, config)
+        question = Question(conversation, schema=schema)
+        reply = await calls.call(model, question, _sender(calls, question, config), _raw)
         usage = add_usage(usage, usage_of([reply["raw"]]))
         if reply["parsing_error"] is not None or reply["parsed"] is None:
             problems = [f"the answer is not JSON of the wanted schema: {reply['parsing_error'] or 'nothing came'}"]
@@ -60,6 +61,18 @@ async def ask_structured(
             HumanMessage(f"This cannot be used:\n{listed}\nAnswer again in full, with these mended."),
         ]
     raise PlanError([*problems, f"the model was asked {repairs + 1} times"])
+
+
+def _sender(calls: ModelCalls, question: Question, config: RunnableConfig | None) -> Send:
+    async def send(model: BaseChatModel, more: dict[str, Any]) -> Any:
+        asked = model.with_structured_output(question.schema or {}, method="json_schema", include_raw=True, **more)
+        return await calls.bridge.invoke(asked, list(question.messages), config)
+
+    return send
+
+
+def _raw(reply: dict[str, Any]) -> Sequence[BaseMessage]:
+    return [reply["raw"]]
 
 
 def _text(message: AIMessage) -> str:

@@ -13,6 +13,7 @@ from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.context import fit
 from orchestrator.limits import Limits
 from orchestrator.memory import Entry
+from orchestrator.model_call import ModelCalls
 from orchestrator.narrow import narrow_plan
 from orchestrator.plan import Outcome, Plan
 from orchestrator.prompts import prompt
@@ -48,6 +49,13 @@ class Supervisor(Agent):
         self.workers: Mapping[str, Worker] = {}
         self.limits = Limits()
 
+    async def prepare(self, bridge: Bridge) -> None:
+        """Makes the default model, and gives it to the workers that have none: one is enough for a team."""
+        await super().prepare(bridge)
+        for worker in self.workers.values():
+            if not worker.has_model:
+                worker.model = self.model
+
     # -- the interface of the brief -------------------------------------------------------------------------------
 
     def decompose(self, task: str) -> Plan:
@@ -57,56 +65,64 @@ class Supervisor(Agent):
             PlanError: No sound plan came, after as many repairs as the limits allow.
             ModelError: The model cannot be used.
         """
-        return run_blocking(self.plan(BLOCKING, task))[0]
+        return run_blocking(self.plan(ModelCalls(BLOCKING), task))[0]
 
     async def adecompose(self, task: str) -> Plan:
         """Async twin of `decompose`."""
-        return (await self.plan(AWAITING, task))[0]
+        return (await self.plan(ModelCalls(AWAITING), task))[0]
 
     def summarize(self, entries: Sequence[Entry], task: str = "") -> str:
         """Writes the answer from the results in a shared memory, with references to the sub-tasks."""
-        return run_blocking(self.answer(BLOCKING, task, entries))[0]
+        return run_blocking(self.answer(ModelCalls(BLOCKING), task, entries))[0]
 
     async def asummarize(self, entries: Sequence[Entry], task: str = "") -> str:
         """Async twin of `summarize`."""
-        return (await self.answer(AWAITING, task, entries))[0]
+        return (await self.answer(ModelCalls(AWAITING), task, entries))[0]
+
+    def checked(self, plan: Plan) -> Plan:
+        """The plan itself, when this team can carry it out within its limits.
+
+        Raises:
+            PlanError: It cannot.
+        """
+        return plan.check(list(self.workers), most=self.limits.sub_tasks, depth=self.limits.depth)
 
     # -- inside the graph -----------------------------------------------------------------------------------------
 
     async def plan(
-        self, bridge: Bridge, task: str, feedback: Sequence[str] = (), config: RunnableConfig | None = None
+        self, calls: ModelCalls, task: str, feedback: Sequence[str] = (), config: RunnableConfig | None = None
     ) -> tuple[Plan, Usage]:
         """See `decompose`; `feedback` is what a human said of earlier plans."""
-        await self.prepare(bridge)
+        await self.prepare(calls.bridge)
         shown = excerpt(task, self.window // 2, "task")
         if feedback:
             shown = prompt("plan_again", task=shown, feedback="\n".join(f"- {line}" for line in feedback))
         names = list(self.workers)
         if (narrow := narrow_plan(self.model, shown, {n: w.description for n, w in self.workers.items()})) is not None:
             return await ask_structured(
-                bridge,
+                calls,
                 self.model,
                 narrow.messages,
                 narrow.schema,
-                lambda answer: Plan.parse(narrow.read(answer)).check(names, most=self.limits.sub_tasks),
+                lambda answer: self.checked(Plan.parse(narrow.read(answer))),
                 repairs=self.limits.plan_repairs,
                 config=config,
             )
         team = "\n".join(f"- {worker.name}: {worker.description}" for worker in self.workers.values())
         rules = prompt("plan_rules", team=team, most=str(self.limits.sub_tasks))
         return await ask_structured(
-            bridge,
+            calls,
             self.model,
             [SystemMessage(f"{self.prompt}\n\n{rules}"), HumanMessage(shown)],
             plan_schema(names),
-            lambda answer: Plan.parse(answer).check(names, most=self.limits.sub_tasks),
+            lambda answer: self.checked(Plan.parse(answer)),
             repairs=self.limits.plan_repairs,
             config=config,
         )
 
     async def revise(
         self,
-        bridge: Bridge,
+        calls: ModelCalls,
         task: str,
         plan: Plan,
         outcomes: Mapping[str, Outcome],
@@ -118,12 +134,12 @@ class Supervisor(Agent):
         Raises:
             PlanError: No usable decision came.
         """
-        await self.prepare(bridge)
+        await self.prepare(calls.bridge)
         names = list(self.workers)
 
         def read(answer: Any) -> Revision:
             revision = Revision.parse(answer)
-            revision.apply(plan, attempts=self.limits.attempts).check(names, most=self.limits.sub_tasks)
+            self.checked(revision.apply(plan, attempts=self.limits.attempts))
             return revision
 
         request = prompt(
@@ -133,7 +149,7 @@ class Supervisor(Agent):
             problems=excerpt("\n".join(f"- {line}" for line in problems), self.window // 6, "problems"),
         )
         return await ask_structured(
-            bridge,
+            calls,
             self.model,
             [SystemMessage(self.prompt), HumanMessage(request)],
             revision_schema(names),
@@ -144,15 +160,19 @@ class Supervisor(Agent):
 
     async def answer(
         self,
-        bridge: Bridge,
+        calls: ModelCalls,
         task: str,
         entries: Sequence[Entry],
         missing: Sequence[str] = (),
         config: RunnableConfig | None = None,
     ) -> tuple[str, Usage]:
-        """See `summarize`; `missing` is what the answer has to own up to."""
-        await self.prepare(bridge)
-        window = self.window
+        """See `summarize`; `missing` is what the answer has to own up to.
+
+        Raises:
+            BudgetSpentError: Not even a short request fits into what is left.
+        """
+        await self.prepare(calls.bridge)
+        window = calls.window(self.window, share=0.8)
         gaps = "".join(f"- {line}\n" for line in missing)
         request = prompt(
             "summary_request",
@@ -161,7 +181,8 @@ class Supervisor(Agent):
             missing=f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
             example=entries[0].sub_task_id if entries else "t1",
         )
-        reply = await bridge.invoke(self.model, [SystemMessage(self.summary_prompt), HumanMessage(request)], config)
+        messages = [SystemMessage(self.summary_prompt), HumanMessage(request)]
+        reply = await calls.invoke(self.model, messages, config)
         text = str(reply.text).strip()
         return with_references(text, [entry.sub_task_id for entry in entries]), usage_of([reply])
 
@@ -173,3 +194,12 @@ def with_references(text: str, sub_task_ids: Sequence[str]) -> str:
     if not text or not known or named & known:
         return text
     return f"{text}\n\nFrom: {' '.join(f'[{task_id}]' for task_id in sub_task_ids)}"
+
+
+def assembled(entries: Sequence[Entry], missing: Sequence[str]) -> str:
+    """An answer without a model: the results as they are, and what is missing."""
+    parts = ["The budget did not suffice to write an answer. These are the results as they stand."]
+    parts += [f"[{entry.sub_task_id}] {entry.text}" for entry in entries]
+    if missing:
+        parts.append("Missing:\n" + "\n".join(f"- {line}" for line in missing))
+    return "\n\n".join(parts)

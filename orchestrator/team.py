@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from langchain_core.language_models import BaseChatModel
 
 from orchestrator.agents import Worker
+from orchestrator.budget import Budget
 from orchestrator.errors import ConfigError
 from orchestrator.limits import Limits
+from orchestrator.model_call import CallPolicy
 from orchestrator.policy import Policy
 from orchestrator.supervisor import Supervisor
 
@@ -22,6 +24,8 @@ class Team:
         model: For every agent that has no model of its own.
         limits: Bounds of a run.
         policy: Which tool calls are allowed, asked about or refused.
+        budget: What a run may spend, where the run itself is not given another.
+        calls: How models are called: retries, fallbacks, rate limits, a model for when little is left.
 
     Raises:
         ConfigError: There is no worker, a name is taken twice or is reserved, or the policy names what is not there.
@@ -35,6 +39,8 @@ class Team:
         model: BaseChatModel | None = None,
         limits: Limits | None = None,
         policy: Policy | None = None,
+        budget: Budget | None = None,
+        calls: CallPolicy | None = None,
     ) -> None:
         if not workers:
             raise ConfigError("a team needs at least one worker")
@@ -47,6 +53,8 @@ class Team:
         self.supervisor = supervisor
         self.workers = {worker.name: worker for worker in workers}
         self.limits = limits or Limits()
+        self.budget = budget or Budget()
+        self.calls = calls or CallPolicy()
         self.use_policy(policy or Policy())
         supervisor.workers = self.workers
         supervisor.limits = self.limits

@@ -17,6 +17,7 @@ from langgraph.prebuilt import ToolRuntime
 from langgraph.types import Command
 
 from orchestrator.bridge import Bridge
+from orchestrator.budget import BudgetSpentError
 from orchestrator.memory import Entry
 from orchestrator.policy import Ruling, effect_of, is_trusted, output_limit_of, risk_of, sent_by, time_limit_of
 from orchestrator.reviews import Decision, Review, ask, review_id
@@ -103,6 +104,10 @@ class _Call:
                 return self._refused(decision)
             if decision.action == "edit":
                 self.request = self.request.override(tool_call={**self.call, "args": dict(decision.data or {})})
+        try:
+            await self.context.calls.count_tool_call()
+        except BudgetSpentError as error:
+            return self._error(f"{error}. Give your result from what you have")
         event = {"event": "tool", "sub_task_id": self.context.sub_task_id, "tool": self.tool.name}
         self.context.emit({**event, "args": self.call["args"]})
         if effect_of(self.tool) == "once":

@@ -6,7 +6,9 @@ from typing import Any
 
 from langgraph.store.base import BaseStore
 
+from orchestrator.budget import BudgetSpentError
 from orchestrator.memory import SharedMemory
+from orchestrator.model_call import ModelCalls
 from orchestrator.policy import Policy
 
 
@@ -29,6 +31,10 @@ class WorkerContext:
         shortened: Whether something was shortened, so that `read_memory` is of use.
         stopped: Ids of the tool calls at whose review a human stopped the run.
         unattended: There is no graph that could pause: what needs a review is refused.
+        calls: How its model is called.
+        winds_up: Where the run's budget is spent, the attempt ends with what it has instead of asking a human.
+        limit: Which limit ended the attempt; None for none.
+        stalled: What the worker kept repeating until its attempt was ended.
     """
 
     store: BaseStore
@@ -39,12 +45,16 @@ class WorkerContext:
     auto_approve: bool
     window: int
     emit: Callable[[dict[str, Any]], None]
+    calls: ModelCalls
     agent: str = ""
     policy: Policy = field(default_factory=Policy)
     workspace: str = ""
     shortened: bool = False
     stopped: list[str] = field(default_factory=list)
     unattended: bool = False
+    winds_up: bool = False
+    limit: BudgetSpentError | None = None
+    stalled: str = ""
 
     @property
     def session(self) -> str:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from orchestrator import Outcome, Plan, SubTask
 from orchestrator.errors import PlanError
 from tests.strategies import plans
+from tests.teams import step
 
 
 def sub_task(id: str, *needs: str, agent: str = "coder", description: str = "work") -> SubTask:
@@ -117,3 +118,17 @@ def test_a_plan_prints_as_a_table_and_as_mermaid() -> None:
     assert "n_find --> n_end" in picture
     assert '"x"' not in picture
     assert "style n_find fill:" in picture
+
+
+def test_a_chain_longer_than_the_limit_is_refused() -> None:
+    chain = Plan.parse([step("a"), step("b", "a"), step("c", "b"), step("d")])
+    assert chain.depth == 3
+    assert chain.check(["worker"], depth=3) is chain
+    with pytest.raises(PlanError, match="longest chain of dependencies has 3 sub-tasks, the limit is 2"):
+        chain.check(["worker"], depth=2)
+
+
+def test_a_retry_has_the_same_shape_and_other_work_has_not() -> None:
+    plan = Plan.parse([step("a"), step("b", "a")])
+    assert plan.replace(plan.by_id["a"].retry("again")).shape == plan.shape
+    assert Plan.parse([step("a"), step("b")]).shape != plan.shape

@@ -12,7 +12,7 @@ import math
 import operator
 import re
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping
 from typing import Final
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
@@ -51,6 +51,13 @@ _CONSTANTS: Final[dict[str, Number]] = {"pi": math.pi, "e": math.e}
 _PERCENT: Final = " / 100)"
 _LISTS: Final = ("sum", "mean", "median", "min", "max")
 """Functions of many numbers, given one by one or as a list."""
+
+
+_EXAMPLE: Final = """Example. The results are: Rhine 1,233 km, discharge 2,900; Loire 1,006 km, discharge 835.
+Sub-task: Divide discharge by length for each river, then the largest by the smallest.
+Step: {"tool": "calculate", "args": {"expression": "a = 2900/1233; b = 835/1006; max(a, b) / min(a, b)"}}
+Result: a = 2900 / 1233 = 2.352; b = 835 / 1006 = 0.83; max(a, b) / min(a, b) = 2.834
+Step: {"tool": "answer", "text": "Rhine: 2.352. Loire: 0.83. The largest (Rhine) is 2.834 times the smallest (Loire)."}"""
 
 
 class CalculationError(ValueError):
@@ -126,11 +133,12 @@ _COMPARE: Final[dict[type[ast.cmpop], Callable[[Number, Number], bool]]] = {
 }
 
 
-def normalise(expression: str) -> str:
+def normalise(expression: str, names: Collection[str] = ()) -> str:
     """The expression as Python would write it: thousands separators, percents and typographic signs resolved.
 
     Args:
         expression: What a model wrote.
+        names: Names of earlier results that it may use.
 
     Raises:
         CalculationError: It holds what no calculation has, or could be read in two ways.
@@ -154,8 +162,10 @@ def normalise(expression: str) -> str:
             continue
         if token == "of" and "".join(pieces).rstrip().endswith(_PERCENT):  # 15% of 200
             token = "*"
-        elif kind == "name" and token not in _CONSTANTS and token not in _NAMES:
-            raise CalculationError(f"'{token}' is not known; {_KNOWN}")
+        elif kind == "name" and token not in _CONSTANTS and token not in _NAMES and token not in names:
+            raise CalculationError(
+                f"'{token}' is not known: write the number itself, as in 360872 / 100250; otherwise {_KNOWN}"
+            )
         if token in "([":
             before = next((piece for piece in reversed(pieces) if piece.strip()), "")
             brackets.append(before if before in _NAMES else "")
@@ -227,15 +237,15 @@ def evaluate(expression: str) -> Number | bool:
     Raises:
         CalculationError: It cannot be calculated; the message says what to write instead.
     """
-    return _value_of(normalise(expression))
+    return _value_of(normalise(expression), _CONSTANTS)
 
 
-def _value_of(text: str) -> Number | bool:
+def _value_of(text: str, known: Mapping[str, Number]) -> Number | bool:
     try:
         tree = ast.parse(text, mode="eval").body
         if isinstance(tree, ast.Compare):
-            return _compare(tree)
-        return _evaluate(tree, 0)
+            return _compare(tree, known)
+        return _evaluate(tree, 0, known)
     except CalculationError:
         raise
     except ZeroDivisionError:
@@ -250,27 +260,27 @@ def _value_of(text: str) -> Number | bool:
         ) from None
 
 
-def _compare(node: ast.Compare) -> bool:
-    values = [_evaluate(part, 1) for part in [node.left, *node.comparators]]
+def _compare(node: ast.Compare, known: Mapping[str, Number]) -> bool:
+    values = [_evaluate(part, 1, known) for part in [node.left, *node.comparators]]
     return all(
         _COMPARE[type(sign)](left, right) for sign, left, right in zip(node.ops, values, values[1:], strict=False)
     )
 
 
-def _evaluate(node: ast.expr, depth: int) -> Number:
+def _evaluate(node: ast.expr, depth: int, known: Mapping[str, Number]) -> Number:
     if depth > _MAX_DEPTH:
         raise CalculationError("nested too deeply; calculate it in several steps")
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return _checked(value)
-        case ast.Name(id=name) if name in _CONSTANTS:
-            return _CONSTANTS[name]
+        case ast.Name(id=name) if name in known:
+            return known[name]
         case ast.BinOp(left=left, op=sign, right=right) if type(sign) in _BINARY:
-            return _checked(_BINARY[type(sign)](_evaluate(left, depth + 1), _evaluate(right, depth + 1)))
+            return _checked(_BINARY[type(sign)](_evaluate(left, depth + 1, known), _evaluate(right, depth + 1, known)))
         case ast.UnaryOp(op=sign, operand=operand) if type(sign) in _UNARY:
-            return _UNARY[type(sign)](_evaluate(operand, depth + 1))
+            return _UNARY[type(sign)](_evaluate(operand, depth + 1, known))
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _NAMES:
-            return _checked(_call(name, arguments, depth))
+            return _checked(_call(name, arguments, depth, known))
         case ast.Tuple():
             raise CalculationError("commas outside a function: write decimals with '.', thousands in groups of three")
         case ast.Compare():
@@ -278,10 +288,10 @@ def _evaluate(node: ast.expr, depth: int) -> Number:
     raise CalculationError(f"this is not arithmetic on numbers; {_KNOWN}; write products with '*'")
 
 
-def _call(name: str, arguments: list[ast.expr], depth: int) -> Number:
+def _call(name: str, arguments: list[ast.expr], depth: int, known: Mapping[str, Number]) -> Number:
     if name in _LISTS and len(arguments) == 1 and isinstance(arguments[0], ast.List | ast.Tuple):
         arguments = arguments[0].elts
-    values = [_evaluate(argument, depth + 1) for argument in arguments]
+    values = [_evaluate(argument, depth + 1, known) for argument in arguments]
     most = 1 if name in _ONE else _MANY[name][1]
     least = 2 if name == "pow" else 1
     if not least <= len(values) <= most:
@@ -300,22 +310,52 @@ def _checked(value: Number) -> Number:
 
 
 def calculate(expression: str) -> str:
-    """Calculates an arithmetic expression exactly.
+    """Calculates arithmetic expressions exactly.
 
     Use it for every calculation instead of reckoning in your head: densities, ratios, shares, growth, means.
     Only numbers, + - * / // % **, brackets, comparisons, pi, e and the functions sqrt, round, abs, min, max,
-    sum, mean, median, log, ln, log10, log2, exp, pow, floor, ceil. No units, no variables.
+    sum, mean, median, log, ln, log10, log2, exp, pow, floor, ceil. No units.
 
-    For example: calculate(expression="round(360872 / 100250, 2)") gives "round(360872 / 100250, 2) = 3.6".
+    Several can be given at once, with ; between them, and their results can have names that later ones use.
+
+    For example: calculate(expression="a = 360872 / 100250; b = 5404700 / 42434; b / a")
 
     Args:
-        expression: The expression, in figures.
+        expression: One or more expressions, in figures.
     """
+    known = dict(_CONSTANTS)
+    lines = []
     try:
-        text = normalise(expression)
-        value = _value_of(text)
+        for part in filter(str.strip, re.split(r"[;\n]", expression)):
+            name, text = _named(part)
+            text = normalise(text, known)
+            value = _value_of(text, known)
+            if name and not isinstance(value, bool):
+                known[name] = value
+            lines.append((f"{name} = " if name else "") + _line(text, value))
+        if not lines:
+            normalise("")
     except CalculationError as error:
         raise ToolException(f"error: {error}") from error
+    return "\n".join(lines)
+
+
+def _named(part: str) -> tuple[str, str]:
+    """The name of a result, if it is given one, and the expression.
+
+    Raises:
+        CalculationError: The name means something else already.
+    """
+    found = re.match(r"\s*([A-Za-z_]\w*)\s*=(?!=)(.*\S.*)", part, re.ASCII)
+    if found is None:
+        return "", part
+    name = found.group(1)
+    if name in _NAMES or name in _CONSTANTS or name == "of":
+        raise CalculationError(f"'{name}' means something else here; give the result another name")
+    return name, found.group(2)
+
+
+def _line(text: str, value: Number | bool) -> str:
     if isinstance(value, bool):
         return f"{text} is {'true' if value else 'false'}"
     return f"{text} = {value if isinstance(value, int) else format(value, '.12g')}"
@@ -333,5 +373,5 @@ def calculator() -> BaseTool:
         parse_docstring=True,
         handle_tool_error=True,
         handle_validation_error=bad_arguments,
-        metadata={"risk": "read", "effect": "none", "trust": "trusted"},
+        metadata={"risk": "read", "effect": "none", "trust": "trusted", "example": _EXAMPLE},
     )

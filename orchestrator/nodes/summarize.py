@@ -1,18 +1,22 @@
 """summarize: writes the answer from the shared memory."""
 
+from collections.abc import Callable
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
+from orchestrator.accounts import SUPERVISOR, Account
 from orchestrator.bridge import Bridge, BridgedNode
+from orchestrator.budget import BudgetSpentError
 from orchestrator.invocation import Invocation
 from orchestrator.memory import Entry, SharedMemory
+from orchestrator.model_call import CallPolicy, ModelCalls
 from orchestrator.plan import Plan
 from orchestrator.state import State
-from orchestrator.supervisor import Supervisor
+from orchestrator.supervisor import Supervisor, assembled
 
 
-def summarize(supervisor: Supervisor) -> BridgedNode:
+def summarize(supervisor: Supervisor, calls: CallPolicy | None = None) -> BridgedNode:
     """The node for this supervisor."""
 
     async def write(bridge: Bridge, state: State, config: RunnableConfig) -> dict[str, Any]:
@@ -20,26 +24,48 @@ def summarize(supervisor: Supervisor) -> BridgedNode:
         invocation.emit({"event": "summarize"})
         memory = SharedMemory(invocation.store, state["memory_id"])
         await memory.load(bridge)
+        ledger = invocation.ledger(bridge, state["memory_id"])
+        await ledger.load(bridge)
         plan = Plan.parse(state["plan"])
-        entries = [entry for key in _accepted(plan, state) if (entry := memory.seen(key)) is not None]
+        accepted = _entries(memory, _keys(plan, state, is_accepted))
+        entries = accepted + _entries(memory, _keys(plan, state, is_unfinished))
         missing = state.get("notes") or []
-        answer, usage = await supervisor.answer(bridge, state["task"], entries, missing, config)
+        status = _status(plan, state, accepted)
+        account = Account(SUPERVISOR, is_summary=True)
+        try:
+            answer, usage = await supervisor.answer(
+                ModelCalls(bridge, account, ledger, calls, invocation.emit), state["task"], entries, missing, config
+            )
+        except BudgetSpentError:
+            answer, usage, status = assembled(entries, missing), {}, "limited"
         invocation.emit({"event": "answer"})
-        return {"answer": answer, "usage": usage, "phase": "end", "status": _status(plan, state, entries)}
+        return {"answer": answer, "usage": usage, "phase": "end", "status": status}
 
     return BridgedNode("summarize", write)
 
 
-def _accepted(plan: Plan, state: State) -> list[str]:
-    """Keys of the results that stand, in the plan's order."""
+def is_accepted(outcome: dict[str, Any]) -> bool:
+    """Whether the result stands."""
+    return bool(outcome["status"] == "succeeded")
+
+
+def is_unfinished(outcome: dict[str, Any]) -> bool:
+    """Whether a limit ended the attempt: what it has was paid for, and is used."""
+    return bool(outcome.get("limit"))
+
+
+def _keys(plan: Plan, state: State, counts: Callable[[dict[str, Any]], bool]) -> list[str]:
+    """Keys of the results that count, in the plan's order."""
     outcomes = state.get("outcomes") or {}
     return [
         plan.keys[task.id]
         for task in plan.sub_tasks
-        if (outcome := outcomes.get(task.id)) is not None
-        and outcome["status"] == "succeeded"
-        and outcome["key"] == plan.keys[task.id]
+        if (outcome := outcomes.get(task.id)) is not None and outcome["key"] == plan.keys[task.id] and counts(outcome)
     ]
+
+
+def _entries(memory: SharedMemory, keys: list[str]) -> list[Entry]:
+    return [entry for key in keys if (entry := memory.seen(key)) is not None and entry.text]
 
 
 def _status(plan: Plan, state: State, entries: list[Entry]) -> str:

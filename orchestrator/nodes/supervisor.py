@@ -8,13 +8,20 @@ import uuid
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.errors import GraphBubbleUp
 
+from orchestrator.accounts import SUPERVISOR, Account
 from orchestrator.assessment import Assessment, assess, current, gaps
 from orchestrator.bridge import Bridge, BridgedNode
+from orchestrator.budget import Budget, BudgetSpentError
+from orchestrator.budget_review import pause, way_on
 from orchestrator.errors import DecisionError, ModelError, PlanError
+from orchestrator.forecast import Forecast, forecast
 from orchestrator.invocation import Invocation
+from orchestrator.ledger import begin_ledger
 from orchestrator.limits import Limits
 from orchestrator.memory import Entry, SharedMemory
+from orchestrator.model_call import CallPolicy, ModelCalls
 from orchestrator.models import explain
 from orchestrator.plan import Outcome, Plan
 from orchestrator.reviews import Decision, Review, forget_decisions, review_id
@@ -27,13 +34,17 @@ Update = dict[str, Any]
 _FINAL = ("done", "failed", "limited", "stopped")
 
 
-def supervise(supervisor: Supervisor, limits: Limits) -> BridgedNode:
+def supervise(
+    supervisor: Supervisor, limits: Limits, budget: Budget | None = None, calls: CallPolicy | None = None
+) -> BridgedNode:
     """The node for this supervisor."""
 
     async def decide(bridge: Bridge, state: State, config: RunnableConfig) -> Update:
         try:
-            return await _Supervision(bridge, supervisor, limits, state, config).next()
-        except (PlanError, DecisionError):
+            return await _Supervision(
+                bridge, supervisor, limits, budget or Budget(), calls or CallPolicy(), state, config
+            ).next()
+        except (PlanError, DecisionError, GraphBubbleUp):
             raise
         except Exception as error:
             explained = None if isinstance(error, ModelError) else explain(error)
@@ -48,33 +59,66 @@ class _Supervision:
     """One execution of the node."""
 
     def __init__(
-        self, bridge: Bridge, supervisor: Supervisor, limits: Limits, state: State, config: RunnableConfig
+        self,
+        bridge: Bridge,
+        supervisor: Supervisor,
+        limits: Limits,
+        budget: Budget,
+        call_policy: CallPolicy,
+        state: State,
+        config: RunnableConfig,
     ) -> None:
         self.bridge = bridge
         self.supervisor = supervisor
         self.limits = limits
+        self.budget = budget
         self.state = state
         self.config = config
         self.invocation = Invocation.of(config)
+        self.begins = self._is_beginning()
+        self.memory_id = self._memory_id()
+        self.ledger = self.invocation.ledger(bridge, self.memory_id)
+        self.calls = ModelCalls(bridge, Account(SUPERVISOR), self.ledger, call_policy, self.invocation.emit)
         self.auto_approve = bool(state.get("auto_approve"))
         self.usage: Usage = {}
 
+    def _is_beginning(self) -> bool:
+        state = self.state
+        return state.get("status") in _FINAL or state.get("planned_task") != state.get("task") or not state.get("plan")
+
+    def _memory_id(self) -> str:
+        if self.begins:
+            return self.invocation.thread_id or uuid.uuid4().hex
+        return self.state["memory_id"]
+
     async def next(self) -> Update:
         """What to write to the state."""
-        update = await self._by_phase()
+        if self.begins:
+            given = self.state.get("budget")
+            budget = self.budget if given is None else Budget.parse(given)
+            await begin_ledger(self.bridge, self.invocation.store, self.memory_id, budget, self.invocation.namespace)
+        await self.ledger.load(self.bridge)
+        way = await way_on(self.bridge, self.invocation.store, self.ledger, self.memory_id)
+        if way == "stop":
+            return self._end("stopped", ["a human stopped the run when the budget was spent"])
+        try:
+            update = self._wind_up(self.ledger.asked) if way == "finish" else await self._by_phase()
+        except BudgetSpentError as error:
+            if not self.auto_approve:
+                await self.ledger.ask(self.bridge, str(error))
+                raise pause(self.ledger, self.memory_id, self.invocation.namespace) from error
+            update = self._wind_up(str(error))
         if self.usage:
             update["usage"] = self.usage
         if update.get("phase") == "work":
-            update.setdefault("round", self.state.get("round", 0) + 1)
+            update["round"] = update.get("round", self.state.get("round", 0)) + 1
             self.invocation.emit({"event": "round", "round": update["round"]})
         return update
 
     async def _by_phase(self) -> Update:
-        state = self.state
-        begins = state.get("status") in _FINAL or state.get("planned_task") != state.get("task")
-        if begins or not state.get("plan"):
+        if self.begins:
             return await self._begin()
-        match state.get("phase"):
+        match self.state.get("phase"):
             case "approve_plan":
                 return await self._after_plan_review()
             case "human_review":
@@ -88,7 +132,7 @@ class _Supervision:
         task = (self.state.get("task") or "").strip()
         if not task:
             raise PlanError(['there is no task: start the graph with {"task": "what to do"}'])
-        memory_id = self.invocation.thread_id or uuid.uuid4().hex
+        memory_id = self.memory_id
         memory = SharedMemory(self.invocation.store, memory_id)
         # The thread may have carried out a task before, even this one. Nothing of that answers for the new run.
         await memory.clear(self.bridge)
@@ -98,6 +142,9 @@ class _Supervision:
             "planned_task": self.state["task"],
             "memory_id": memory_id,
             "outcomes": dict.fromkeys(self.state.get("outcomes") or {}),
+            "round": 0,
+            "more_rounds": 0,
+            "shapes": [],
             "notes": [],
             "plan_feedback": [],
             "answer": "",
@@ -105,10 +152,10 @@ class _Supervision:
         }
         given = self.state.get("given_plan")
         if given:
-            plan = Plan.parse(given).check(list(self.supervisor.workers), most=self.limits.sub_tasks)
+            plan = self.supervisor.checked(Plan.parse(given))
         else:
             self.invocation.emit({"event": "planning"})
-            plan, self.usage = await self.supervisor.plan(self.bridge, task, (), self.config)
+            plan, self.usage = await self.supervisor.plan(self.calls, task, (), self.config)
         return update | self._propose(plan, memory_id, 0, ask=not given)
 
     def _propose(self, plan: Plan, memory_id: str, revisions: int, *, ask: bool = True) -> Update:
@@ -117,13 +164,15 @@ class _Supervision:
         update: Update = {"plan": plan.plain(), "given_plan": None, "revisions": revisions}
         if self.auto_approve or not ask:
             return update | {"phase": "work", "approved": plan.digest, "review": None}
+        expected = self._forecast(plan)
         review = Review(
             id=review_id(memory_id, "plan", plan.digest, str(revisions)),
             kind="plan",
             question="Shall this plan be carried out?",
-            stake=f"{len(plan.sub_tasks)} sub-tasks, each with its own model calls",
+            stake=f"{len(plan.sub_tasks)} sub-tasks: {expected}",
             subject={
                 "plan": plan.plain()["sub_tasks"],
+                "forecast": expected.plain(),
                 "agents": sorted(self.supervisor.workers),
                 "most": self.limits.sub_tasks,
             },
@@ -132,6 +181,12 @@ class _Supervision:
             "phase": "approve_plan",
             "review": review.model_dump(mode="json", exclude_defaults=True),
         }
+
+    def _forecast(self, plan: Plan) -> Forecast:
+        outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
+        # Looking prices up takes a while, so only where somebody pays.
+        paid = self.ledger.budget.cost_usd is not None or bool(getattr(self.supervisor.model, "is_openai", False))
+        return forecast(plan, self.supervisor.workers, self.limits, outcomes, self.ledger.spent, priced=paid)
 
     def _decision(self) -> tuple[Review, Decision]:
         review = Review.model_validate(self.state["review"])
@@ -148,7 +203,7 @@ class _Supervision:
             if revisions > self.limits.revisions:
                 return self._end("limited", [f"the plan was rejected {revisions} times, the limit is reached"])
             told = [*(self.state.get("plan_feedback") or []), decision.text]
-            plan, self.usage = await self.supervisor.plan(self.bridge, self.state["task"], told, self.config)
+            plan, self.usage = await self.supervisor.plan(self.calls, self.state["task"], told, self.config)
             return {"plan_feedback": told} | self._propose(plan, memory_id, revisions)
         plan = Plan.parse(decision.data if decision.action == "edit" else self.state["plan"])
         if decision.action == "edit":
@@ -163,8 +218,12 @@ class _Supervision:
         found = assess(plan, outcomes, self.limits.attempts)
         if found.stopped:
             return self._end("stopped", ["a human stopped the run"])
+        if any(outcome.limit for outcome in current(plan, outcomes).values()):
+            return self._finish(plan, outcomes, found, "limited")
         if found.is_clean and len(current(plan, outcomes)) == len(plan.sub_tasks) and not gaps(plan, outcomes):
             return {"phase": "summarize", "notes": self.state.get("notes") or []}
+        if self.state.get("round", 0) >= self.limits.rounds + self.state.get("more_rounds", 0):
+            return self._at_the_limit(plan, outcomes, found, f"the limit of {self.limits.rounds} rounds is reached")
         if found.failures:
             return await self._after_failures(plan, outcomes, found)
         if found.retries:
@@ -172,7 +231,7 @@ class _Supervision:
         return self._at_the_limit(plan, outcomes, found)
 
     async def _again(self, plan: Plan, found: Assessment) -> Update:
-        """Sends work back with its feedback; no model is asked, and no human: it is bounded by the attempts."""
+        """Sends work back with its feedback; no model is asked, and no human: it is bounded by attempts and rounds."""
         changed = plan.replace(*(plan.by_id[i].retry(text) for i, text in found.retries.items()))
         await self._withdraw_stale(changed)
         self.invocation.emit({"event": "plan", "plan": changed.plain(), "retries": found.retries})
@@ -191,8 +250,13 @@ class _Supervision:
         changed = revision.apply(plan, attempts=self.limits.attempts)
         kept = {i: text for i, text in found.retries.items() if changed.by_id.get(i) == plan.by_id[i]}
         changed = changed.replace(*(changed.by_id[i].retry(text) for i, text in kept.items()))
+        shapes = [*(self.state.get("shapes") or []), plan.shape]
+        if changed.shape != plan.shape and changed.shape in shapes:
+            why = "the supervisor changed the plan back to one that was tried before"
+            return self._at_the_limit(plan, outcomes, found, why)
         await self._withdraw_stale(changed)
-        return self._propose(changed, self.state["memory_id"], revisions + 1, ask=revision.widens)
+        proposed = self._propose(changed, self.state["memory_id"], revisions + 1, ask=revision.widens)
+        return proposed | {"shapes": shapes}
 
     async def _revision(
         self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment, problems: list[str]
@@ -200,7 +264,7 @@ class _Supervision:
         """The model's decision; when it gives none that can be used, another attempt where there is one left."""
         try:
             revision, self.usage = await self.supervisor.revise(
-                self.bridge, self.state["task"], plan, outcomes, problems, self.config
+                self.calls, self.state["task"], plan, outcomes, problems, self.config
             )
             return revision
         except PlanError:
@@ -215,18 +279,18 @@ class _Supervision:
             ]
             return Revision.parse({"decision": "revise", "changes": again}) if again else None
 
-    def _at_the_limit(self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment) -> Update:
+    def _at_the_limit(self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment, why: str = "") -> Update:
         """Nothing can be tried again without a human: ask one, or finish with what there is."""
         if self.auto_approve:
             return self._finish(plan, outcomes, found, "limited")
         lines = [f"{i} failed: {outcomes[i].error}" for i in found.failures] + list(found.exhausted.values())
-        lines = lines or gaps(plan, outcomes)
+        lines = [*([why] if why else []), *(lines or gaps(plan, outcomes))]
         review = Review(
             id=review_id(self.state["memory_id"], "steer", plan.digest, *lines),
             kind="steer",
             question="The run is stuck. Finish with what there is (approve), or say what to try (reject)?",
             stake="; ".join(lines),
-            subject={"sub_tasks": sorted({*found.failures, *found.exhausted_ids}), "problems": lines},
+            subject={"sub_tasks": sorted({*found.failures, *found.exhausted_ids, *found.retries}), "problems": lines},
             allowed=("approve", "reject", "stop"),
         )
         return {"phase": "human_review", "review": review.model_dump(mode="json", exclude_defaults=True)}
@@ -240,16 +304,29 @@ class _Supervision:
         if decision.action == "reject":
             targets = [i for i in review.subject["sub_tasks"] if i in plan.by_id]
             found = Assessment(retries=dict.fromkeys(targets, decision.text))
-            return {"review": None, **await self._again(plan, found)}
+            more = self.state.get("more_rounds", 0) + 1
+            return {"review": None, "more_rounds": more, **await self._again(plan, found)}
         found = assess(plan, outcomes, self.limits.attempts)
         return self._finish(plan, outcomes, found, "limited")
+
+    def _wind_up(self, why: str) -> Update:
+        """Ends for want of budget: with what there is, if there is anything."""
+        if self.begins or not self.state.get("plan"):
+            return {"memory_id": self.memory_id, "planned_task": self.state.get("task", "")} | self._end(
+                "limited", [why]
+            )
+        plan = Plan.parse(self.state["plan"])
+        outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
+        update = self._finish(plan, outcomes, assess(plan, outcomes, self.limits.attempts), "limited")
+        return update | {"notes": [*update["notes"], why]}
 
     # -- the end ------------------------------------------------------------------------------------------------
 
     def _finish(self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment, status: str) -> Update:
         """Writes an answer from what there is; without any result there is nothing to write."""
         notes = gaps(plan, outcomes) + list(found.exhausted.values())
-        if not any(outcome.status == "succeeded" for outcome in current(plan, outcomes).values()):
+        now = current(plan, outcomes).values()
+        if not any(outcome.status == "succeeded" or (outcome.limit and outcome.digest) for outcome in now):
             return self._end("failed" if status == "failed" else status, notes)
         return {"phase": "summarize", "status": status, "notes": notes, "review": None}
 

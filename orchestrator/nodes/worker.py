@@ -17,13 +17,19 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from langgraph.types import Interrupt
 
-from orchestrator.agents import Assignment, Result, Worker
+from orchestrator.accounts import Account
+from orchestrator.agents import Worker
+from orchestrator.assignment import Assignment, Result
 from orchestrator.bridge import Bridge, BridgedNode
+from orchestrator.budget import BudgetSpentError
+from orchestrator.budget_review import Way, pause, way_on
 from orchestrator.embedder import recall_index
 from orchestrator.errors import ModelError, PersistenceError
 from orchestrator.invocation import Invocation
 from orchestrator.limits import Limits
+from orchestrator.loops import same_text
 from orchestrator.memory import Entry, SharedMemory, digest
+from orchestrator.model_call import CallPolicy, ModelCalls
 from orchestrator.models import explain
 from orchestrator.plan import Outcome, SubTask
 from orchestrator.policy import Policy
@@ -36,11 +42,11 @@ from orchestrator.workspace import WORKSPACE_KEY, workspace_of
 _SHOWN_TOKENS = 1500
 
 
-def worker(agent: Worker, limits: Limits, policy: Policy) -> BridgedNode:
+def worker(agent: Worker, limits: Limits, policy: Policy, calls: CallPolicy | None = None) -> BridgedNode:
     """The node for this worker."""
 
     async def execute(bridge: Bridge, payload: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
-        outcome = await _Execution(bridge, agent, limits, policy, payload, config).run()
+        outcome = await _Execution(bridge, agent, limits, policy, calls or CallPolicy(), payload, config).run()
         return {"outcomes": {outcome.id: outcome.plain()}}
 
     return BridgedNode(agent.name, execute)
@@ -55,6 +61,7 @@ class _Execution:
         agent: Worker,
         limits: Limits,
         policy: Policy,
+        call_policy: CallPolicy,
         payload: dict[str, Any],
         config: RunnableConfig,
     ) -> None:
@@ -62,20 +69,24 @@ class _Execution:
         self.agent = agent
         self.limits = limits
         self.policy = policy
+        self.call_policy = call_policy
         self.payload = payload
         self.config = config
         self.sub_task = SubTask.model_validate(payload["sub_task"])
         self.key: str = payload["key"]
         self.needs: dict[str, str] = payload["needs"]
+        self.memory_id: str = payload["memory_id"]
         self.auto_approve = bool(payload.get("auto_approve"))
         self.invocation = Invocation.of(config)
-        place = (f"{self.invocation.namespace.rpartition('|')[0]}|{payload['memory_id']}", payload["round"])
+        place = (f"{self.invocation.namespace.rpartition('|')[0]}|{self.memory_id}", payload["round"])
         self.round = ROUNDS.find(place, self.invocation.control, self._new_round)
         self.memory = self.round.memory
+        self.ledger = self.invocation.ledger(bridge, self.memory_id)
+        self.way: Way = "go"
         self.began = 0.0
 
     def _new_round(self) -> Round:
-        memory = SharedMemory(self.invocation.store, self.payload["memory_id"], index=recall_index())
+        memory = SharedMemory(self.invocation.store, self.memory_id, index=recall_index())
         return Round(self.invocation.control, memory, self.bridge.lock(), self.limits.parallel_workers)
 
     async def run(self) -> Outcome:
@@ -150,34 +161,57 @@ class _Execution:
 
     async def _execute(self) -> Entry | Outcome:
         """Runs the agent; a draft when a human must see the result first, otherwise the outcome."""
+        await self.ledger.load(self.bridge)
+        # Before the agent: it can be called only once in one execution of a node.
+        self.way = await way_on(self.bridge, self.invocation.store, self.ledger, self.memory_id)
+        if self.way == "stop":
+            return await self._file(Result(""), "failed", error="stopped by a human", stop=True)
         self._tell("running")
         self.began = time.monotonic()
         try:
             result = await self._carry_out()
         except (GraphBubbleUp, PersistenceError):
             raise
+        except BudgetSpentError as error:
+            await self.ledger.ask(self.bridge, str(error))
+            raise pause(self.ledger, self.memory_id, self.invocation.namespace) from error
         except Exception as error:  # noqa: BLE001 - a raise here would cancel the siblings that are running
             return await self._failed(error)
+        if result.limit is not None:
+            return await self._limited(result, result.limit)
         if result.stopped:
             return await self._file(result, "failed", error="stopped by a human", stop=True)
+        if result.stalled:
+            return await self._file(result, "failed", error=f"it was going round in circles: {result.stalled}")
         if not result.text:
             return await self._file(result, "failed", error="the agent gave an empty answer")
+        if self._is_same_again(result):
+            why = f"it gave the same result again as in attempt {self.sub_task.attempt - 1}, in spite of the feedback"
+            return await self._file(result, "failed", error=why)
         if self.sub_task.requires_approval and not self.auto_approve:
             draft = self._entry(result, self._make_outcome(result, "succeeded"), "draft")
             await self.memory.write(self.bridge, draft)
             return draft
         return await self._file(result, "succeeded")
 
+    def _is_same_again(self, result: Result) -> bool:
+        before = self.memory.seen(self.payload.get("previous", ""))
+        return before is not None and bool(self.sub_task.feedback) and same_text(before.text, result.text)
+
     async def _carry_out(self) -> Result:
         await self.agent.prepare(self.bridge)
+        account = Account(self.agent.name, self.sub_task.id)
+        calls = ModelCalls(self.bridge, account, self.ledger, self.call_policy, self.invocation.emit)
         context = WorkerContext(
             store=self.invocation.store,
             memory=self.memory,
-            thread_id=self.payload["memory_id"],
+            thread_id=self.memory_id,
             sub_task_id=self.sub_task.id,
             key=self.key,
             auto_approve=self.auto_approve,
-            window=self.agent.window,
+            window=calls.window(self.agent.window),
+            calls=calls,
+            winds_up=self.auto_approve or self.way == "finish",
             emit=self.invocation.emit,
             agent=self.agent.name,
             policy=self.policy,
@@ -195,12 +229,17 @@ class _Execution:
         return await self.agent.carry_out(self.bridge, assignment, context, self.limits, self.config)
 
     def _workspace(self) -> str:
-        thread_id = self.payload["memory_id"]
-        return str(self.config["configurable"].get(WORKSPACE_KEY) or workspace_of(None, thread_id))
+        return str(self.config["configurable"].get(WORKSPACE_KEY) or workspace_of(None, self.memory_id))
 
     def _shaped_by(self) -> tuple[str, ...]:
         """From the second round on, what is to be done was decided by agents that may have read untrusted text."""
         return self.memory.taint() if self.payload["round"] > 1 or self.sub_task.feedback else ()
+
+    async def _limited(self, result: Result, limit: BudgetSpentError) -> Outcome:
+        """The attempt ended for want of budget; what it has is kept. Only the run's own limit ends the run."""
+        if limit.is_of_run:
+            return await self._file(result, "failed", error=f"not finished: {limit}", limit=limit.dimension)
+        return await self._file(result, "failed", error=f"not finished: {limit}")
 
     async def _failed(self, error: Exception) -> Outcome:
         """A failure of the surroundings pauses this branch, to go on when they are mended; others are outcomes.
@@ -216,9 +255,8 @@ class _Execution:
 
     async def _review(self, draft: Entry) -> Outcome:
         """Asks for the result's approval. The draft is durable, so the agent does not run again."""
-        memory_id = self.payload["memory_id"]
         review = Review(
-            id=review_id(memory_id, "result", self.key),
+            id=review_id(self.memory_id, "result", self.key),
             kind="result",
             question=f"Is the result of sub-task {self.sub_task.id} good enough to build on?",
             stake="everything that depends on it waits",
@@ -249,7 +287,7 @@ class _Execution:
         await self.memory.write(self.bridge, self._entry(result, outcome, "final" if status == "succeeded" else "note"))
         if self.agent.tools:
             await self.invocation.drop_steps(self.bridge)
-            await self.agent.end_sub_task(self.bridge, session_of(self.payload["memory_id"], self.key))
+            await self.agent.end_sub_task(self.bridge, session_of(self.memory_id, self.key))
         return outcome
 
     def _make_outcome(self, result: Result, status: Any, **about: Any) -> Outcome:

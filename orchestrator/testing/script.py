@@ -86,11 +86,13 @@ class Request:
         messages: (role, text) pairs; roles are system, user, assistant, tool.
         tools: Names of the tools that it may call.
         schema: The JSON schema that the answer must fit, if one.
+        max_tokens: Most tokens of the answer, if that is limited.
     """
 
     messages: tuple[tuple[str, str], ...]
     tools: tuple[str, ...] = ()
     schema: Mapping[str, Any] = field(default_factory=dict)
+    max_tokens: int | None = None
 
     @property
     def title(self) -> str:
@@ -164,3 +166,17 @@ def in_order(replies: Sequence[Reply | str]) -> Script:
 def count(text: str) -> int:
     """The tokens that a double reports for a text: its words."""
     return max(1, len(text.split()))
+
+
+def cut(text: str, most: int | None, counter: Callable[[str], int] = count) -> str:
+    """The longest beginning of a text that has no more tokens than asked for."""
+    if most is None or counter(text) <= most:
+        return text
+    low, high = 0, len(text)  # invariant: text[:low] is short enough
+    while low < high:
+        middle = (low + high + 1) // 2
+        if counter(text[:middle]) <= most:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low]

@@ -12,7 +12,7 @@ from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import PrivateAttr
 
-from orchestrator.testing.script import Reply, Request, Script, call_ids, count, in_order
+from orchestrator.testing.script import Reply, Request, Script, call_ids, count, cut, in_order
 
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
@@ -23,13 +23,16 @@ class ScriptedModel(BaseChatModel):
     Args:
         script: A function of the request, or replies to give in order.
         window: Tokens that it claims to take at once.
+        counter: Tokens of a text, as it reports them; by default its words.
 
+    It keeps to a limit of its answer, as endpoints do: a longer one is cut off there.
     Every request is kept in `requests`. A request that the script does not answer raises `UnscriptedCallError`.
     """
 
     script: Any
     window: int = 100_000
     label: str = "scripted"
+    counter: Any = count
     _requests: list[Request] = PrivateAttr(default_factory=list)
 
     def __init__(self, script: Script | Sequence[Reply | str], **fields: Any) -> None:
@@ -54,7 +57,8 @@ class ScriptedModel(BaseChatModel):
         self, schema: Any, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
         """Answers with JSON of a schema; what the script says is parsed, and errors are reported as by real models."""
-        asked = self.bind(schema=schema)
+        limit = {name: kwargs[name] for name in ("max_tokens",) if name in kwargs}
+        asked = self.bind(schema=schema, **limit)
 
         def parse(message: AIMessage) -> Any:
             try:
@@ -111,6 +115,7 @@ class ScriptedModel(BaseChatModel):
             messages=tuple((_ROLES.get(message.type, message.type), str(message.text)) for message in messages),
             tools=tuple(tool["function"]["name"] for tool in kwargs.get("tools") or ()),
             schema=kwargs.get("schema") or {},
+            max_tokens=kwargs.get("max_tokens"),
         )
         self._requests.append(request)
         return request
@@ -123,14 +128,15 @@ class ScriptedModel(BaseChatModel):
             {"name": name, "args": dict(arguments), "id": given, "type": "tool_call"}
             for (name, arguments), given in zip(reply.calls, ids, strict=True)
         ]
-        asked, answered = count(request.text), count(reply.text)
+        text = cut(reply.text, request.max_tokens, self.counter)
+        asked, answered = self.counter(request.text), self.counter(text) if text else 1
         usage = {"input_tokens": asked, "output_tokens": answered, "total_tokens": asked + answered}
-        message = AIMessage(content=reply.text, tool_calls=calls, usage_metadata=usage if reply.usage else None)
+        message = AIMessage(content=text, tool_calls=calls, usage_metadata=usage if reply.usage else None)
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
 def _only_known(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in kwargs.items() if name in ("stop", "tools", "schema")}
+    return {name: value for name, value in kwargs.items() if name in ("stop", "tools", "schema", "max_tokens")}
 
 
 def _chunk(result: ChatResult) -> ChatGenerationChunk:

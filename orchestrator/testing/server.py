@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from orchestrator.testing.script import Reply, Request, Script, call_ids, count, in_order
+from orchestrator.testing.script import Reply, Request, Script, call_ids, count, cut, in_order
 
 
 @dataclass(frozen=True)
@@ -174,6 +174,7 @@ def _request(body: dict[str, Any]) -> Request:
         messages=tuple((message["role"], _text(message)) for message in body["messages"]),
         tools=tuple(tool["function"]["name"] for tool in body.get("tools") or ()),
         schema={"title": wanted.get("name", ""), **wanted.get("schema", {})} if wanted else {},
+        max_tokens=body.get("max_tokens") or body.get("max_completion_tokens"),
     )
 
 
@@ -187,11 +188,12 @@ def _text(message: dict[str, Any]) -> str:
 def _completion(request: Request, reply: Reply) -> tuple[dict[str, Any], dict[str, int]]:
     if reply.error is not None:
         raise reply.error
-    message: dict[str, Any] = {"role": "assistant", "content": reply.text or None}
+    text = cut(reply.text, request.max_tokens)
+    message: dict[str, Any] = {"role": "assistant", "content": text or None}
     if reply.calls:
         message["tool_calls"] = [
             {"id": made, "type": "function", "function": {"name": name, "arguments": json.dumps(dict(arguments))}}
             for (name, arguments), made in zip(reply.calls, call_ids(reply, request), strict=True)
         ]
-    asked, answered = count(request.text), count(reply.text)
+    asked, answered = count(request.text), count(text)
     return message, {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}

@@ -1,0 +1,155 @@
+"""Account: who spends; what accounts have spent and reserved; and how that is kept in the store."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from langgraph.store.base import BaseStore, PutOp, SearchItem, SearchOp
+
+from orchestrator.bridge import Bridge
+from orchestrator.memory import namespace
+from orchestrator.spend import Spend
+
+SUPERVISOR = "supervisor"
+BUDGET_ROW = "budget"
+_KIND = "ledger"
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Account:
+    """Who spends: an agent, for a sub-task.
+
+    Args:
+        agent: Its name.
+        sub_task_id: What for; empty for the supervisor's own calls.
+        is_summary: The call may use what is kept back for the summary.
+    """
+
+    agent: str
+    sub_task_id: str = ""
+    is_summary: bool = False
+
+    def scopes(self) -> tuple[tuple[str, str], ...]:
+        """The totals that its spending adds to: of the run, of the agent, of the sub-task."""
+        return ("run", ""), ("agent", self.agent), ("sub-task", self.sub_task_id)
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """An amount that is set aside for a call under way.
+
+    Args:
+        id: Unique in the thread.
+        account: Whose.
+        model: Name of the model; empty for a tool.
+        worst: What the call may cost at most.
+    """
+
+    id: str
+    account: Account
+    model: str
+    worst: Spend
+
+
+@dataclass
+class Row:
+    """What one agent spent, by sub-task and model, and what it has reserved; one row in the store.
+
+    Args:
+        spent: By sub-task id, then by model.
+        open: Reservations by id.
+        changes: How often it was changed.
+        written: How many of the changes are durable.
+    """
+
+    spent: dict[str, dict[str, Spend]] = field(default_factory=dict)
+    open: dict[str, Reservation] = field(default_factory=dict)
+    changes: int = 0
+    written: int = 0
+
+    def plain(self, seconds: float) -> dict[str, Any]:
+        """JSON-plain form."""
+        made: dict[str, Any] = {
+            "spent": {i: {m: s.plain() for m, s in models.items()} for i, models in self.spent.items()},
+            "seconds": round(seconds, 3),
+        }
+        if self.open:
+            made["open"] = {r.id: [r.account.sub_task_id, r.model, *r.worst.plain()] for r in self.open.values()}
+        return made
+
+
+class Accounts:
+    """All rows of a run, with running totals. Not safe by itself: its owner holds a lock."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = defaultdict(Row)
+        self.spent: dict[tuple[str, str], Spend] = defaultdict(Spend)
+        self.reserved: dict[tuple[str, str], Spend] = defaultdict(Spend)
+        self.under_way = 0
+
+    def spend(self, account: Account, model: str, amount: Spend) -> None:
+        """Books an amount as spent."""
+        row = self.rows[account.agent]
+        row.changes += 1
+        if amount == Spend():
+            return
+        models = row.spent.setdefault(account.sub_task_id, {})
+        models[model] = models.get(model, Spend()) + amount
+        for scope in account.scopes():
+            self.spent[scope] += amount
+
+    def open(self, reservation: Reservation) -> None:
+        """Books a reservation."""
+        row = self.rows[reservation.account.agent]
+        row.open[reservation.id] = reservation
+        row.changes += 1
+        self.under_way += 1
+        for scope in reservation.account.scopes():
+            self.reserved[scope] += reservation.worst
+
+    def close(self, reservation: Reservation, actual: Spend | None) -> None:
+        """Books what became of a reservation; None for all of it."""
+        row = self.rows[reservation.account.agent]
+        del row.open[reservation.id]
+        self.under_way -= 1
+        for scope in reservation.account.scopes():
+            self.reserved[scope] -= reservation.worst
+        self.spend(reservation.account, reservation.model, reservation.worst if actual is None else actual)
+
+    def used(self, scope: tuple[str, str], *, with_reserved: bool = True) -> Spend:
+        """What a scope has spent, and reserved."""
+        return self.spent[scope] + self.reserved[scope] if with_reserved else self.spent[scope]
+
+
+def amounts_of(value: Mapping[str, Any]) -> Iterator[tuple[str, str, Spend]]:
+    """A stored row's amounts as (sub-task, model, amount); what was reserved and never settled counts as spent."""
+    for task, models in value.get("spent", {}).items():
+        for model, numbers in models.items():
+            yield task, model, Spend.parse(numbers)
+    for task, model, *numbers in value.get("open", {}).values():
+        yield task, model, Spend.parse(numbers)
+
+
+def row_op(thread_id: str, key: str, value: dict[str, Any] | None) -> PutOp:
+    """The operation that writes or deletes a row."""
+    return PutOp(namespace(thread_id, _KIND), key, value, index=False)
+
+
+async def read_rows(bridge: Bridge, store: BaseStore, thread_id: str) -> dict[str, dict[str, Any]]:
+    """All rows of a thread, by agent; the budget's own row is among them."""
+    rows: dict[str, dict[str, Any]] = {}
+    while True:
+        op = SearchOp(namespace(thread_id, _KIND), limit=_PAGE, offset=len(rows))
+        page = cast(list[SearchItem], (await bridge.batch(store, [op]))[0])
+        rows |= {item.key: item.value for item in page}
+        if len(page) < _PAGE:
+            return rows
+
+
+async def forget_ledger(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
+    """Deletes all rows of a thread."""
+    rows = await read_rows(bridge, store, thread_id)
+    if rows:
+        await bridge.batch(store, [row_op(thread_id, key, None) for key in rows])

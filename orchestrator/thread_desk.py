@@ -1,0 +1,153 @@
+"""ThreadDesk: what can be asked, decided and deleted about the threads of a database without running them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+
+from orchestrator.accounts import BUDGET_ROW, forget_ledger, read_rows
+from orchestrator.bridge import AWAITING
+from orchestrator.embedder import recall_index
+from orchestrator.errors import DecisionError, UnknownThreadError
+from orchestrator.memory import SharedMemory
+from orchestrator.persistence import Persistence
+from orchestrator.portal import run_in_background
+from orchestrator.reviews import Action, Decision, Review, record_decision, recorded_decision
+from orchestrator.run import Run
+from orchestrator.spending import Spending
+from orchestrator.threads import ThreadList, ThreadRecord
+from orchestrator.workspace import WORKSPACE_KEY, artifacts_in, delete_workspace, workspace_of
+
+_RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
+
+
+class ThreadDesk:
+    """The threads of a database.
+
+    Args:
+        persistence: The database.
+        graph: The team's graph on it.
+    """
+
+    def __init__(self, persistence: Persistence, graph: CompiledStateGraph[Any, Any, Any, Any]) -> None:
+        self.persistence = persistence
+        self.graph = graph
+        self._threads = ThreadList(persistence.store)
+
+    def reviews(self, thread_id: str | None = None) -> list[Review]:
+        """The open reviews of one thread, or of all.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+        """
+        return run_in_background(lambda: self.areviews(thread_id))
+
+    async def areviews(self, thread_id: str | None = None) -> list[Review]:
+        """Async twin of `reviews`."""
+        if thread_id is not None:
+            await self._record(thread_id)
+            return [r for r in (await self._run_of(thread_id)).reviews if not await self._is_answered(r)]
+        records = await self._threads.all(AWAITING)
+        runs = [await self._run_of(r.id) for r in records if r.status in ("waiting", "running", "interrupted")]
+        return [review for run in runs for review in run.reviews if not await self._is_answered(review)]
+
+    async def _is_answered(self, review: Review) -> bool:
+        return await recorded_decision(AWAITING, self.persistence.store, review) is not None
+
+    def decide(
+        self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
+    ) -> Decision:
+        """Answers a review, from any process; `resume` then goes on with the thread.
+
+        Args:
+            review_id: The review.
+            action: One of those that it allows.
+            text: See `Decision`.
+            data: See `Decision`.
+
+        Raises:
+            DecisionError: The review is not open, or this does not answer it.
+        """
+        return run_in_background(lambda: self.adecide(review_id, action, text, data))
+
+    async def adecide(
+        self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
+    ) -> Decision:
+        """Async twin of `decide`."""
+        thread_id = review_id.rpartition("/")[0]
+        if not thread_id or await self._threads.find(AWAITING, thread_id) is None:
+            raise DecisionError(f"there is no review '{review_id}': `orchestrator reviews` lists the open ones")
+        open_reviews = {review.id: review for review in (await self._run_of(thread_id)).reviews}
+        if (review := open_reviews.get(review_id)) is None:
+            listed = ", ".join(open_reviews) or "none"
+            raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
+        decision = Decision(review_id=review_id, action=action, text=text, data=data)
+        await record_decision(AWAITING, self.persistence.store, review, decision)
+        return decision
+
+    def show(self, thread_id: str) -> Run:
+        """How far a thread came.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+        """
+        return run_in_background(lambda: self.ashow(thread_id))
+
+    async def ashow(self, thread_id: str) -> Run:
+        """Async twin of `show`."""
+        await self._record(thread_id)
+        run = await self._run_of(thread_id)
+        return replace(run, status="running", errors=()) if self.persistence.is_leased(thread_id) else run
+
+    def threads(self) -> list[ThreadRecord]:
+        """Every thread of the database, newest first."""
+        return run_in_background(lambda: self._threads.all(AWAITING))
+
+    def delete(self, thread_id: str) -> None:
+        """Deletes a thread with all that belongs to it.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+            ThreadBusyError: Somebody runs it.
+        """
+        run_in_background(lambda: self.adelete(thread_id))
+
+    async def adelete(self, thread_id: str) -> None:
+        """Async twin of `delete`."""
+        await self._record(thread_id)
+        with self.persistence.lease(thread_id):
+            await self.persistence.checkpointer.adelete_thread(thread_id)
+            await forget_ledger(AWAITING, self.persistence.store, thread_id)
+            await self._threads.delete(AWAITING, thread_id)
+        delete_workspace(self.workspace_of(thread_id))
+        self.persistence.forget(thread_id)
+
+    def memory_of(self, thread_id: str) -> SharedMemory:
+        """The shared memory of a thread."""
+        return SharedMemory(self.persistence.store, thread_id, index=recall_index())
+
+    def workspace_of(self, thread_id: str) -> Path:
+        """The folder in which the thread's workers leave their files; it need not be there yet."""
+        return workspace_of(self.persistence.path, thread_id)
+
+    async def _record(self, thread_id: str) -> ThreadRecord:
+        record = await self._threads.find(AWAITING, thread_id)
+        if record is None:
+            raise UnknownThreadError(
+                f"there is no thread '{thread_id}' in {self.persistence.where}: `orchestrator threads` lists them"
+            )
+        return record
+
+    def _config(self, thread_id: str) -> RunnableConfig:
+        configurable = {"thread_id": thread_id, WORKSPACE_KEY: str(self.workspace_of(thread_id))}
+        return {"configurable": configurable, "recursion_limit": _RECURSION_LIMIT}
+
+    async def _run_of(self, thread_id: str) -> Run:
+        snapshot = await self.graph.aget_state(self._config(thread_id))
+        rows = await read_rows(AWAITING, self.persistence.store, thread_id)
+        rows.pop(BUDGET_ROW, None)
+        return Run.from_snapshot(
+            thread_id, snapshot, artifacts_in(self.workspace_of(thread_id)), Spending.of_rows(rows)
+        )
