@@ -8,7 +8,6 @@ import os
 from orchestrator import Supervisor, Team, Worker, compile_graph, reviewer
 from orchestrator.errors import ConfigError
 from tools.documents import document_tools, folder_problem
-from tools.files import file_tools
 
 
 def team(docs: str | None = None) -> Team:
@@ -26,7 +25,7 @@ def team(docs: str | None = None) -> Team:
     reader = Worker(
         "reader",
         "You read files and answer from what stands in them, with the file's name. You never guess.",
-        tools=[*file_tools(folder), *document_tools(folder)],
+        tools=document_tools(folder),
         description="reads files and finds passages in them",
     )
     return Team(Supervisor(), [reader, reviewer()])

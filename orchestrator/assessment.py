@@ -59,8 +59,13 @@ def assess(plan: Plan, outcomes: Mapping[str, Outcome], attempts: int) -> Assess
 def _ask_again(found: Assessment, plan: Plan, target: str, outcome: Outcome, feedback: str, attempts: int) -> None:
     if target not in plan.by_id:
         return
-    if any(same_words(feedback, told) for told in plan.by_id[target].feedback):
-        found.exhausted[outcome.key] = f"{outcome.id} asks for the same change of {target} again: {feedback}"
+    # Sent back with the same words it would go to and fro: what they brought the first time is what they bring.
+    if any(_says(told, feedback) for told in plan.by_id[target].feedback):
+        found.exhausted[outcome.key] = (
+            f"{outcome.id} asks for the same change of {target} again: {feedback}"
+            if outcome.id != target
+            else f"{target} was rejected again for the same reason: {feedback}"
+        )
         found.exhausted_ids.append(target)
     elif plan.by_id[target].attempt >= attempts:
         found.exhausted[outcome.key] = (
@@ -70,8 +75,16 @@ def _ask_again(found: Assessment, plan: Plan, target: str, outcome: Outcome, fee
         )
         found.exhausted_ids.append(target)
     else:
-        before = found.retries.get(target)
-        found.retries[target] = f"{before}\n{feedback}" if before else feedback
+        before = found.retries.get(target, "")
+        if not _says(before, feedback):
+            found.retries[target] = f"{before}\n{feedback}" if before else feedback
+
+
+def _says(told: str, feedback: str) -> bool:
+    """Whether the feedback is there already: alone, or as whole lines among those of several reviewers."""
+    lines, wanted = ([line for line in text.splitlines() if line.strip()] for text in (told, feedback))
+    places = range(len(lines) - len(wanted) + 1)
+    return any(same_words("\n".join(lines[at : at + len(wanted)]), feedback) for at in places)
 
 
 def gaps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:

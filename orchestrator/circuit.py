@@ -1,93 +1,120 @@
 """Circuit: keeps a crowd of workers from hammering an endpoint that is dead.
 
-Own code, since the libraries that were looked at (purgatory, pybreaker) let everybody through when they try again,
-or need an event loop.
+Own code, since the kept libraries do not fit: purgatory's asynchronous circuit awaits its storage and its blocking
+one is another class, which would make two bodies of code; neither holds the others back while one request tries the
+endpoint out, and neither knows of outcomes that say nothing, such as a cancelled request.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Literal
 
 from orchestrator.errors import ModelError
 
+Sign = Literal["alive", "dead", "none"]
+"""What the end of a request says about its endpoint; `none` for a cancelled one, or one that was never sent."""
+
 
 class CircuitOpenError(ModelError):
-    """An endpoint has failed too often, and is left alone for a while."""
+    """An endpoint has failed too often, and is left alone for a while; nothing was sent.
+
+    Args:
+        endpoint: Which one.
+        last_failure: What happened last.
+        retry_in_s: Seconds until it is tried again; 0 while it is being tried.
+    """
+
+    def __init__(self, endpoint: str, last_failure: str, retry_in_s: float) -> None:
+        when = f"is tried again in {retry_in_s:.0f} s" if retry_in_s > 0 else "is being tried again just now"
+        super().__init__(f"{endpoint} keeps failing (last: {last_failure}) and {when}: resume then")
+        self.endpoint = endpoint
+        self.last_failure = last_failure
+        self.retry_in_s = retry_in_s
 
 
 class Circuit:
-    """The state of one endpoint: closed, or open until a trial request succeeds.
+    """The state of one endpoint, shared by all threads and event loops: closed, or open until a trial succeeds.
 
-    After `failures` in a row, requests fail at once for `reset_s` seconds. Then one request is let through as a
-    trial, and the others go on failing at once until it has succeeded; they have retries or fallbacks of their own.
+    After some failures in a row, requests fail at once for a while. Then one request is let through as a trial. The
+    others go on failing at once instead of waiting for its outcome: a trial can take as long as the model's time
+    limit, and they may have a fallback model that answers now. A request that was under way when the circuit opened
+    neither keeps it open for longer by failing, nor is ignored when it succeeds.
 
     Args:
         endpoint: What the endpoint is called in errors.
-        failures: How many in a row open the circuit.
-        reset_s: For how long it stays open.
         clock: Seconds, monotonic.
     """
 
-    def __init__(
-        self, endpoint: str, failures: int, reset_s: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, endpoint: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.endpoint = endpoint
-        self.failures = failures
-        self.reset_s = reset_s
         self._clock = clock
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # held for a few statements only, never over an await
         self._in_a_row = 0
-        self._opened_at = 0.0
-        self._trial_under_way = False
+        self._failed_at = 0.0  # of the failure that opened the circuit, or of the last trial
         self._last = ""
+        self._trial_under_way = False
+
+    def check(self, failures: int, reset_s: float) -> None:
+        """Sees whether a request could be made now.
+
+        Args:
+            failures: How many in a row open the circuit.
+            reset_s: Seconds for which it then stays open.
+
+        Raises:
+            CircuitOpenError: It could not.
+        """
+        with self._lock:
+            self._check(failures, reset_s)
+
+    def is_open(self, failures: int, reset_s: float) -> bool:
+        """Whether `check` would raise."""
+        try:
+            self.check(failures, reset_s)
+        except CircuitOpenError:
+            return True
+        return False
 
     @contextmanager
-    def attempt(self, counts: Callable[[BaseException], bool]) -> Iterator[None]:
+    def request(self, failures: int, reset_s: float, sign: Callable[[BaseException], Sign]) -> Iterator[None]:
         """Surrounds one request.
 
         Args:
-            counts: Whether an error speaks against the endpoint; others, such as a refusal, show that it is alive.
+            failures: How many in a row open the circuit.
+            reset_s: Seconds for which it then stays open.
+            sign: What an error says about the endpoint.
 
         Raises:
             CircuitOpenError: The request is not to be made.
         """
-        is_trial = self._enter()
+        with self._lock:
+            self._check(failures, reset_s)
+            if is_trial := self._in_a_row >= failures:
+                self._trial_under_way = True
         try:
             yield
         except BaseException as error:
-            if counts(error):
-                self._failed(error, is_trial)
-            else:
-                self._left(is_trial, is_alive=isinstance(error, Exception))
+            self._ended(sign(error), is_trial, failures, f"{type(error).__name__}: {error}"[:200])
             raise
-        self._left(is_trial, is_alive=True)
+        self._ended("alive", is_trial, failures)
 
-    def _enter(self) -> bool:
-        """Lets a request pass; whether it is the trial."""
-        with self._lock:
-            if self._in_a_row < self.failures:
-                return False
-            left = self._opened_at + self.reset_s - self._clock()
-            if left > 0 or self._trial_under_way:
-                when = f"tried again in {left:.0f} s" if left > 0 else "being tried again now"
-                raise CircuitOpenError(f"{self.endpoint} failed {self._in_a_row} times ({self._last}) and is {when}")
-            self._trial_under_way = True
-            return True
+    def _check(self, failures: int, reset_s: float) -> None:
+        if self._in_a_row < failures:
+            return
+        left = self._failed_at + reset_s - self._clock()
+        if left > 0 or self._trial_under_way:
+            raise CircuitOpenError(self.endpoint, self._last, max(0.0, left))
 
-    def _failed(self, error: BaseException, is_trial: bool) -> None:
-        with self._lock:
-            self._in_a_row += 1
-            self._last = f"{type(error).__name__}: {error}"[:200]
-            if is_trial:
-                self._trial_under_way = False
-            if self._in_a_row >= self.failures:
-                self._opened_at = self._clock()
-
-    def _left(self, is_trial: bool, *, is_alive: bool) -> None:
-        """A request ended without a failure of the endpoint; a cancelled one says nothing about it."""
+    def _ended(self, sign: Sign, is_trial: bool, failures: int, what: str = "") -> None:
         with self._lock:
             if is_trial:
                 self._trial_under_way = False
-            if is_alive:
+            if sign == "alive":
                 self._in_a_row = 0
+            elif sign == "dead":
+                self._in_a_row += 1
+                self._last = what
+                if is_trial or self._in_a_row <= failures:
+                    self._failed_at = self._clock()

@@ -83,7 +83,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         if tools and (notice := self._last_notice(context, calls_so_far, told)):
             tools = []
             messages.append(HumanMessage(notice))
-        elif told:
+        elif told and told[-1].at == _last_answer(messages):
             messages.append(HumanMessage(_REPEATS.format(what=told[-1].what)))
         if calls_so_far:
             messages = fit_messages(messages, context)
@@ -136,6 +136,11 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         return isinstance(last, AIMessage) and bool(last.tool_calls)
 
 
+def _last_answer(messages: Sequence[AnyMessage]) -> int:
+    """Index of the model's last message; -1 for none."""
+    return max((at for at, message in enumerate(messages) if isinstance(message, AIMessage)), default=-1)
+
+
 def _said(response: ModelResponse[Any]) -> Sequence[BaseMessage]:
     return response.result
 
@@ -165,7 +170,7 @@ def fit_messages(messages: list[AnyMessage], context: WorkerContext) -> list[Any
         if total <= budget:
             break
         if isinstance(message, ToolMessage) and (size := count_tokens(message.text)) > 80:
-            short = message.text[:160] + " [… shortened: call the tool again to see all of it]"
+            short = message.text[:160] + " [… you have read the rest of it already]"
             fitted[index] = message.model_copy(update={"content": short})
             total -= size - count_tokens(short)
     return fitted

@@ -177,8 +177,15 @@ class ModelCalls:
             try:
                 return await self._ask(candidate, question, send, said)
             except Exception as error:
-                if not is_endpoint_failure(error) or at == len(candidates) - 1:
+                if not is_endpoint_failure(error):
                     raise
+                if at == len(candidates) - 1:
+                    if isinstance(error, ModelError | openai.OpenAIError):
+                        raise
+                    why = str(error) or "no answer in time"
+                    raise ModelError(
+                        f"{model_name(candidate)} failed ({type(error).__name__}: {why}): resume later"
+                    ) from error
                 self._emit(
                     {"event": "fallback", "from": model_name(candidate), "to": model_name(candidates[at + 1])}
                     | {"error": str(error), "sub_task_id": self.account.sub_task_id}

@@ -15,6 +15,7 @@ whose runner was killed can be resumed at once, and two processes never run one 
 import builtins
 import contextlib
 import os
+import shutil
 import sqlite3
 import threading
 import zlib
@@ -87,6 +88,14 @@ class PackedSerializer(JsonPlusSerializer):
         return super().loads_typed(data)
 
 
+def _is_full(where: str) -> bool:
+    """Whether the disk has no room for SQLite's index of its journal (32 KB), which fails as an "I/O error"."""
+    try:
+        return shutil.disk_usage(Path(where).parent).free < 64 * 1024
+    except OSError:
+        return False
+
+
 def _explained(error: sqlite3.Error, where: str) -> PersistenceError:
     text = str(error)
     if "locked" in text or "busy" in text:
@@ -98,7 +107,7 @@ def _explained(error: sqlite3.Error, where: str) -> PersistenceError:
             f"{where} is not a SQLite database, or it is damaged ({text}): restore it from a copy, or choose "
             "another with --db"
         )
-    if "disk is full" in text:
+    if "disk is full" in text or ("disk I/O error" in text and _is_full(where)):
         return PersistenceError(f"no space left to write {where}: free some, then resume the thread")
     if "readonly" in text or "unable to open" in text:
         return PersistenceError(f"cannot open {where} for writing ({text}): check the path and its permissions")

@@ -5,27 +5,42 @@ Only what can pass is tried again: too many requests, failures of the server, ti
 """
 
 import re
+import socket
+import ssl
+import sys
 import threading
-from collections.abc import Callable, Coroutine
+import time
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import httpx2
+import langchain_core.exceptions as langchain_errors
 import openai
 from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from orchestrator.bridge import Bridge
-from orchestrator.circuit import Circuit, CircuitOpenError
+from orchestrator.circuit import Circuit, CircuitOpenError, Sign
+from orchestrator.errors import OrchestratorError
 from orchestrator.prices import model_name
 from orchestrator.rate import Rate
 
 T = TypeVar("T")
 LONGEST_RETRY_AFTER_S = 60.0
 _PASSING = frozenset({408, 409, 425, 429})
-_LOST = (TimeoutError, ConnectionError, httpx2.TransportError)
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_REFUSALS = (
+    langchain_errors.ModelAuthenticationError,
+    langchain_errors.ModelPermissionDeniedError,
+    langchain_errors.ModelInvalidRequestError,
+    langchain_errors.ModelNotFoundError,
+    langchain_errors.ModelRateLimitError,
+    langchain_errors.ContextOverflowError,
+)
+_ADDRESSES = ("openai_api_base", "azure_endpoint", "base_url", "anthropic_api_url", "endpoint_url", "label")
 
 
 class Resilience(BaseModel):
@@ -35,7 +50,8 @@ class Resilience(BaseModel):
         retries: How often a failed request is repeated.
         first_wait_s: Longest wait before the first repetition, in seconds; it doubles each time, and the real wait
             is random below it, so that many workers do not come back at once.
-        longest_wait_s: It does not grow beyond this. A `Retry-After` of the endpoint goes before both, up to a minute.
+        longest_wait_s: It does not grow beyond this. A `Retry-After` of the endpoint goes before both, up to a minute;
+            where it asks for more, the error is raised at once.
         circuit_failures: Failures in a row after which an endpoint is left alone.
         circuit_reset_s: For how long, in seconds.
         requests_per_minute: Most requests to one endpoint, by all workers of the process together.
@@ -53,27 +69,27 @@ class Resilience(BaseModel):
     tokens_per_minute: int | None = Field(default=None, ge=1)
 
 
-_lock = threading.Lock()
-_circuits: dict[tuple[str, int, float], Circuit] = {}
-_rates: dict[tuple[str, int | None, int | None], Rate] = {}
+class Endpoints:
+    """The circuits and rates of all endpoints that were asked.
+
+    Args:
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[Circuit, Rate]] = {}
+
+    def of(self, endpoint: str) -> tuple[Circuit, Rate]:
+        """The circuit and the rate of an endpoint; always the same ones."""
+        with self._lock:
+            if endpoint not in self._known:
+                self._known[endpoint] = Circuit(endpoint, self._clock), Rate(self._clock)
+            return self._known[endpoint]
 
 
-def circuit_of(endpoint: str, settings: Resilience) -> Circuit:
-    """The circuit of an endpoint, one for the whole process."""
-    key = (endpoint, settings.circuit_failures, settings.circuit_reset_s)
-    with _lock:
-        if key not in _circuits:
-            _circuits[key] = Circuit(*key)
-        return _circuits[key]
-
-
-def rate_of(endpoint: str, settings: Resilience) -> Rate:
-    """The rate of an endpoint, one for the whole process."""
-    key = (endpoint, settings.requests_per_minute, settings.tokens_per_minute)
-    with _lock:
-        if key not in _rates:
-            _rates[key] = Rate(*key[1:])
-        return _rates[key]
+OF_THIS_PROCESS = Endpoints()
 
 
 async def call_endpoint(
@@ -83,6 +99,7 @@ async def call_endpoint(
     attempt: Callable[[], Coroutine[Any, Any, T]],
     *,
     tokens: int = 0,
+    endpoints: Endpoints = OF_THIS_PROCESS,
 ) -> T:
     """Makes a request, and makes it again where that can help.
 
@@ -92,99 +109,140 @@ async def call_endpoint(
         settings: How often, and how fast.
         attempt: Makes one request.
         tokens: Tokens of its prompt, for the limit of tokens a minute.
+        endpoints: Where the state of the endpoint is kept.
 
     Raises:
-        CircuitOpenError: The endpoint has failed too often just now.
+        CircuitOpenError: The endpoint has failed too often just now; nothing was sent.
+        ConfigError: The request alone is larger than the limit of tokens a minute.
     """
-    circuit = circuit_of(endpoint, settings)
-    limited = settings.requests_per_minute is not None or settings.tokens_per_minute is not None
+    circuit, rate = endpoints.of(endpoint)
+    requests, most_tokens = settings.requests_per_minute, settings.tokens_per_minute
+    after = (settings.circuit_failures, settings.circuit_reset_s)
 
     async def once() -> T:
-        if limited:
-            await rate_of(endpoint, settings).acquire(bridge, tokens)
-        with circuit.attempt(_speaks_against):
+        if requests is not None or most_tokens is not None:
+            circuit.check(*after)  # a dead endpoint is not queued for
+            await rate.acquire(bridge, tokens, requests, most_tokens)
+        with circuit.request(*after, _sign):
             return await attempt()
 
-    if settings.retries == 0:
-        return await once()
+    def is_worth_another(error: BaseException) -> bool:
+        return may_pass(error) and (retry_after(error) or 0.0) <= LONGEST_RETRY_AFTER_S and not circuit.is_open(*after)
+
     backoff = wait_random_exponential(multiplier=settings.first_wait_s, max=settings.longest_wait_s)
 
     def wait(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome is not None else None
-        told = retry_after(error) if error is not None else None
-        return told if told is not None else backoff(state)
+        told = retry_after(error) if state.outcome and (error := state.outcome.exception()) else None
+        return backoff(state) if told is None else told
 
+    if settings.retries == 0:
+        return await once()
+    # Nothing in it suspends but `sleep`, so that it serves the blocking bridge too.
     retrying = AsyncRetrying(
         sleep=bridge.sleep,
         wait=wait,
         stop=stop_after_attempt(settings.retries + 1),
-        retry=retry_if_exception(lambda error: may_pass(error) and not _told_to_wait_long(error)),
+        retry=retry_if_exception(is_worth_another),
         reraise=True,
     )
     return await retrying(once)
 
 
-def _told_to_wait_long(error: BaseException) -> bool:
-    told = retry_after(error)
-    return told is not None and told > LONGEST_RETRY_AFTER_S
-
-
-def _speaks_against(error: BaseException) -> bool:
-    """Whether an endpoint that fails like this may be dead: one that refuses, or asks to wait, is not."""
-    return may_pass(error) and getattr(error, "status_code", None) != 429
-
-
 def may_pass(error: BaseException) -> bool:
     """Whether the same request may succeed a little later."""
-    if isinstance(error, CircuitOpenError):
+    if not isinstance(error, Exception) or isinstance(error, OrchestratorError):
+        return False  # cancelled, or an error of the engine's own, which has said what to do
+    if (status := _status(error)) is not None:
+        return (status in _PASSING or status >= 500) and not _is_quota_spent(error)
+    if any(isinstance(link, _wrong_use()) for link in _chain(error)):
         return False
-    if isinstance(error, openai.APIStatusError):
-        if error.status_code == 429:
-            return error.code != "insufficient_quota"
-        return error.status_code in _PASSING or error.status_code >= 500
-    return isinstance(error, (openai.APIConnectionError, *_LOST))
+    if isinstance(error, langchain_errors.ModelError):
+        return error.is_retryable
+    transport = _transport("TransportError")
+    lost = isinstance(error, (TimeoutError, ConnectionError, openai.APIConnectionError, *transport))
+    return lost or isinstance(error.__cause__, transport)
 
 
 def was_refused(error: BaseException) -> bool:
     """Whether it is certain that a request cost nothing: it was answered with a refusal, or never sent.
 
-    A failure of the server, a timeout and a connection that was lost may all have come after the work was done.
+    A failure of the server, a timeout and a connection that was lost may all have come after the work was done. A
+    connection that was never made (refused, unknown host, or a time limit for connecting alone) has carried nothing.
     """
-    if isinstance(error, CircuitOpenError):
-        return True
-    if isinstance(error, openai.APIStatusError):
-        return error.status_code < 500
-    if isinstance(error, openai.APIConnectionError) and not isinstance(error, openai.APITimeoutError):
-        return isinstance(error.__cause__, httpx2.ConnectError)
-    return isinstance(error, httpx2.ConnectError | ConnectionRefusedError)
+    if isinstance(error, OrchestratorError):
+        return isinstance(error, CircuitOpenError)
+    if (status := _status(error)) is not None:
+        return 400 <= status < 500
+    unsent = _transport("ConnectError", "ConnectTimeout", "PoolTimeout")
+    never_sent = any(isinstance(link, (ConnectionRefusedError, socket.gaierror, *unsent)) for link in _chain(error))
+    return never_sent or isinstance(error, _REFUSALS)
 
 
-def retry_after(error: BaseException) -> float | None:
-    """Seconds for which the endpoint asks to be left alone; None where it does not say."""
+def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
+    """Seconds for which the endpoint asks to be left alone; None where it does not say.
+
+    Args:
+        error: Any exception; those with a response have headers.
+        now: The time of day, for a `Retry-After` that names a date.
+    """
     headers = getattr(getattr(error, "response", None), "headers", None)
     if headers is None:
         return None
-    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
-        if (seconds := _seconds(headers.get(name))) is not None:
-            return seconds * unit
-    return None
-
-
-def _seconds(text: str | None) -> float | None:
-    if not text:
-        return None
-    if re.fullmatch(r"\s*\d+(\.\d+)?\s*", text):
+    milliseconds, text = (str(headers.get(name) or "").strip() for name in ("retry-after-ms", "retry-after"))
+    if _NUMBER.fullmatch(milliseconds):
+        return float(milliseconds) / 1000
+    if _NUMBER.fullmatch(text):
         return float(text)
     try:
         when = parsedate_to_datetime(text)
     except ValueError:
         return None  # neither a number nor a date
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)
-    return max(0.0, (when - datetime.now(UTC)).total_seconds())
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now()).total_seconds())
 
 
 def endpoint_of(model: BaseChatModel) -> str:
-    """What tells the endpoint of one model from another's: its address and the model's name."""
-    where = str(getattr(model, "openai_api_base", None) or getattr(model, "label", "") or type(model).__name__)
-    return f"{where} ({model_name(model)})"
+    """What tells the endpoint of one model from another's: its address, or else its class, and the model's name."""
+    given = [getattr(model, name, None) for name in _ADDRESSES]
+    client = getattr(getattr(model, "root_client", None), "base_url", None)
+    where = next((str(address) for address in (*given, client) if address), type(model).__name__)
+    return f"{where.rstrip('/')} ({model_name(model)})"
+
+
+def _sign(error: BaseException) -> Sign:
+    """What an error says about the endpoint: one that refuses, or asks to wait, is alive."""
+    if (status := _status(error)) is not None:
+        return "dead" if status >= 500 else "alive"
+    if isinstance(error, _REFUSALS):
+        return "alive"
+    return "dead" if may_pass(error) else "none"
+
+
+def _status(error: BaseException) -> int | None:
+    """The HTTP status of the endpoint's answer; None where there was no answer."""
+    for holder in (error, getattr(error, "response", None)):
+        if isinstance(status := getattr(holder, "status_code", None), int):
+            return status
+    return None
+
+
+def _is_quota_spent(error: BaseException) -> bool:
+    return "insufficient_quota" in (getattr(error, "code", None), getattr(error, "type", None))
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """An error and what it was raised from; clients and LangChain wrap what the connection raised."""
+    link: BaseException | None = error
+    while link is not None:
+        yield link
+        link = link.__cause__
+
+
+def _wrong_use() -> tuple[type[BaseException], ...]:
+    """What looks like a lost connection and will be the same next time."""
+    return (ssl.SSLCertVerificationError, *_transport("UnsupportedProtocol", "LocalProtocolError"))
+
+
+def _transport(*names: str) -> tuple[type[BaseException], ...]:
+    """Errors of httpx2, and of httpx where a model's client has loaded it."""
+    modules = [httpx2, *([sys.modules["httpx"]] if "httpx" in sys.modules else [])]
+    return tuple(getattr(module, name) for module in modules for name in names)

@@ -84,9 +84,15 @@ class _Call:
         return self.request.tool_call
 
     @property
+    def identity(self) -> str:
+        """What tells the call from all others of the sub-task; the id alone does not: some endpoints repeat theirs."""
+        step = sum(isinstance(message, AIMessage) for message in self.request.state["messages"])
+        return f"{step}-{self.call['id']}"
+
+    @property
     def journal(self) -> str:
         """Where the call is noted in the shared memory."""
-        return f"call-{self.context.key}-{self.call['id']}"
+        return f"call-{self.context.key}-{self.identity}"
 
     async def carry_out(self) -> ToolAnswer:
         messages = self.request.state["messages"]
@@ -125,7 +131,7 @@ class _Call:
         if tainted:
             subject["tainted_by"] = list(tainted)
         review = Review(
-            id=review_id(self.context.thread_id, "tool", self.context.key, self.call["id"] or ""),
+            id=review_id(self.context.thread_id, "tool", self.context.key, self.identity),
             kind="tool",
             question=f"May sub-task {self.context.sub_task_id} call the tool '{self.tool.name}'?",
             stake=f"{stake}; {ruling.reason}" if ruling.reason else stake,
@@ -212,7 +218,7 @@ class _Call:
         if self.context.auto_approve:
             return self._error(unknown + ". It was not repeated")
         review = Review(
-            id=review_id(self.context.thread_id, "tool", self.context.key, self.call["id"] or "", "again"),
+            id=review_id(self.context.thread_id, "tool", self.context.key, self.identity, "again"),
             kind="tool",
             question=f"Call '{self.tool.name}' again for sub-task {self.context.sub_task_id}?",
             stake=unknown,

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from langchain_core.tools import tool as as_tool
 
 from orchestrator import Budget, CallPolicy, Limits, Supervisor, TaskOrchestrator, Team, Worker, declare
@@ -112,7 +111,7 @@ def test_one_answer_is_enough_for_all_that_wait_for_room() -> None:
         team.run("sum up", thread_id="t")
         team.decide(team.reviews("t")[0].id, "approve")
         run = team.resume("t")
-        (review,) = run.reviews
+        assert len(run.reviews) == 1
         run = team.resume("t", budget={"model_calls": 30})
     assert run.status == "done"
     assert sorted(statuses(run.outcomes).values()) == ["succeeded"] * 4

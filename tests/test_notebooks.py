@@ -25,10 +25,26 @@ FOUND = {
     "density": "19.6 per square kilometre.",
     "es": "Buenos días, Uruguay.",
 }
+EMISSIONS = [
+    {"id": "emissions", "description": "Query the emissions, save and draw them.", "target_agent": "analyst"},
+    {"id": "ratio", "description": "The most by the least.", "target_agent": "coder", "depends_on": ["emissions"]},
+    {"id": "check", "description": "Check the ratio.", "target_agent": "reviewer", "depends_on": ["ratio"]},
+]
+SQL = "SELECT name, round(co2_emissions_tonnes / population, 2) AS tonnes FROM countries ORDER BY tonnes DESC"
+MEASURED: dict[str, Any] = {
+    "emissions": [
+        call("describe_database"),
+        call("query_database", sql=SQL),
+        call("save_table", sql=SQL, name="emissions.csv"),
+        call("draw_chart", sql=SQL, name="emissions.svg", title="Tonnes of CO2 for each inhabitant"),
+        "The Netherlands 12.28 tonnes, Kenya 0.31.",
+    ],
+    "ratio": [call("python", code="round(12.28 / 0.31, 1)"), "39.6 times as much."],
+}
 
 
-def team_script(*plans: list[dict[str, Any]]) -> TeamScript:
-    return TeamScript(list(plans), results=FOUND, summary="This is the answer.")
+def team_script(*plans: list[dict[str, Any]], results: dict[str, Any] = FOUND) -> TeamScript:
+    return TeamScript(list(plans), results=results, summary="This is the answer.")
 
 
 @pytest.fixture
@@ -101,6 +117,32 @@ def test_approve_and_resume(monkeypatch: pytest.MonkeyPatch) -> None:
     assert history.count("approve_plan") == 2
     assert history.rstrip().splitlines()[-2].endswith("summarize")
     assert [count(asked, task_id) for task_id in ("all", "iceland", "uruguay")] == [0, 2, 1]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("jupyter_folders")
+def test_data_analyst(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells, asked = executed("03_data_analyst", team_script(EMISSIONS, results=MEASURED), monkeypatch)
+    table = shown(cells, "print_tools(")
+    assert "query_database" in table
+    assert "write (contained)" in table
+    assert shown(cells, "policy.rule_on(") == "this team's policy: allow\nthe default policy: ask\n"
+    first = shown(cells, "run = orchestrator.run(")
+    assert "Shall this plan be carried out?" in first
+    assert not any(count([request], "emissions") for request in asked[:1]), (
+        "nothing is read before the plan is approved"
+    )
+    went_on = shown(cells, 'while run.status == "waiting"')
+    assert went_on.count("approved:") == 1, "the plan is all that was asked about"
+    assert "This is the answer." in went_on
+    assert "<svg" in shown(cells, 'while run.status == "waiting"', "text/html")
+    assert "| Netherlands | 12.28 |" in shown(cells, "run.artifacts", "text/markdown")
+    chart = shown(cells, "run.artifacts", "image/svg+xml")
+    assert "Tonnes of CO2 for each inhabitant" in chart
+    assert "Kenya" in chart
+    assert shown(cells, '"sql" in event.args').count(SQL) == 3
+    assert "('Netherlands', 12.28)" in shown(cells, "sqlite3.connect(")
+    assert any("39.6" in text for request in asked for role, text in request.messages if role == "tool")
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)

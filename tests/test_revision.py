@@ -1,11 +1,13 @@
-"""Revision: what the supervisor's changes do to a plan."""
+"""Revision: what the supervisor's changes do to a plan, and what is sent back without asking it."""
 
 from typing import Any
 
 import pytest
 
-from orchestrator import Plan, SubTask
+from orchestrator import Outcome, Plan, SubTask
+from orchestrator.assessment import Assessment, assess
 from orchestrator.errors import PlanError
+from orchestrator.plan import Verdict
 from orchestrator.revision import Revision
 
 PLAN = Plan(
@@ -63,3 +65,72 @@ def test_no_retry_beyond_the_attempts() -> None:
 def test_what_is_no_revision_is_refused(data: object) -> None:
     with pytest.raises(PlanError):
         Revision.parse(data)
+
+
+REVIEWED = Plan(
+    sub_tasks=(
+        SubTask(id="write", description="write it", target_agent="coder"),
+        SubTask(id="review", description="review it", target_agent="reviewer", depends_on=("write",)),
+        SubTask(id="second", description="review it too", target_agent="reviewer", depends_on=("write",)),
+    )
+)
+
+
+def told(*feedback: str) -> Plan:
+    """The reviewed plan, whose writer has been told this."""
+    plan = REVIEWED
+    for text in feedback:
+        plan = plan.replace(plan.by_id["write"].retry(text))
+    return plan
+
+
+def asked(plan: Plan, **reasons: str) -> Assessment:
+    """What becomes of a round in which these reviewers ask the writer for a change."""
+    outcomes = {
+        task_id: Outcome(
+            id=task_id,
+            key=plan.keys[task_id],
+            status="succeeded",
+            verdict=Verdict(reason=reason, verdict="changes_requested", sub_task_id="write"),
+        )
+        for task_id, reason in reasons.items()
+    }
+    return assess(plan, outcomes, attempts=5)
+
+
+def test_a_change_that_is_asked_for_goes_back_with_its_reason() -> None:
+    found = asked(told("give the source"), review="give the unit")
+    assert found.retries == {"write": "give the unit"}
+    assert not found.exhausted
+
+
+@pytest.mark.parametrize("again", ["Give the source", "give the  source!", "**give the source**"])
+def test_the_same_change_of_the_same_work_is_not_asked_for_twice(again: str) -> None:
+    plan = told("give the source", "give the unit")
+    found = asked(plan, review=again)
+    assert found.retries == {}
+    assert found.exhausted == {plan.keys["review"]: f"review asks for the same change of write again: {again}"}
+    assert found.exhausted_ids == ["write"]
+    assert not found.is_clean
+
+
+def test_a_change_is_known_again_when_two_reviewers_asked_together() -> None:
+    together = asked(REVIEWED, review="Give the source.\n\nName the page.", second="give the unit").retries["write"]
+    assert asked(told(together), second="Give the unit").exhausted_ids == ["write"]
+    assert asked(told(together), review="give the source\nname the page").exhausted_ids == ["write"]
+    assert asked(told(together), review="name the page of the source").retries.keys() == {"write"}
+
+
+def test_two_reviewers_who_ask_for_the_same_are_passed_on_once() -> None:
+    assert asked(REVIEWED, review="give the source", second="Give the source!").retries == {"write": "give the source"}
+
+
+def test_feedback_without_a_word_is_never_the_same_again() -> None:
+    assert asked(told("?"), review="?").retries == {"write": "?"}
+
+
+def test_a_rejection_for_the_same_reason_is_not_tried_again() -> None:
+    plan = told("too long")
+    rejected = Outcome(id="write", key=plan.keys["write"], status="failed", error="rejected", rejected="Too long!")
+    found = assess(plan, {"write": rejected}, attempts=5)
+    assert found.exhausted == {plan.keys["write"]: "write was rejected again for the same reason: Too long!"}

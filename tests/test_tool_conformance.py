@@ -13,7 +13,6 @@ from tools.calculator import calculator
 from tools.database import database_tools
 from tools.documents import document_tools
 from tools.fetch import fetch_tool
-from tools.files import file_tools
 from tools.python import python_tool
 from tools.report import report_tools
 from tools.web_search import web_search
@@ -25,10 +24,13 @@ FIGURES = EXAMPLES / "figures.sqlite"
 SELECT = "SELECT name, population FROM countries"
 SHIPPED = [
     (calculator(), {"expression": "6 * 7"}),
-    *zip(document_tools(COUNTRIES), [{"query": "population of Iceland"}, {"name": "iceland.md"}], strict=True),
+    *zip(
+        document_tools(COUNTRIES, embedder=None),
+        [{"query": "population of Iceland"}, {"name": "iceland.md"}],
+        strict=True,
+    ),
     (python_tool(), {"code": "6 * 7"}),
     *zip(database_tools(FIGURES), [{"table": "countries"}, {"sql": SELECT}], strict=True),
-    *((made, {"path": "iceland.md"} if made.name == "read_file" else {}) for made in file_tools(COUNTRIES)),
 ]
 
 

@@ -57,7 +57,7 @@ _EXAMPLE: Final = """Example. The results are: Rhine 1,233 km, discharge 2,900; 
 Sub-task: Divide discharge by length for each river, then the largest by the smallest.
 Step: {"tool": "calculate", "args": {"expression": "a = 2900/1233; b = 835/1006; max(a, b) / min(a, b)"}}
 Result: a = 2900 / 1233 = 2.352; b = 835 / 1006 = 0.83; max(a, b) / min(a, b) = 2.834
-Step: {"tool": "answer", "text": "Rhine: 2.352. Loire: 0.83. The largest (Rhine) is 2.834 times the smallest (Loire)."}"""
+Step: {"tool": "answer", "text": "Rhine: 2.352. Loire: 0.83. The largest (Rhine) is 2.834 times the Loire."}"""
 
 
 class CalculationError(ValueError):

@@ -1,4 +1,7 @@
-"""Search in a folder of documents, by full text (SQLite FTS5).
+"""Search in a folder of documents: by full text (SQLite FTS5), and by meaning where there is an embedder.
+
+The `semantic` extra brings an embedder (`tools.meaning`). With it both rankings are merged by reciprocal rank fusion;
+without it the words decide alone. The metadata of `search_documents` says which under `backend`.
 
 Made for models with small windows: a search returns a few passages of one section each, within a limit of
 characters, each with its file and heading.
@@ -14,7 +17,8 @@ import threading
 import weakref
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from textwrap import shorten
+from typing import Any, Final, Literal
 
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
@@ -22,12 +26,15 @@ from tools.folder import FileFact, bad_arguments, instead, listed, page
 from tools.formats import KINDS, Text
 from tools.found import Found, rendered, room_for
 from tools.library import SUFFIXES, Library
+from tools.meaning import Embedder, MeaningIndex, default_cache, default_embedder, fused
 from tools.passages import split
 
 _MOST_RESULTS: Final = 10
 _SNIPPET_TOKENS: Final = 40
 _WEIGHTS: Final = "4.0, 3.0, 1.0"
 """What a hit counts in a document's title, in a heading and in the text."""
+_TIME_LIMIT_S: Final = 120.0
+"""Of one call. The first has to read the folder; what it has read is kept even when nobody waits for it any more."""
 
 # Left out of queries, which models like to put as questions; every document has these words.
 _STOP_WORDS: Final = frozenset(
@@ -46,6 +53,8 @@ _QUERY: Final = f"""
 SELECT rowid, name, title, heading, body, snippet(passages, 2, '', '', ' … ', ?) FROM passages
 WHERE passages MATCH ? ORDER BY bm25(passages, {_WEIGHTS}), name, place LIMIT ?
 """
+_Row = tuple[str, str, str, str, str]
+"""A passage's file, title, heading and text, and its piece to show where there is no room for all of it."""
 
 
 class DocumentIndex:
@@ -53,10 +62,12 @@ class DocumentIndex:
 
     Args:
         folder: Where the documents are.
+        meaning: Finds passages by meaning as well; None for words alone.
     """
 
-    def __init__(self, folder: Library) -> None:
+    def __init__(self, folder: Library, meaning: MeaningIndex | None = None) -> None:
         self.folder = folder
+        self.meaning = meaning
         self.unread: dict[str, str] = {}
         """Documents that could not be read, and why."""
         self._lock = threading.Lock()
@@ -68,31 +79,56 @@ class DocumentIndex:
         self._database: sqlite3.Connection | None = None
 
     def search(self, query: str, limit: int, characters: int) -> list[Found]:
-        """The passages that fit best, those with all the words before those with some.
+        """The passages that fit best. By words, those with all of them come before those with some.
 
         Args:
-            query: Any text; only its words count.
+            query: Any text. Without an embedder only its words count.
             limit: Most passages.
             characters: Most characters of all excerpts together. A passage for which there is no room is
                 shortened to where the words stand, and what still finds no room is left out.
         """
-        hits: dict[int, Found] = {}
         with self._lock:
             database = self._refresh()
-            for match in _matches(query):
-                for row in database.execute(_QUERY, (_SNIPPET_TOKENS, match, limit)):
-                    number, name, title, heading, body, snippet = row
-                    if number in hits or len(hits) == limit:
-                        continue
-                    place, date = f"{title} > {heading}" if heading else title, self._dates.get(name)
-                    heads = room_for(name, place, date)
-                    excerpt = body if len(body) + heads <= characters else snippet
-                    if not hits:
-                        excerpt = excerpt[: max(0, characters - heads)]
-                    if len(excerpt) + heads <= characters:
-                        hits[number] = Found(name, place, excerpt, date)
-                        characters -= len(excerpt) + heads
-        return list(hits.values())
+            rows = self._by_words(database, query, limit)
+            ranking = list(rows)
+            if self.meaning is not None and query.strip():
+                ranking = fused(ranking[:limit], self._by_meaning(self.meaning, database, query, limit, rows))
+            return self._fitted([rows[number] for number in ranking], limit, characters)
+
+    def _by_words(self, database: sqlite3.Connection, query: str, limit: int) -> dict[int, _Row]:
+        rows: dict[int, _Row] = {}
+        for match in _matches(query):
+            for number, *row in database.execute(_QUERY, (_SNIPPET_TOKENS, match, limit)):
+                rows.setdefault(number, tuple(row))
+        return rows
+
+    def _by_meaning(
+        self, meaning: MeaningIndex, database: sqlite3.Connection, query: str, limit: int, rows: dict[int, _Row]
+    ) -> list[int]:
+        """The nearest passages; those that the words did not find are added to the rows."""
+        ranking = meaning.nearest(query, limit)
+        for number in ranking:
+            if number not in rows:
+                one = "SELECT name, title, heading, body FROM passages WHERE rowid = ?"
+                name, title, heading, body = database.execute(one, (number,)).fetchone()
+                words = body.split(maxsplit=_SNIPPET_TOKENS)
+                rows[number] = (name, title, heading, body, " ".join(words[:_SNIPPET_TOKENS]) + " …")
+        return ranking
+
+    def _fitted(self, ranked: list[_Row], limit: int, characters: int) -> list[Found]:
+        hits: list[Found] = []
+        for name, title, heading, body, snippet in ranked:
+            if len(hits) == limit:
+                break
+            place, date = f"{title} > {heading}" if heading else title, self._dates.get(name)
+            heads = room_for(name, place, date)
+            excerpt = body if len(body) + heads <= characters else snippet
+            if not hits:
+                excerpt = excerpt[: max(0, characters - heads)]
+            if len(excerpt) + heads <= characters:
+                hits.append(Found(name, place, excerpt, date))
+                characters -= len(excerpt) + heads
+        return hits
 
     def names(self) -> dict[str, str]:
         """The documents that can be read, with their titles."""
@@ -138,6 +174,9 @@ class DocumentIndex:
         gone = [name for name, fact in self._known.items() if now.get(name) != fact]
         with self._database:
             for name in gone:
+                if self.meaning is not None:
+                    rows = self._database.execute("SELECT rowid FROM passages WHERE name = ?", (name,))
+                    self.meaning.drop([row[0] for row in rows])
                 self._database.execute("DELETE FROM passages WHERE name = ?", (name,))
                 for facts in (self._titles, self._dates, self._extracted, self.unread):
                     facts.pop(name, None)
@@ -163,10 +202,14 @@ class DocumentIndex:
         self._titles[name], self._dates[name] = title, document.date
         if Path(name).suffix.lower() in KINDS:
             self._extracted[name] = document
-        database.executemany(
-            "INSERT INTO passages (title, heading, body, name, place) VALUES (?, ?, ?, ?, ?)",
-            [(title, passage.heading, passage.body, name, place) for place, passage in enumerate(passages)],
-        )
+        for place, passage in enumerate(passages):
+            added = database.execute(
+                "INSERT INTO passages (title, heading, body, name, place) VALUES (?, ?, ?, ?, ?)",
+                (title, passage.heading, passage.body, name, place),
+            )
+            if self.meaning is not None and added.lastrowid is not None:
+                # Its headings belong to it: "Population" alone does not say whose.
+                self.meaning.add(added.lastrowid, f"{title} > {passage.heading}\n{passage.body}")
 
 
 def _matches(query: str) -> list[str]:
@@ -186,7 +229,9 @@ def _matches(query: str) -> list[str]:
     return [f"({every}) AND ({' OR '.join(pairs)})", every, " OR ".join(single + pairs)]
 
 
-def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[BaseTool]:
+def document_tools(
+    folder: str | Path, *, page_characters: int = 2_400, embedder: Embedder | Literal["auto"] | None = "auto"
+) -> list[BaseTool]:
     """The tools `search_documents` and `read_document` for a folder of text, Markdown, HTML, PDF and Word
     files.
 
@@ -194,8 +239,13 @@ def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[
         folder: Where the documents are, at any depth. It is read only, and never left. Whether it can be used
             shows when a tool is called; `folder_problem` tells beforehand.
         page_characters: Most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
+        embedder: Finds passages by meaning besides. By default that of the `semantic` extra where it is installed;
+            None for words alone. It is loaded by the first search; if that fails, the words are searched and the
+            answer says so.
     """
-    index = DocumentIndex(Library(folder))
+    chosen = default_embedder() if embedder == "auto" else embedder
+    meaning = None if chosen is None else MeaningIndex(chosen, kept=default_cache())
+    index = DocumentIndex(Library(folder), meaning)
 
     def search_documents(query: str, limit: int = 5) -> str:
         """Searches the documents for facts and figures.
@@ -210,12 +260,18 @@ def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[
             limit: Most passages to return, 1 to 10.
         """
         hits = index.search(query, min(max(limit, 1), _MOST_RESULTS), page_characters)
+        note = f"({meaning.note})" if meaning is not None and meaning.note else ""
         if not hits:
-            names = listed([f"{name} ({title})" for name, title in index.names().items()])
-            return f"Nothing found for '{query[:100]}'. Documents available are: {names}. Try other words."
+            names = shorten(listed([f"{name} ({title})" for name, title in index.names().items()]), 1_000)
+            return (
+                f"Nothing found for '{query[:100]}'. Documents available are: {names}. Try other words. {note}".strip()
+            )
         found = rendered(hits)
         if index.unread:
-            found.append(f"(not searched, because they cannot be read: {listed(sorted(index.unread))})")
+            unread = shorten(listed(sorted(index.unread)), 1_000)
+            found.append(f"(not searched, because they cannot be read: {unread})")
+        if note:
+            found.append(note)
         return "\n\n".join(found)
 
     def read_document(name: str, start: int = 0) -> str:
@@ -233,15 +289,23 @@ def document_tools(folder: str | Path, *, page_characters: int = 2_400) -> list[
         call = f'read_document(name="{file}", start='
         return page(index.text(file), start, page_characters, lambda on: f"{call}{on})")
 
+    said: dict[str, Any] = {
+        "risk": "read",
+        "effect": "none",
+        "trust": "untrusted",
+        "time_limit_s": _TIME_LIMIT_S,
+        "output_limit": page_characters + 1_500,
+    }
+    searching = {**said, "backend": "words" if meaning is None else "words and meaning"}
     return [
         StructuredTool.from_function(
             func=function,
             parse_docstring=True,
             handle_tool_error=True,
             handle_validation_error=bad_arguments,
-            metadata={"risk": "read", "effect": "none", "trust": "untrusted"},
+            metadata=metadata,
         )
-        for function in (search_documents, read_document)
+        for function, metadata in ((search_documents, searching), (read_document, said))
     ]
 
 

@@ -1,4 +1,4 @@
-"""A folder of documents in any of the formats that can be read: text, Markdown, HTML, PDF and Word."""
+"""A folder of documents in any of the formats that can be read: text, tables, Markdown, HTML, PDF and Word."""
 
 import os
 import stat
@@ -11,7 +11,7 @@ from tools.folder import FileFact, Folder
 from tools.formats import KINDS, Text, Unreadable, extract
 from tools.passages import plain, stated_date
 
-SUFFIXES: Final = (".md", ".markdown", ".txt", ".text", ".html", ".htm", *KINDS)
+SUFFIXES: Final = (".md", ".markdown", ".txt", ".text", ".rst", ".csv", ".tsv", ".html", ".htm", *KINDS)
 """What counts as a document."""
 
 _MOST_BYTES: Final = 30_000_000

@@ -173,6 +173,8 @@ class _Execution:
         except (GraphBubbleUp, PersistenceError):
             raise
         except BudgetSpentError as error:
+            if self.auto_approve or self.way == "finish" or not error.is_of_run:
+                return await self._limited(Result(""), error)
             await self.ledger.ask(self.bridge, str(error))
             raise pause(self.ledger, self.memory_id, self.invocation.namespace) from error
         except Exception as error:  # noqa: BLE001 - a raise here would cancel the siblings that are running

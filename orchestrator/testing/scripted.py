@@ -1,5 +1,6 @@
 """ScriptedModel: a chat model that answers by a script, in process."""
 
+import itertools
 import json
 from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Any
@@ -10,10 +11,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import PrivateAttr
+from pydantic import Field, PrivateAttr
 
 from orchestrator.testing.script import Reply, Request, Script, call_ids, count, cut, in_order
 
+_numbers = itertools.count(1)  # each model is an endpoint of its own, and fails for itself
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
 
@@ -32,6 +34,7 @@ class ScriptedModel(BaseChatModel):
     script: Any
     window: int = 100_000
     label: str = "scripted"
+    endpoint_url: str = Field(default_factory=lambda: f"scripted:{next(_numbers)}")
     counter: Any = count
     _requests: list[Request] = PrivateAttr(default_factory=list)
 

@@ -93,7 +93,7 @@ def test_any_query_gets_an_answer(query: str) -> None:
     assert answer.startswith(("1. ", "Nothing found"))
 
 
-_SHARED = document_tools(Path(__file__).parents[2] / "examples" / "countries")[0]
+_SHARED = document_tools(Path(__file__).parents[2] / "examples" / "countries", embedder=None)[0]
 
 
 def test_an_answer_keeps_to_its_length(folder: Path) -> None:
@@ -255,8 +255,10 @@ def test_wrong_arguments_come_back_as_text(search: BaseTool, read: BaseTool) -> 
 
 
 def test_tools_say_what_they_do(search: BaseTool, read: BaseTool) -> None:
+    said = {"risk": "read", "effect": "none", "trust": "untrusted", "time_limit_s": 120.0, "output_limit": 3_900}
+    assert search.metadata == {**said, "backend": "words"}
+    assert read.metadata == said
     for tool in (search, read):
-        assert tool.metadata == {"risk": "read", "effect": "none", "trust": "untrusted"}
         assert "For example: " in tool.description
         assert all("description" in field for field in tool.args.values())
 
