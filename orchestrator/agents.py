@@ -125,6 +125,18 @@ class Worker(Agent):
         self._graphs: dict[tuple[int, int], Runnable[Any, Any]] = {}
         self._graph_lock = threading.Lock()
 
+    def add_tools(self, *tools: BaseTool) -> None:
+        """Gives the worker more tools; a run that has begun keeps those that it has.
+
+        Raises:
+            ConfigError: It has a tool of that name.
+        """
+        for tool in tools:
+            if any(tool.name == own.name for own in self.tools):
+                raise ConfigError(f"worker '{self.name}' has a tool '{tool.name}' already")
+            self.tools = (*self.tools, tool)
+        self._graphs.clear()
+
     # -- the interface of the brief -------------------------------------------------------------------------------
 
     def execute(self, sub_task: SubTask, context: Iterable[Entry] = ()) -> Result:

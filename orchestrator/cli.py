@@ -45,6 +45,9 @@ BaseUrl = Annotated[str | None, typer.Option("--base-url", help="An OpenAI-compa
 Policy_ = Annotated[
     Path | None, typer.Option("--policy", help="TOML file that says which tool calls are allowed, asked or refused.")
 ]
+Mcp = Annotated[
+    Path | None, typer.Option("--mcp", help="JSON file that names MCP servers; their tools ask before each call.")
+]
 Thread = Annotated[str, typer.Argument(help="The thread's id.")]
 
 
@@ -59,6 +62,7 @@ def run(
     docs: Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the researcher.")] = None,
     plan: Annotated[Path | None, typer.Option("--plan", help="JSON file with a plan to carry out as it is.")] = None,
     policy: Policy_ = None,
+    mcp: Mcp = None,
     auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Pass every review without asking.")] = False,
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
@@ -90,6 +94,7 @@ def run(
         "base_url": base_url,
         "docs": str(docs.resolve()) if docs else None,
         "policy": str(policy.resolve()) if policy else None,
+        "mcp": str(mcp.resolve()) if mcp else None,
         "auto_approve": auto_approve,
         "fallback_models": fallback_model,
         "economy_model": economy_model,
@@ -223,16 +228,15 @@ def tools(
     team: Team_ = DEFAULT_TEAM,
     docs: Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the team.")] = None,
     policy: Policy_ = None,
+    mcp: Mcp = None,
     as_json: Json = False,
 ) -> None:
     """List who may use which tool, how dangerous it is, and who is asked."""
-    from orchestrator.cli_run import load_team
-    from orchestrator.policy import Policy
+    from orchestrator.cli_run import equip, load_team
     from orchestrator.printing import print_tools
 
     loaded = load_team(team, str(docs.resolve()) if docs else None)
-    if policy is not None:
-        loaded.use_policy(Policy.load(policy))
+    equip(loaded, str(mcp) if mcp else None, str(policy) if policy else None)
     print_tools(loaded, as_json=as_json)
 
 

@@ -63,14 +63,34 @@ def open_orchestrator(
 ) -> TaskOrchestrator:
     """The orchestrator for a run: team, model and database. Says on stderr which model it uses."""
     team = load_team(about.get("team") or "research_team", about.get("docs"))
-    if about.get("policy"):
-        team.use_policy(Policy.load(about["policy"]))
+    equip(team, about.get("mcp"), about.get("policy"))
     given = {name: about[name] for name in ("model", "base_url") if about.get(name)}
     model = chat_model(ModelSettings(**given))
     team.use_model(model)
     team.calls = _call_policy(about, given)
     err.print(f"model: {escape(describe(model))}", style="dim", highlight=False, soft_wrap=True)
     return TaskOrchestrator(team=team, db=persistence or Persistence(db), about=about)
+
+
+def equip(team: Team, mcp: str | None, policy: str | None) -> None:
+    """Gives a team the tools of MCP servers, and a policy.
+
+    Args:
+        team: Whom.
+        mcp: A file that names the servers.
+        policy: A file that says what is allowed.
+
+    Raises:
+        ConfigError: A file is wrong, or a server cannot be used.
+    """
+    if mcp:
+        servers: Any = import_module("tools.mcp")  # by its name: the engine knows nothing of tools
+        try:
+            team.add_tools(servers.mcp_tools_by_worker(mcp))
+        except servers.McpServerError as error:
+            raise ConfigError(str(error)) from error
+    if policy:
+        team.use_policy(Policy.load(policy))
 
 
 def _call_policy(about: dict[str, Any], given: dict[str, Any]) -> CallPolicy:

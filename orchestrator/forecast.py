@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator.agents import Worker
 from orchestrator.limits import Limits
 from orchestrator.plan import Outcome, Plan, SubTask
-from orchestrator.prices import nano_usd
+from orchestrator.prices import Price, nano_usd
 from orchestrator.prompt_size import tools_tokens
 from orchestrator.spend import NANO, Spend
 from orchestrator.tokens import count_tokens
@@ -67,7 +67,7 @@ def forecast(
     outcomes: Mapping[str, Outcome],
     spent: Spend,
     *,
-    priced: bool = False,
+    prices: Mapping[str, Price] | None = None,
 ) -> Forecast:
     """What the unfinished sub-tasks of a plan are likely to cost.
 
@@ -77,7 +77,7 @@ def forecast(
         limits: Of the run.
         outcomes: What there is already, by sub-task id; also of sub-tasks that are not in the plan any more.
         spent: So far.
-        priced: Whether to look prices up.
+        prices: Prices that go before published ones; None to look no prices up at all.
     """
     seen: dict[str, list[int]] = {}
     for outcome in outcomes.values():
@@ -91,12 +91,12 @@ def forecast(
             continue
         worker = workers[task.target_agent]
         found[task.id] = _range(task, worker, limits, seen.get(worker.name, []))
-        if priced:
-            costs.append([nano_usd(worker.model, *_split(tokens)) for tokens in found[task.id]])
+        if prices is not None:
+            costs.append([nano_usd(worker.model, *_split(tokens), prices) for tokens in found[task.id]])
     answer = (sum(_SHORT for _ in plan.sub_tasks) + _SHORT, sum(_LONG for _ in plan.sub_tasks) + _LONG)
     total = (sum(low for low, _ in found.values()) + answer[0], sum(high for _, high in found.values()) + answer[1])
     usd = None
-    if priced and all(cost is not None for pair in costs for cost in pair):
+    if prices is not None and all(cost is not None for pair in costs for cost in pair):
         usd = (sum(low or 0 for low, _ in costs) / NANO, sum(high or 0 for _, high in costs) / NANO)
     return Forecast(found, total, usd, spent)
 

@@ -29,9 +29,9 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
     if not reviews:
         out.print("nothing waits for a human")
     for review in reviews:
-        out.print(f"[bold]{escape(review.question)}[/bold]", highlight=False)
+        out.print(f"[bold]{escape(review.question)}[/bold]", highlight=False, soft_wrap=True)
         if review.stake:
-            out.print(f"  at stake: {escape(review.stake)}", highlight=False)
+            out.print(f"  at stake: {escape(review.stake)}", highlight=False, soft_wrap=True)
         print_subject(review, out)
         edit = """ --text '{"tokens": …}'""" if "budget" in review.subject else " --file FILE"
         hints = {"edit": edit, "reject": ' --text "why"'}

@@ -1,8 +1,9 @@
 """Team: a supervisor, its workers and the limits of their runs. A graph is built from it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
 
 from orchestrator.agents import Worker
 from orchestrator.budget import Budget
@@ -66,6 +67,23 @@ class Team:
         for agent in (self.supervisor, *self.workers.values()):
             if not agent.has_model:
                 agent.model = model
+
+    def add_tools(self, by_worker: Mapping[str, Sequence[BaseTool]]) -> None:
+        """Gives workers more tools.
+
+        Args:
+            by_worker: Tools by the worker's name; those under `*` are for every worker that has tools.
+
+        Raises:
+            ConfigError: There is no such worker, or it has a tool of that name.
+        """
+        for name, tools in by_worker.items():
+            if name != "*" and name not in self.workers:
+                known = ", ".join(self.workers)
+                raise ConfigError(f"tools are meant for '{name}', and there is no such worker: use {known} or *")
+            for worker in self.workers.values():
+                if worker.name == name or (name == "*" and worker.tools):
+                    worker.add_tools(*tools)
 
     def use_policy(self, policy: Policy) -> None:
         """Sets the policy; a graph that is compiled already keeps its own.

@@ -97,15 +97,19 @@ def test_a_success_closes_the_circuit_and_a_failed_trial_opens_it_again(stand: S
 
 
 def test_a_crowd_of_workers_does_not_hammer_a_dead_endpoint(stand: Stand, service: Service) -> None:
-    calls = 4
+    calls, sent = 4, []
+
+    async def attempt() -> Any:
+        sent.append(1)
+        return await stand.inner.invoke(service.model, "hello")
 
     async def worker(_: int) -> int:
         failed = 0
         for _ in range(calls):
             try:
-                await stand.call(stand.asking(service.model), retries=2)
-            except (openai.InternalServerError, CircuitOpenError):
-                failed += 1
+                await stand.call(attempt, retries=2)
+            except (openai.InternalServerError, openai.APIConnectionError, CircuitOpenError):
+                failed += 1  # a small server also drops connections when so many come at once
         return failed
 
     async def crowd() -> list[int]:
@@ -119,7 +123,7 @@ def test_a_crowd_of_workers_does_not_hammer_a_dead_endpoint(stand: Stand, servic
         failed = asyncio.run(crowd())
     assert failed == [calls] * CROWD
     # Without a circuit: 16 workers, 4 calls, 3 tries. With it: five failures, and what was under way at the fifth.
-    assert 5 <= service.asked <= 5 + CROWD - 1
+    assert 5 <= len(sent) <= 5 + CROWD - 1
 
 
 def test_workers_that_come_one_after_the_other_make_no_more_requests_than_open_it(
@@ -146,7 +150,8 @@ def test_one_request_is_let_through_as_a_trial_and_the_others_fail_at_once() -> 
             return await answer
 
         callers = [asyncio.create_task(stand.call(attempt)) for _ in range(CROWD)]
-        refused, _ = await asyncio.wait(callers[1:])
+        refused, _ = await asyncio.wait(callers[1:], timeout=30)
+        assert len(refused) == CROWD - 1
         assert not callers[0].done()
         answer.set_result("well")
         assert await callers[0] == "well"
@@ -155,7 +160,6 @@ def test_one_request_is_let_through_as_a_trial_and_the_others_fail_at_once() -> 
 
     refused = asyncio.run(crowd())
     assert len(sent) == 2
-    assert len(refused) == CROWD - 1
     assert all(isinstance(error, CircuitOpenError) and "just now" in str(error) for error in refused)
 
 

@@ -185,8 +185,10 @@ class _Supervision:
     def _forecast(self, plan: Plan) -> Forecast:
         outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
         # Looking prices up takes a while, so only where somebody pays.
-        paid = self.ledger.budget.cost_usd is not None or bool(getattr(self.supervisor.model, "is_openai", False))
-        return forecast(plan, self.supervisor.workers, self.limits, outcomes, self.ledger.spent, priced=paid)
+        budget = self.ledger.budget
+        paid = budget.cost_usd is not None or bool(getattr(self.supervisor.model, "is_openai", False))
+        prices = budget.prices if paid else None
+        return forecast(plan, self.supervisor.workers, self.limits, outcomes, self.ledger.spent, prices=prices)
 
     def _decision(self) -> tuple[Review, Decision]:
         review = Review.model_validate(self.state["review"])
