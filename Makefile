@@ -8,7 +8,7 @@ WORKERS ?= auto
 export LANGSMITH_TRACING ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model lint check format types studio notebooks bench clean
+.PHONY: help run test test-model lint check format types studio notebooks bench hostile clean
 
 help:
 	@echo 'make run [TASK="..."] [DOCS=folder]  install, then carry out a task'
@@ -19,6 +19,7 @@ help:
 	@echo 'make studio      serve the graphs for LangGraph Studio, offline'
 	@echo 'make notebooks   open the notebooks'
 	@echo 'make bench       the benchmarks, side by side with hand-written LangGraph'
+	@echo 'make hostile     the hostile cases for sandboxes and databases, as a table'
 
 # One marker file for each set of extras: a changed pyproject.toml or constraints.txt installs anew.
 $(BIN)/python:
@@ -73,6 +74,9 @@ notebooks: $(VENV)/.dev $(VENV)/.run
 
 bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run.py
+
+hostile: $(VENV)/.dev
+	$(BIN)/python tests/tools/hostile_table.py
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -202,8 +202,9 @@ def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: date
 
 def endpoint_of(model: BaseChatModel) -> str:
     """What tells the endpoint of one model from another's: its address, or else its class, and the model's name."""
-    given = [getattr(model, name, None) for name in _ADDRESSES]
-    client = getattr(getattr(model, "root_client", None), "base_url", None)
+    held = vars(model)  # asking a pydantic model for what it has not takes long, and this is asked for every call
+    given = [held.get(name) for name in _ADDRESSES]
+    client = getattr(held.get("root_client"), "base_url", None)
     where = next((str(address) for address in (*given, client) if address), type(model).__name__)
     return f"{where.rstrip('/')} ({model_name(model)})"
 

@@ -145,6 +145,26 @@ def test_data_analyst(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("39.6" in text for request in asked for role, text in request.messages if role == "tool")
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("jupyter_folders")
+def test_budgets_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells, asked = executed("04_budgets_and_limits", team_script(SUM), monkeypatch)
+    assert "together at most" in shown(cells, "explain_limits")
+    assert 0 < int(shown(cells, "bounds_of(researchers)")) < 200
+    assert "The budget is spent." in shown(cells, "budget = Budget(")
+    assert "the budget of model calls is spent (3 of 3 used" in shown(cells, '"problems"')
+    assert ": done" in shown(cells, '"edit"')
+    costs = shown(cells, "usage = run")
+    assert "{'iceland': 2, 'uruguay': 1, 'kenya': 1, 'mongolia': 1}" in costs
+    assert costs.endswith("None\n")
+    last = shown(cells, "run.exit_code")
+    assert last.startswith("limited 4\n")
+    assert "not finished: the budget of model calls is spent" in last
+    assert "This is the answer." in last
+    assert "called search_documents" in shown(cells, "repetitions(")
+    assert len(asked) == 6 + 4, "what was finished before the budget was raised was not done again"
+
+
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
 def test_committed_outputs_are_small_and_hold_no_errors(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)

@@ -1,0 +1,81 @@
+"""CPU time that the budget adds to a model call: counting the prompt, reserving and settling, on a real database.
+
+    python benchmarks/ledger.py [CALLS]
+
+Side by side: one plain write to the same SQLite store, and the same call with nothing limited. A call that is limited
+makes two durable writes, one before it is sent and one after; that is most of what it costs.
+"""
+
+import asyncio
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langgraph.store.base import PutOp
+
+from orchestrator import Budget, Persistence
+from orchestrator.accounts import Account
+from orchestrator.bridge import AWAITING
+from orchestrator.ledger import Ledger
+from orchestrator.model_call import ModelCalls, Question
+from orchestrator.testing import ScriptedModel
+
+SUB_TASKS = 50
+ANSWER = AIMessage("fine", usage_metadata={"input_tokens": 700, "output_tokens": 20, "total_tokens": 720})
+PROMPT = "The population of Iceland is 360,872 (2023 est.), and its land area is 100,250 square kilometres. " * 30
+
+
+async def measure(calls: int, one: Callable[[int], Awaitable[object]]) -> float:
+    """CPU milliseconds of a call: the median, since a shared machine charges its pauses to whoever runs."""
+    spent = []
+    for at in range(calls):
+        began = time.process_time_ns()
+        await one(at)
+        spent.append(time.process_time_ns() - began)
+    return statistics.median(spent) / 1e6
+
+
+async def run(calls: int) -> None:
+    """Prints the figures."""
+    model = ScriptedModel([])
+    with tempfile.TemporaryDirectory() as folder, Persistence(str(Path(folder) / "bench.db")) as opened:
+
+        async def write(at: int) -> None:
+            await AWAITING.batch(opened.store, [PutOp(("bench",), f"row{at % 8}", {"at": at}, index=False)])
+
+        def calling(budget: Budget | None, name: str) -> Callable[[int], Awaitable[object]]:
+            ledger = None if budget is None else Ledger(budget, opened.store, name, AWAITING.lock())
+
+            async def send(*_: object) -> AIMessage:
+                return ANSWER
+
+            async def one(at: int) -> AIMessage:
+                # Prompts differ, as they do in a run; the system prompt does not.
+                question = Question([SystemMessage("You work."), HumanMessage(f"{at} {PROMPT}")])
+                account = Account("worker", f"t{at % SUB_TASKS}")
+                answer: AIMessage = await ModelCalls(AWAITING, account, ledger).call(
+                    model, question, send, lambda reply: [reply]
+                )
+                return answer
+
+            return one
+
+        limits = Budget(tokens=10**9, model_calls=10**9, wall_clock_s=10**6)
+        figures = {
+            "one durable write": await measure(calls, write),
+            "a call without a ledger": await measure(calls, calling(None, "")),
+            "a call, nothing limited": await measure(calls, calling(Budget(), "free")),
+            "a call, limited": await measure(calls, calling(limits, "limited")),
+        }
+    for name, figure in figures.items():
+        print(f"{name:26} {figure:7.3f} ms")
+    added = figures["a call, limited"] - figures["a call without a ledger"]
+    print(f"{'the budget adds':26} {added:7.3f} ms, {added / figures['one durable write']:.1f} writes")
+
+
+if __name__ == "__main__":
+    asyncio.run(run(int(sys.argv[1]) if len(sys.argv) > 1 else 500))
