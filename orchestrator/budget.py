@@ -44,7 +44,7 @@ class Budget(BaseModel):
     summary: float = Field(default=0.15, ge=0, lt=1)
     warn_at: float = Field(default=0.7, gt=0, le=1)
     shrink_at: float = Field(default=0.85, gt=0, le=1)
-    answer_tokens: int = Field(default=2048, ge=16)
+    answer_tokens: int = Field(default=4096, ge=16)
     prices: dict[str, Price] = Field(default_factory=dict)
     exact_bytes: bool = False
 

@@ -290,16 +290,21 @@ class Ledger:
         """What a sub-task has cost, all its attempts together."""
         return self._accounts.spent[("sub-task", sub_task_id)]
 
+    @property
+    def used_share(self) -> float:
+        """How much is used of the limit that is nearest, 0 to 1 and perhaps a little over."""
+        used = self.spent
+        shares = [getattr(used, name) / limit for name, limit in self.budget.limits().items() if limit]
+        if self.budget.wall_clock_s is not None:
+            shares.append(self.seconds / self.budget.wall_clock_s)
+        return max(shares, default=0.0)
+
     def stage(self) -> Stage:
         """How far the run is in its budget."""
         budget = self.budget
         if not budget.is_limited:
             return ""
-        used = self.spent
-        shares = [getattr(used, name) / limit for name, limit in budget.limits().items() if limit]
-        if budget.wall_clock_s is not None:
-            shares.append(self.seconds / budget.wall_clock_s)
-        share = max(shares, default=0.0)
+        share = self.used_share
         if share >= 1:
             return "spent"
         return "short" if share >= budget.shrink_at else "warn" if share >= budget.warn_at else ""

@@ -115,6 +115,11 @@ class ModelCalls:
         """How many tools may still be called; None without a limit."""
         return self.ledger.left(self.account, "tool_calls") if self.ledger is not None else None
 
+    @property
+    def used_share(self) -> float:
+        """How much of the run's budget is used, 0 to 1."""
+        return self.ledger.used_share if self.ledger is not None else 0.0
+
     async def count_tool_call(self) -> None:
         """Books a tool call before it is made.
 
@@ -138,12 +143,12 @@ class ModelCalls:
         if ledger is None or not ledger.budget.is_limited:
             return None
         # What others have reserved is not counted: most of it will come back.
-        for dimension in ("model_calls", "tokens"):
+        for dimension in ("model_calls", "tokens", "nano_usd"):
             left = ledger.left(self.account, dimension, with_reserved=False, of_run=of_run)
             if left is None:
                 continue
-            needed = 2 if dimension == "model_calls" else 2 * (self._prompt_tokens(model, question) + LEAST_ANSWER)
-            if left < needed:
+            prompt = self._prompt_tokens(model, question) if dimension != "model_calls" else 0
+            if left < 2 * getattr(self._worst(model, prompt, LEAST_ANSWER), dimension):
                 return BudgetSpentError(dimension, "run", ledger.spent, ledger.budget.limits()[dimension])
         return None
 
@@ -242,6 +247,10 @@ class ModelCalls:
         except BaseException as error:
             refused = was_refused(error)
             await self.ledger.settle(self.bridge, reservation, Spend(model_calls=1) if refused else None)
+            if isinstance(error, TimeoutError) and left is not None and left <= limit:
+                # Not the endpoint was too slow: the run's own time is over.
+                most = self.ledger.budget.wall_clock_s or 0
+                raise BudgetSpentError("wall_clock_s", "run", self.ledger.seconds, most) from error
             raise
         await self._settle(self.ledger, model, reservation, said(reply))
         return reply

@@ -115,6 +115,7 @@ class Rule(BaseModel):
         risk: The tool's risk is one of these.
         trust: What the tool returns has this trust.
         tainted: Whether the worker has read untrusted text.
+        budget_used: At least this share (0 to 1) of a limit of the run's budget is used.
         args: Regular expressions by argument; each is looked for in the argument's text, and all must be found.
         reason: Shown to whoever is asked or refused.
     """
@@ -127,6 +128,7 @@ class Rule(BaseModel):
     risk: tuple[Risk, ...] = ()
     trust: Trust | None = None
     tainted: bool | None = None
+    budget_used: float | None = Field(default=None, ge=0, le=1)
     args: dict[str, str] = Field(default_factory=dict)
     reason: str = ""
 
@@ -145,7 +147,9 @@ class Rule(BaseModel):
                 raise ValueError(f"the pattern for '{name}' is no regular expression: {error}") from None
         return value
 
-    def fits(self, worker: str, tool: BaseTool, args: Mapping[str, Any] | None, tainted: bool) -> bool:
+    def fits(
+        self, worker: str, tool: BaseTool, args: Mapping[str, Any] | None, tainted: bool, used_share: float = 0.0
+    ) -> bool:
         """Whether it is about this call. Without arguments, as in a listing, a rule about arguments does not fit."""
         if self.args and args is None:
             return False
@@ -155,6 +159,7 @@ class Rule(BaseModel):
             and (not self.risk or risk_of(tool) in self.risk)
             and (self.trust is None or (self.trust == "trusted") == is_trusted(tool))
             and (self.tainted is None or self.tainted == tainted)
+            and (self.budget_used is None or used_share >= self.budget_used)
             and all(n in (args or {}) and re.search(p, str((args or {})[n])) for n, p in self.args.items())
         )
 
@@ -228,6 +233,7 @@ class Policy(BaseModel):
         tainted_by: Sequence[str] = (),
         *,
         sends_unseen: bool = False,
+        used_share: float = 0.0,
     ) -> Ruling:
         """What it says to a call.
 
@@ -237,10 +243,11 @@ class Policy(BaseModel):
             args: With which arguments; None in a listing.
             tainted_by: Sources of the untrusted text that the worker has read.
             sends_unseen: Whether the call sends out what the worker was not given word for word.
+            used_share: How much of the run's budget is used, 0 to 1.
         """
         does_more = risk_of(tool) != "read" or (sends_unseen and bool(tainted_by))
         for rule in self.rules:
-            if not rule.fits(worker, tool, args, bool(tainted_by)):
+            if not rule.fits(worker, tool, args, bool(tainted_by), used_share):
                 continue
             if rule.action == "allow" and does_more and tainted_by and not rule.tainted:
                 continue

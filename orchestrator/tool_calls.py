@@ -100,7 +100,12 @@ class _Call:
         sent = sent_by(self.tool, self.call["args"])
         unseen = bool(sent) and not any(sent in m.text for m in messages if not isinstance(m, AIMessage))
         ruling = self.context.policy.rule_on(
-            self.context.agent, self.tool, self.call["args"], tainted, sends_unseen=unseen
+            self.context.agent,
+            self.tool,
+            self.call["args"],
+            tainted,
+            sends_unseen=unseen,
+            used_share=self.context.calls.used_share,
         )
         if ruling.action == "refuse":
             return self._error(f"the policy does not allow this call: {ruling.reason or 'no reason given'}. Do without")

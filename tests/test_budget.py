@@ -12,7 +12,7 @@ from orchestrator.errors import ConfigError, DecisionError
 from orchestrator.events import BudgetShort, Spent
 from orchestrator.prices import Price
 from orchestrator.resilience import Resilience
-from orchestrator.testing import Gate, Reply, ScriptedModel, TeamScript, call, fail, run_until_killed, say
+from orchestrator.testing import Gate, Reply, ScriptedModel, TeamScript, call, fail, hang, run_until_killed, say
 from tests.teams import make_team, model_of, open_team, statuses, step
 
 PLAN = [step("a"), step("b"), step("c", "a", "b")]
@@ -297,3 +297,28 @@ def test_a_run_in_a_loop_that_is_cancelled_counts_the_call_that_was_under_way(tm
 
     run = asyncio.run(scene())
     assert run.usage["output_tokens"] >= 600
+
+
+def test_a_hung_call_is_cut_off_when_the_time_of_the_run_is_up() -> None:
+    script = TeamScript([step("a"), step("b")], results={"a": hang()})
+    with with_budget(script, Budget(wall_clock_s=6, summary=0.6)) as team:
+        run = team.run("sum up", auto_approve=True)
+    assert run.status == "limited"
+    assert statuses(run.outcomes) == {"a": "failed", "b": "succeeded"}
+    assert "the budget of time is spent" in run.outcomes["a"].error
+    assert "b" in run.answer
+
+
+def test_a_hung_call_of_a_model_is_cut_off_at_its_time_limit_and_tried_again() -> None:
+    asked: list[Any] = []
+
+    def script(request: Any) -> Reply:
+        asked.append(request)
+        return hang() if len(asked) == 2 else TeamScript([step("a")])(request)
+
+    team = make_team(script)
+    team.calls = CallPolicy(time_limit_s=1.5, resilience=Resilience(first_wait_s=0))
+    with TaskOrchestrator(team=team, db="memory://") as orchestrator:
+        run = orchestrator.run("sum up", auto_approve=True)
+    assert run.status == "done"
+    assert len(asked) == 4

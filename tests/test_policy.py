@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.tools import BaseTool, tool
 
-from orchestrator import Policy, Rule, Supervisor, Team, Worker, declare
+from orchestrator import Budget, Policy, Rule, Supervisor, TaskOrchestrator, Team, Worker, declare
 from orchestrator.cli import main
 from orchestrator.errors import ConfigError
 from orchestrator.testing import TeamScript, call, say
@@ -190,3 +190,30 @@ def test_the_listing_says_who_may_do_what(
 
 def test_a_team_keeps_its_policy() -> None:
     assert make_team(TeamScript([step("a")])).policy == Policy()
+
+
+def test_a_rule_may_depend_on_how_much_of_the_budget_is_used() -> None:
+    rule = Rule(action="refuse", tool="send", budget_used=0.5, reason="too little is left for it")
+    cheap = a_tool(risk="read")
+    assert Policy.of(rule).rule_on("coder", cheap, {"text": "x"}, used_share=0.4).action == "allow"
+    assert Policy.of(rule).rule_on("coder", cheap, {"text": "x"}, used_share=0.5).action == "refuse"
+
+
+def test_in_a_run_the_budget_that_is_used_is_what_the_ledger_says() -> None:
+    said: list[str] = []
+
+    @tool
+    def look(at: int) -> str:
+        """Looks."""
+        said.append(str(at))
+        return f"{at} is empty"
+
+    script = TeamScript(
+        [step("a", agent="tooled")], results={"a": [call("look", at=1), call("look", at=2), say("done")]}
+    )
+    team = make_team(script, declare(look, risk="read"))
+    team.use_policy(Policy.of(Rule(action="refuse", tool="look", budget_used=0.25)))
+    with TaskOrchestrator(team=team, db="memory://", budget=Budget(model_calls=10)) as orchestrator:
+        run = orchestrator.run("sum up", auto_approve=True)
+    assert run.status == "done"
+    assert said == ["1"], "two of ten calls were made before the first look, three before the second"
