@@ -244,7 +244,15 @@ def test_the_other_team_streams_and_a_deleted_thread_leaves_nothing(studio: Stud
         )
     )
     told = [chunk.data["event"] for chunk in chunks if chunk.event == "custom"]
-    assert told == ["planning", "plan", "round", "sub_task", "sub_task", "summarize", "answer"]
+    assert [event for event in told if event != "spend"] == [
+        "planning",
+        "plan",
+        "round",
+        "sub_task",
+        "sub_task",
+        "summarize",
+        "answer",
+    ]
     spoken = "".join(chunk.data[0]["content"] for chunk in chunks if chunk.event == "messages")
     assert spoken.endswith("Santiago [d1].")
 

@@ -83,15 +83,19 @@ def test_changes_requested_send_the_work_back_with_feedback_and_redo_what_was_bu
         assert [e.text for e in team.memory.all() if e.sub_task_id == "b"] == ["12 km"]
 
 
+BETTER = {("b", 2): "b in km"}
+
+
 def test_what_every_attempt_cost_is_counted(tmp_path: Path) -> None:
-    with open_team(TeamScript(REVIEWED, verdicts={"r": [REJECT_B, ACCEPT]}), tmp_path / "x.db") as team:
+    script = TeamScript(REVIEWED, results=BETTER, verdicts={"r": [REJECT_B, ACCEPT]})
+    with open_team(script, tmp_path / "x.db") as team:
         run = team.run("task", auto_approve=True)
         assert run.usage["model_calls"] == len(model_of(team).requests)
 
 
 def test_a_reviewer_that_is_never_content_ends_at_the_attempts(tmp_path: Path) -> None:
     with open_team(
-        TeamScript(REVIEWED, verdicts={"r": REJECT_B}), tmp_path / "x.db", limits=Limits(attempts=2)
+        TeamScript(REVIEWED, results=BETTER, verdicts={"r": REJECT_B}), tmp_path / "x.db", limits=Limits(attempts=2)
     ) as team:
         run = team.run("task", auto_approve=True)
         assert run.status == "limited"
@@ -99,6 +103,39 @@ def test_a_reviewer_that_is_never_content_ends_at_the_attempts(tmp_path: Path) -
         assert "b lacks a unit" in " ".join(run.errors)
         assert worked(model_of(team)).count("b") == 2
         assert "b lacks a unit" in model_of(team).requests[-1].last_user
+
+
+def test_a_reviewer_that_asks_for_the_same_again_is_not_obeyed_twice(tmp_path: Path) -> None:
+    script = TeamScript(REVIEWED, results=BETTER, verdicts={"r": REJECT_B})
+    with open_team(script, tmp_path / "x.db", limits=Limits(attempts=9)) as team:
+        run = team.run("task", auto_approve=True)
+        assert run.status == "limited"
+        assert "asks for the same change of b again" in " ".join(run.errors)
+        assert worked(model_of(team)).count("b") == 2
+
+
+def test_a_worker_that_gives_the_same_result_again_has_failed(tmp_path: Path) -> None:
+    revision = {"reason": "it will not change", "decision": "finish", "changes": []}
+    script = TeamScript(REVIEWED, verdicts={"r": [REJECT_B, ACCEPT]}, revisions=[revision])
+    with open_team(script, tmp_path / "x.db") as team:
+        run = team.run("task", auto_approve=True)
+        assert run.outcomes["b"].error == "it gave the same result again as in attempt 1, in spite of the feedback"
+
+
+def test_a_plan_that_is_changed_back_to_an_earlier_one_is_a_question_to_a_human(tmp_path: Path) -> None:
+    def to(agent: str) -> dict[str, Any]:
+        change = {"action": "reassign", "sub_task_id": "a", "text": "", "target_agent": agent, "depends_on": []}
+        return {"reason": "", "decision": "revise", "changes": [change]}
+
+    script = TeamScript(
+        [step("a")],
+        results={"a": fail(ValueError("no such page"))},
+        revisions=[to("tooled"), to("worker"), to("tooled"), to("worker")],
+    )
+    with open_team(script, tmp_path / "x.db", limits=Limits(attempts=9)) as team:
+        run = team.run("task", auto_approve=True)
+        assert run.status == "limited"
+        assert worked(model_of(team)).count("a") == 2, "back at the first worker it is not tried again"
 
 
 def test_a_failed_sub_task_is_revised_by_the_supervisor(tmp_path: Path) -> None:
