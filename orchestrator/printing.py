@@ -1,7 +1,7 @@
 """What the CLI prints: reviews with the commands that answer them, runs, threads."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import typer
 from rich.console import Console
@@ -43,7 +43,7 @@ def print_subject(review: Review, console: Console) -> None:
     """What a review is about."""
     subject = review.subject
     if review.kind == "plan":
-        console.print(plan_table(Plan.parse(subject["plan"])))
+        console.print(plan_table(Plan.parse(subject["plan"]), subject.get("forecast", {}).get("tokens")))
     elif review.kind == "tool":
         console.print_json(data={"tool": subject["tool"], "args": subject["args"]})
     elif review.kind == "result":
@@ -56,14 +56,22 @@ def print_subject(review: Review, console: Console) -> None:
             console.print(f"  spent:  {escape(json.dumps(subject['spent']))}", highlight=False)
 
 
-def plan_table(plan: Plan) -> Table:
-    """The plan as a table for a terminal."""
+def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) -> Table:
+    """The plan as a table for a terminal.
+
+    Args:
+        plan: The plan.
+        tokens: What each sub-task is likely to cost, from and to.
+    """
     table = Table(show_edge=False, pad_edge=False)
-    for heading in ("id", "agent", "needs", "approval", "description"):
+    for heading in ("id", "agent", "needs", "approval", *(["likely tokens"] if tokens else []), "description"):
         table.add_column(heading, overflow="fold", no_wrap=heading == "id")
     for task in plan.sub_tasks:
-        approval = "yes" if task.requires_approval else ""
-        table.add_row(task.id, task.target_agent, " ".join(task.depends_on) or "-", approval, escape(task.description))
+        row = [task.id, task.target_agent, " ".join(task.depends_on) or "-", "yes" if task.requires_approval else ""]
+        if tokens:
+            low, high = tokens.get(task.id, (0, 0))
+            row.append(f"{low:,} to {high:,}" if high else "done")
+        table.add_row(*row, escape(task.description))
     return table
 
 

@@ -85,6 +85,15 @@ def test_a_limit_that_makes_no_sense_is_told_before_anything_is_asked(
     assert server.bodies == []
 
 
+def test_the_plan_is_shown_with_what_each_sub_task_is_likely_to_cost(cli: Cli, server: OpenAIServer) -> None:
+    with server:
+        code, out, _ = cli("run", "sum up", "--base-url", server.base_url, "--model", "m")
+    assert code == 3
+    assert "at stake: 2 sub-tasks: likely " in out
+    assert "likely tokens" in out
+    assert " to " in next(line for line in out.splitlines() if line.startswith("a "))
+
+
 def test_fallback_and_economy_models_are_at_the_same_endpoint(cli: Cli, server: OpenAIServer) -> None:
     code, _, _ = started(
         cli, server, "--economy-model", "cheap", "--fallback-model", "other", "--rpm", "1000", "--max-calls", "5"

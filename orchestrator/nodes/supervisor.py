@@ -320,7 +320,8 @@ class _Supervision:
         plan = Plan.parse(self.state["plan"])
         outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
         update = self._finish(plan, outcomes, assess(plan, outcomes, self.limits.attempts), "limited")
-        return update | {"notes": [*update["notes"], why]}
+        told = any(why in note for note in update["notes"])
+        return update if told else update | {"notes": [*update["notes"], why]}
 
     # -- the end ------------------------------------------------------------------------------------------------
 
