@@ -60,14 +60,12 @@ class Row:
     Args:
         spent: By sub-task id, then by model.
         open: Reservations by id.
-        changes: How often it was changed.
-        written: How many of the changes are durable.
+        changed: The number of its last change, counted over all rows.
     """
 
     spent: dict[str, dict[str, Spend]] = field(default_factory=dict)
     open: dict[str, Reservation] = field(default_factory=dict)
-    changes: int = 0
-    written: int = 0
+    changed: int = 0
 
     def plain(self, seconds: float) -> dict[str, Any]:
         """JSON-plain form."""
@@ -88,11 +86,21 @@ class Accounts:
         self.spent: dict[tuple[str, str], Spend] = defaultdict(Spend)
         self.reserved: dict[tuple[str, str], Spend] = defaultdict(Spend)
         self.under_way = 0
+        self.changes = 0
+
+    def changed_since(self, change: int) -> dict[str, Row]:
+        """The rows that changed after a change of this number."""
+        return {agent: row for agent, row in self.rows.items() if row.changed > change}
+
+    def _change(self, agent: str) -> Row:
+        self.changes += 1
+        row = self.rows[agent]
+        row.changed = self.changes
+        return row
 
     def spend(self, account: Account, model: str, amount: Spend) -> None:
         """Books an amount as spent."""
-        row = self.rows[account.agent]
-        row.changes += 1
+        row = self._change(account.agent)
         if amount == Spend():
             return
         models = row.spent.setdefault(account.sub_task_id, {})
@@ -102,17 +110,14 @@ class Accounts:
 
     def open(self, reservation: Reservation) -> None:
         """Books a reservation."""
-        row = self.rows[reservation.account.agent]
-        row.open[reservation.id] = reservation
-        row.changes += 1
+        self._change(reservation.account.agent).open[reservation.id] = reservation
         self.under_way += 1
         for scope in reservation.account.scopes():
             self.reserved[scope] += reservation.worst
 
     def close(self, reservation: Reservation, actual: Spend | None) -> None:
         """Books what became of a reservation; None for all of it."""
-        row = self.rows[reservation.account.agent]
-        del row.open[reservation.id]
+        del self.rows[reservation.account.agent].open[reservation.id]
         self.under_way -= 1
         for scope in reservation.account.scopes():
             self.reserved[scope] -= reservation.worst

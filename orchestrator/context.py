@@ -85,8 +85,11 @@ async def worker_context(
     left = tokens - sum(count_tokens(entry.text) + _HEADING_TOKENS for entry in needed)
     chosen = {entry.key: entry for entry in needed}
     if left > _MIN_SHARE:
-        recalled = await memory.rank(bridge, sub_task.description, RECALLED)
-        for entry in [*recalled, *memory.results()[-RECENT:]]:
+        others = [entry for entry in memory.results() if entry.key not in chosen and entry.sub_task_id != sub_task.id]
+        recent = others[-RECENT:]
+        # Ranking costs an embedder up to a second for each result, so not where the newest are all that there is.
+        recalled = await memory.rank(bridge, sub_task.description, RECALLED) if len(others) > RECENT else []
+        for entry in [*recalled, *recent]:
             size = count_tokens(entry.text) + _HEADING_TOKENS
             if entry.key not in chosen and entry.sub_task_id != sub_task.id and size <= left:
                 chosen[entry.key] = entry

@@ -6,6 +6,7 @@ limit. A call that does not fit waits while others under way may give something 
 
 Durable, one row for each agent: a reservation is on disk before its call is sent. A process that is killed leaves
 its reservations behind, and whoever resumes the thread counts them as spent: the calls may have been paid for.
+Without a limit the rows only tell what was spent, and are written once in a while.
 The thread's lease makes sure that only one process writes.
 """
 
@@ -26,6 +27,7 @@ from orchestrator.spend import Spend
 
 _MOST_LEDGERS = 4096
 _CROWD = 2  # calls at once when little is left
+_REPORT_S = 1.0  # how much time what was spent may be behind on disk, where nothing is limited
 Stage = Literal["", "warn", "short", "spent"]
 _STAGES: tuple[Stage, ...] = ("", "warn", "short", "spent")
 
@@ -66,6 +68,8 @@ class Ledger:
         self._began = clock()
         self._seconds_before = 0.0
         self._ids = itertools.count()
+        self._written = 0
+        self._written_at = self._began
         self._told: Stage = ""
         self._loaded = False
 
@@ -93,6 +97,7 @@ class Ledger:
             for sub_task_id, model, amount in amounts_of(value):
                 self._accounts.spend(Account(agent, sub_task_id), model, amount)
             self._seconds_before = max(self._seconds_before, float(value.get("seconds", 0)))
+        self._written = self._accounts.changes
 
     async def count_tool_call(self, bridge: Bridge, account: Account) -> None:
         """Books the call of a tool, before it is made; durable where tool calls are limited.
@@ -106,7 +111,7 @@ class Ledger:
                 raise error
             self._accounts.spend(account, "", one)
         if self.budget.tool_calls is not None:
-            await self._write(bridge, account.agent)
+            await self._write(bridge)
 
     async def set_budget(self, bridge: Bridge, budget: Budget) -> None:
         """Sets the limits, durably; whoever was asked about them has answered. Wakes those who wait for room."""
@@ -129,17 +134,21 @@ class Ledger:
         async with self._write_lock:
             await bridge.batch(self._store, [row_op(self._thread_id, BUDGET_ROW, value)])
 
-    async def _write(self, bridge: Bridge, agent: str) -> None:
-        """Makes an agent's row durable. Whoever writes takes along what others have changed meanwhile."""
-        row = self._accounts.rows[agent]
-        mine = row.changes
+    async def flush(self, bridge: Bridge) -> None:
+        """Makes durable what is not yet; where nothing is limited, that may be the last second's spending."""
+        await self._write(bridge)
+
+    async def _write(self, bridge: Bridge) -> None:
+        """Makes all changes so far durable. Whoever writes takes along what others have changed meanwhile."""
+        mine = self._accounts.changes
         async with self._write_lock:
             with self._lock:
-                if row.written >= mine:
+                if self._written >= mine:
                     return
-                now, value = row.changes, row.plain(self.seconds)
-            await bridge.batch(self._store, [row_op(self._thread_id, agent, value)])
-            row.written = now
+                now, rows = self._accounts.changes, self._accounts.changed_since(self._written)
+                ops = [row_op(self._thread_id, agent, row.plain(self.seconds)) for agent, row in rows.items()]
+            await bridge.batch(self._store, ops)
+            self._written, self._written_at = now, self._clock()
 
     # -- reserving and settling -----------------------------------------------------------------------------------
 
@@ -165,7 +174,7 @@ class Ledger:
                 break
             await waiter.wait()
         if self.budget.is_limited:
-            await self._write(bridge, account.agent)
+            await self._write(bridge)
         return found
 
     def _try(self, account: Account, model: str, worst: Spend, least: Spend, waiter: Waiter) -> Reservation | None:
@@ -223,7 +232,7 @@ class Ledger:
         return found
 
     async def settle(self, bridge: Bridge, reservation: Reservation, actual: Spend | None) -> None:
-        """Replaces a reservation by what was really spent; durable when it returns.
+        """Replaces a reservation by what was really spent; where anything is limited, durable when it returns.
 
         Args:
             bridge: How to write.
@@ -233,7 +242,8 @@ class Ledger:
         with self._lock:
             self._accounts.close(reservation, actual)
         self._wake()
-        await self._write(bridge, reservation.account.agent)
+        if self.budget.is_limited or self._clock() - self._written_at >= _REPORT_S:
+            await self._write(bridge)
 
     async def release(self, bridge: Bridge, reservation: Reservation) -> None:
         """Gives a reservation back: it is certain that the call cost nothing."""
@@ -373,6 +383,13 @@ class Ledgers:
                 while len(self._ledgers) > _MOST_LEDGERS:
                     self._ledgers.popitem(last=False)
             return found
+
+    async def flush(self, bridge: Bridge, key: str) -> None:
+        """Makes durable what a thread's ledger has not written yet."""
+        with self._lock:
+            found = self._ledgers.get(key)
+        if found is not None:
+            await found.flush(bridge)
 
     def drop(self, key: str) -> None:
         """Forgets a thread's ledger."""

@@ -265,7 +265,10 @@ class TaskOrchestrator(ThreadDesk):
         told: set[str] = set()
         try:
             while True:
-                await self._invoke(value, config, on_event)
+                try:
+                    await self._invoke(value, config, on_event)
+                finally:
+                    await LEDGERS.flush(AWAITING, f"|{thread_id}")
                 run = await self._run_of(thread_id)
                 if on_event is not None:
                     for review in run.reviews:
