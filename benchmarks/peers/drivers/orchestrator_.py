@@ -22,9 +22,7 @@ from orchestrator import (
 )
 from orchestrator.models import ModelSettings
 
-IMPORT = (
-    "from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model; import orchestrator.endpoint"
-)
+IMPORT = "from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model; import orchestrator.endpoint"
 
 
 async def open(ctx):
