@@ -263,12 +263,13 @@ class Worker(Agent):
         if shown.text:
             parts.append(f"Results of other sub-tasks:\n{shown.text}")
         sub_task = assignment.sub_task
+        before = context.memory.seen(assignment.previous)
+        if before is not None and before.text:
+            old = fit([before], context.window // 8)
+            context.shortened |= old.shortened
+            about = "" if sub_task.feedback else ", which was cut off: go on from there"
+            parts.append(f"Your result of the attempt before{about}:\n{old.text}")
         if sub_task.feedback:
-            before = context.memory.seen(assignment.previous)
-            if before is not None and before.text:
-                old = fit([before], context.window // 8)
-                context.shortened |= old.shortened
-                parts.append(f"Your result of the attempt before:\n{old.text}")
             told = "\n".join(f"- {line}" for line in sub_task.feedback)
             parts.append(f"It was not accepted. Do it differently:\n{told}")
         again = f" (attempt {sub_task.attempt})" if sub_task.attempt > 1 else ""

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
+from langgraph.types import StateSnapshot
 
 from orchestrator.agents import Worker
 from orchestrator.bridge import AWAITING
@@ -238,18 +239,30 @@ class TaskOrchestrator(ThreadDesk):
         """Async twin of `resume`."""
         record = await self._record(thread_id)
         with self.persistence.lease(thread_id):
-            if budget:
-                ledger = Ledger(Budget(), self.persistence.store, thread_id, AWAITING.lock())
-                await ledger.load(AWAITING)
-                raised = ledger.budget.raised(budget)
-                await self._check_prices(raised)
-                await ledger.set_budget(AWAITING, raised)
             snapshot = await self.graph.aget_state(self._config(thread_id))
+            if budget:
+                await self._raise(thread_id, budget, snapshot)
+                snapshot = await self.graph.aget_state(self._config(thread_id))
             if not snapshot.values and not snapshot.tasks:  # it was killed before its first checkpoint
                 return await self._drive(thread_id, record.given, on_event, on_review)
             if not snapshot.tasks:  # not `next`: that leaves out nodes whose writes are saved and not yet applied
                 return await self._run_of(thread_id)
             return await self._drive(thread_id, None, on_event, on_review)
+
+    async def _raise(self, thread_id: str, limits: Mapping[str, Any], snapshot: StateSnapshot) -> None:
+        """Sets other limits; a run that the budget had ended is taken up again. Holds the lease."""
+        has_ended = bool(snapshot.values) and not snapshot.tasks
+        if has_ended and snapshot.values.get("limited_by") != "budget":
+            status = (await self._run_of(thread_id)).status
+            raise ConfigError(f"thread '{thread_id}' is {status}, and no budget ended it: there is nothing to raise")
+        ledger = Ledger(Budget(), self.persistence.store, thread_id, AWAITING.lock())
+        await ledger.load(AWAITING)
+        raised = ledger.budget.raised(limits)
+        await self._check_prices(raised)
+        await ledger.set_budget(AWAITING, raised)
+        if has_ended:
+            taken_up = {"phase": "raised", "status": "running"}
+            await self.graph.aupdate_state(self._config(thread_id), taken_up, as_node="approve_plan")
 
     async def _drive(
         self,

@@ -46,6 +46,10 @@ class SubTask(BaseModel):
         """The same sub-task as a new attempt that has been told `feedback`."""
         return self.model_copy(update={"attempt": self.attempt + 1, "feedback": (*self.feedback, feedback)})
 
+    def again(self) -> Self:
+        """The same sub-task as a new attempt, after one that was cut off: there is nothing to do differently."""
+        return self.model_copy(update={"attempt": self.attempt + 1})
+
 
 class Verdict(BaseModel):
     """What a reviewing worker says of the work that it saw."""

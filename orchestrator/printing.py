@@ -161,6 +161,12 @@ def print_end(run: Run, db: str | None) -> None:
         typer.echo(f"then: orchestrator resume {run.thread_id}{db_option(db)}")
     elif run.is_resumable:
         err.print(f"go on with: orchestrator resume {run.thread_id}{db_option(db)}", highlight=False, soft_wrap=True)
+    elif run.limited_by == "budget":
+        err.print(
+            f"go on with a higher limit: orchestrator resume {run.thread_id}{db_option(db)} --max-…",
+            highlight=False,
+            soft_wrap=True,
+        )
     if run.answer:
         err.rule(style="dim")
         typer.echo(run.answer)

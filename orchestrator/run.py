@@ -44,6 +44,7 @@ class Run:
         spending: What the whole run spent, all attempts and repeated requests counted.
         errors: What went wrong or is missing, as sentences.
         artifacts: The files that the workers left in the thread's workspace.
+        limited_by: `budget` when that ended the run: resumed with a higher one, it goes on.
     """
 
     thread_id: str
@@ -56,6 +57,7 @@ class Run:
     spending: Spending = field(default_factory=Spending)
     errors: tuple[str, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
+    limited_by: str = ""
 
     @classmethod
     def from_snapshot(
@@ -112,6 +114,7 @@ class Run:
             outcomes=outcomes,
             reviews=reviews,
             errors=(*troubles, *(values.get("notes") or ())),
+            limited_by=values.get("limited_by", ""),
         )
 
     @property

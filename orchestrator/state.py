@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict
 
-Phase = Literal["plan", "approve_plan", "work", "human_review", "summarize", "end"]
+Phase = Literal["plan", "approve_plan", "work", "human_review", "summarize", "end", "raised"]
 RunStatus = Literal["running", "done", "failed", "limited", "stopped"]
 
 
@@ -38,7 +38,9 @@ class State(TypedDict, total=False):
     """What is checkpointed.
 
     Invariant: only the supervisor writes `plan`, `phase`, `round` and `review`; only workers write `outcomes`; only
-    gates write `decisions`. `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
+    gates write `decisions`. Between runs, `phase` is `raised` when the budget that ended one was raised.
+    `limited_by` is `budget` when that ended the run. `outcomes[id].key` tells which version of the sub-task an outcome
+    belongs to.
     """
 
     task: str
@@ -58,6 +60,7 @@ class State(TypedDict, total=False):
     more_rounds: int
     shapes: list[str]
     status: RunStatus
+    limited_by: str
     notes: list[str]
     answer: str
     usage: Annotated[dict[str, int], add_up]

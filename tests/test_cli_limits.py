@@ -66,6 +66,22 @@ def test_more_budget_on_resume_lets_a_spent_run_go_on(cli: Cli, server: OpenAISe
     assert len(server.bodies) == 3
 
 
+def test_a_run_that_a_budget_has_ended_goes_on_with_a_higher_one(cli: Cli, server: OpenAIServer) -> None:
+    with server:
+        where = ("--base-url", server.base_url, "--model", "m", "--auto-approve")
+        ended = cli("run", "sum up", *where, "--thread", "t", "--max-calls", "3")
+        resumed = cli("resume", "t", "--max-calls", "9")
+        done = cli("resume", "t", "--max-calls", "12")
+    assert ended[0] == 4
+    assert "go on with a higher limit: orchestrator resume t" in ended[2]
+    assert "--max-…" in ended[2]
+    assert resumed[0] == 0
+    assert "b succeeded" in resumed[2]
+    assert "a running" not in resumed[2]
+    assert done[0] == 2
+    assert "thread 't' is done, and no budget ended it: there is nothing to raise" in done[2]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

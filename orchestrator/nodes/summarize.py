@@ -32,14 +32,16 @@ def summarize(supervisor: Supervisor, calls: CallPolicy | None = None) -> Bridge
         missing = state.get("notes") or []
         status = _status(plan, state, accepted)
         account = Account(SUPERVISOR, is_summary=True)
+        ended: dict[str, Any] = {}
         try:
             answer, usage = await supervisor.answer(
                 ModelCalls(bridge, account, ledger, calls, invocation.emit), state["task"], entries, missing, config
             )
         except BudgetSpentError:
             answer, usage, status = assembled(entries, missing), {}, "limited"
+            ended = {"limited_by": "budget"}
         invocation.emit({"event": "answer"})
-        return {"answer": answer, "usage": usage, "phase": "end", "status": status}
+        return {"answer": answer, "usage": usage, "phase": "end", "status": status, **ended}
 
     return BridgedNode("summarize", write)
 

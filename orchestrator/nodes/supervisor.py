@@ -93,7 +93,7 @@ class _Supervision:
 
     async def next(self) -> Update:
         """What to write to the state."""
-        if self.begins:
+        if self.begins and self.state.get("phase") != "raised":
             given = self.state.get("budget")
             budget = self.budget if given is None else Budget.parse(given)
             await begin_ledger(self.bridge, self.invocation.store, self.memory_id, budget, self.invocation.namespace)
@@ -123,6 +123,8 @@ class _Supervision:
                 return await self._after_plan_review()
             case "human_review":
                 return await self._after_steering()
+            case "raised":
+                return await self._after_raise()
             case _:
                 return await self._after_round()
 
@@ -149,6 +151,7 @@ class _Supervision:
             "plan_feedback": [],
             "answer": "",
             "status": "running",
+            "limited_by": "",
         }
         given = self.state.get("given_plan")
         if given:
@@ -221,7 +224,7 @@ class _Supervision:
         if found.stopped:
             return self._end("stopped", ["a human stopped the run"])
         if any(outcome.limit for outcome in current(plan, outcomes).values()):
-            return self._finish(plan, outcomes, found, "limited")
+            return self._finish(plan, outcomes, found, "limited") | {"limited_by": "budget"}
         if found.is_clean and len(current(plan, outcomes)) == len(plan.sub_tasks) and not gaps(plan, outcomes):
             return {"phase": "summarize", "notes": self.state.get("notes") or []}
         if self.state.get("round", 0) >= self.limits.rounds + self.state.get("more_rounds", 0):
@@ -235,8 +238,12 @@ class _Supervision:
     async def _again(self, plan: Plan, found: Assessment) -> Update:
         """Sends work back with its feedback; no model is asked, and no human: it is bounded by attempts and rounds."""
         changed = plan.replace(*(plan.by_id[i].retry(text) for i, text in found.retries.items()))
+        return await self._take(changed, found.retries)
+
+    async def _take(self, changed: Plan, retries: dict[str, str] | None = None) -> Update:
+        """Goes to work on a plan of which only attempts have changed, so that nobody is asked about it."""
         await self._withdraw_stale(changed)
-        self.invocation.emit({"event": "plan", "plan": changed.plain(), "retries": found.retries})
+        self.invocation.emit({"event": "plan", "plan": changed.plain(), "retries": retries or {}})
         return {"plan": changed.plain(), "approved": changed.digest, "phase": "work"}
 
     async def _after_failures(self, plan: Plan, outcomes: dict[str, Outcome], found: Assessment) -> Update:
@@ -311,15 +318,27 @@ class _Supervision:
         found = assess(plan, outcomes, self.limits.attempts)
         return self._finish(plan, outcomes, found, "limited")
 
+    async def _after_raise(self) -> Update:
+        """Goes on after the end: what was cut off is done again, what was not done is done, what was done stands."""
+        update: Update = {"status": "running", "limited_by": "", "notes": [], "answer": ""}
+        plan = Plan.parse(self.state["plan"])
+        outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
+        cut_off = [i for i, outcome in current(plan, outcomes).items() if outcome.limit]
+        if not cut_off:
+            return update | await self._after_round()
+        changed = plan.replace(*(plan.by_id[i].again() for i in cut_off))
+        return update | {"more_rounds": self.state.get("more_rounds", 0) + 1} | await self._take(changed)
+
     def _wind_up(self, why: str) -> Update:
         """Ends for want of budget: with what there is, if there is anything."""
         if self.begins or not self.state.get("plan"):
-            return {"memory_id": self.memory_id, "planned_task": self.state.get("task", "")} | self._end(
-                "limited", [why]
-            )
+            known: Update = {"memory_id": self.memory_id, "planned_task": self.state.get("task", "")}
+            old: Update = {"plan": None, "answer": "", "outcomes": dict.fromkeys(self.state.get("outcomes") or {})}
+            return {**known, **old, **self._end("limited", [why]), "limited_by": "budget"}
         plan = Plan.parse(self.state["plan"])
         outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
         update = self._finish(plan, outcomes, assess(plan, outcomes, self.limits.attempts), "limited")
+        update["limited_by"] = "budget"
         told = any(why in note for note in update["notes"])
         return update if told else update | {"notes": [*update["notes"], why]}
 
