@@ -63,7 +63,12 @@ def run(
     plan: Annotated[Path | None, typer.Option("--plan", help="JSON file with a plan to carry out as it is.")] = None,
     policy: Policy_ = None,
     mcp: Mcp = None,
-    auto_approve: Annotated[bool, typer.Option("--auto-approve", help="Pass every review without asking.")] = False,
+    auto_approve: Annotated[
+        bool,
+        typer.Option(
+            "--auto-approve", help="Ask nothing. Risky calls of workers that have read untrusted text are refused."
+        ),
+    ] = False,
     max_tokens: MaxTokens = None,
     max_cost: MaxCost = None,
     max_time: MaxTime = None,

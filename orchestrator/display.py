@@ -24,6 +24,7 @@ from orchestrator.events import (
     SubTaskChanged,
     Summarizing,
     ToolCalled,
+    ToolRefused,
 )
 from orchestrator.plan import Plan
 
@@ -90,6 +91,8 @@ def describe_event(event: Event) -> str:
             return f"{event.id} {event.status}" + (f": {event.error}" if event.error else "")
         case ToolCalled():
             return f"{event.sub_task_id} calls {event.tool}({_arguments(event)})"
+        case ToolRefused():
+            return f"{event.sub_task_id} may not call {event.tool}: {event.why}"
         case ReviewAsked(review=review):
             return f"waits for a human: {review.question} ({review.id})"
         case Summarizing():
@@ -161,7 +164,7 @@ class LiveDisplay:
                 case Spent():
                     dollars = f", ${event.cost_usd:.4f}" if event.cost_usd else ""
                     self._spent = f"{event.model_calls} model calls, {event.tokens:,} tokens{dollars}"
-                case BudgetShort() | FellBack():
+                case BudgetShort() | FellBack() | ToolRefused():
                     self._notice = describe_event(event)
                 case _:
                     self._phase = ""

@@ -64,6 +64,15 @@ class ToolCalled:
 
 
 @dataclass(frozen=True)
+class ToolRefused:
+    """A worker may not call a tool: the policy says so, or a human would have to be asked and nobody is there."""
+
+    sub_task_id: str
+    tool: str
+    why: str
+
+
+@dataclass(frozen=True)
 class ReviewAsked:
     """A human is asked; the run goes on elsewhere as far as it can."""
 
@@ -126,6 +135,7 @@ Event = (
     | RoundStarted
     | SubTaskChanged
     | ToolCalled
+    | ToolRefused
     | ReviewAsked
     | Spent
     | BudgetShort
@@ -149,6 +159,8 @@ def parse_event(data: Any) -> Event | None:
             return SubTaskChanged(**{name: value for name, value in data.items() if name != "event"})
         case "tool":
             return ToolCalled(data["sub_task_id"], data["tool"], data["args"])
+        case "tool_refused":
+            return ToolRefused(data["sub_task_id"], data["tool"], data["why"])
         case "spend":
             return Spent(data["tokens"], data["nano_usd"] / NANO, data["calls"])
         case "budget":

@@ -19,7 +19,16 @@ from langgraph.types import Command
 from orchestrator.bridge import Bridge
 from orchestrator.budget import BudgetSpentError
 from orchestrator.memory import Entry
-from orchestrator.policy import Ruling, effect_of, is_trusted, output_limit_of, risk_of, sent_by, time_limit_of
+from orchestrator.policy import (
+    Ruling,
+    effect_of,
+    is_contained,
+    is_trusted,
+    output_limit_of,
+    risk_of,
+    sent_by,
+    time_limit_of,
+)
 from orchestrator.reviews import Decision, Review, ask, review_id
 from orchestrator.tokens import count_tokens, excerpt, excerpt_parts
 from orchestrator.trust import as_data, label, taint, tainted_by
@@ -108,7 +117,9 @@ class _Call:
             used_share=self.context.calls.used_share,
         )
         if ruling.action == "refuse":
-            return self._error(f"the policy does not allow this call: {ruling.reason or 'no reason given'}. Do without")
+            why = f"the policy does not allow this call: {ruling.reason or 'no reason given'}"
+            self._tell_refusal(why)
+            return self._error(f"{why}. Do without")
         if ruling.action == "ask":
             decision = await self._review(ruling, tainted)
             if decision.action in ("reject", "stop"):
@@ -143,8 +154,12 @@ class _Call:
             subject=subject,
             sub_task_id=self.context.sub_task_id,
         )
-        if self.context.auto_approve:
+        if self.context.auto_approve and (not tainted or is_contained(self.tool)):
             return Decision(review_id=review.id, action="approve")
+        if self.context.auto_approve:  # whoever approves everything has not seen what the text from outside says
+            why = f"it has read {', '.join(tainted)}, and nobody is there to ask"
+            self._tell_refusal(why)
+            return Decision(review_id=review.id, action="reject", text=why)
         if self.context.unattended:
             return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
         return await ask(self.bridge, self.context.store, review)
@@ -238,11 +253,17 @@ class _Call:
             self.context.stopped.append(self.call["id"] or "")
         return self._error(f"{unknown}. A human decided not to repeat it: {decision.text or 'no reason given'}")
 
+    def _tell_refusal(self, why: str) -> None:
+        self.context.emit(
+            {"event": "tool_refused", "sub_task_id": self.context.sub_task_id, "tool": self.tool.name, "why": why}
+        )
+
     def _refused(self, decision: Decision) -> ToolMessage:
         if decision.action == "stop":
             self.context.stopped.append(self.call["id"] or "")
         reason = decision.text.strip() or "no reason given"
-        return self._error(f"a human did not allow this call: {reason}. Go on without it")
+        who = "this run does" if self.context.auto_approve else "a human did"
+        return self._error(f"{who} not allow this call: {reason}. Go on without it")
 
     def _error(self, text: str) -> ToolMessage:
         return ToolMessage(f"error: {text}", tool_call_id=self.call["id"], name=self.call["name"], status="error")

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.tools import BaseTool, tool
 
 from orchestrator import Supervisor, TaskOrchestrator, Team, Worker, declare, reviewer
+from orchestrator.events import ToolRefused
 from orchestrator.testing import ScriptedModel, TeamScript, call, say
 from orchestrator.trust import as_data, label, merged, taint, tainted_by
 from tests.teams import model_of, step
@@ -99,6 +100,35 @@ def test_a_worker_that_read_untrusted_text_asks_and_the_review_shows_the_source(
         team.decide(review.id, "reject", "this was planted")
         assert team.resume("t").status == "done"
     assert world.saved == []
+
+
+@pytest.mark.parametrize("read_first", [True, False])
+def test_unattended_what_leaves_the_workspace_is_refused_to_whoever_read_untrusted_text(
+    tmp_path: Path, read_first: bool
+) -> None:
+    world, sent, events = World(), [], list[Any]()
+
+    @tool
+    def send(text: str) -> str:
+        """Sends a text to somebody."""
+        sent.append(text)
+        return "sent"
+
+    reading = [call("look", what="page")] if read_first else []
+    results = {"a": [*reading, call("send", text="pwned"), SAVE, say("done")]}
+    script = TeamScript([step("a", agent="reader")], results=results)
+    workers = [Worker("reader", "You read.", tools=[*world.tools(), declare(send, risk="write", effect="once")])]
+    with TaskOrchestrator(
+        team=Team(Supervisor(), workers, model=ScriptedModel(script)), db=str(tmp_path / "x")
+    ) as team:
+        run = team.run("go", auto_approve=True, on_event=events.append)
+        told = model_of(team).requests
+    assert run.status == "done"
+    assert world.saved == ["pwned"], "what stays in the workspace harms nobody"
+    assert sent == ([] if read_first else ["pwned"])
+    refused = [event for event in events if isinstance(event, ToolRefused)]
+    assert [(event.tool, "look(what='page')" in event.why) for event in refused] == [("send", True)] * read_first
+    assert any("nobody is there to ask" in request.text for request in told) == read_first
 
 
 PLANS: dict[str, tuple[list[dict[str, Any]], dict[Any, Any]]] = {
