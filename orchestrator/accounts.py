@@ -55,10 +55,10 @@ class Reservation:
 
 @dataclass
 class Row:
-    """What one agent spent, by sub-task and model, and what it has reserved; one row in the store.
+    """What one agent spent, by model and sub-task, and what it has reserved; one row in the store.
 
     Args:
-        spent: By sub-task id, then by model.
+        spent: By model, then by sub-task id.
         open: Reservations by id.
         changed: The number of its last change, counted over all rows.
     """
@@ -70,7 +70,7 @@ class Row:
     def plain(self, seconds: float) -> dict[str, Any]:
         """JSON-plain form."""
         made: dict[str, Any] = {
-            "spent": {i: {m: s.plain() for m, s in models.items()} for i, models in self.spent.items()},
+            "spent": {m: {i: s.plain() for i, s in tasks.items()} for m, tasks in self.spent.items()},
             "seconds": round(seconds, 3),
         }
         if self.open:
@@ -103,8 +103,8 @@ class Accounts:
         row = self._change(account.agent)
         if amount == Spend():
             return
-        models = row.spent.setdefault(account.sub_task_id, {})
-        models[model] = models.get(model, Spend()) + amount
+        tasks = row.spent.setdefault(model, {})
+        tasks[account.sub_task_id] = tasks.get(account.sub_task_id, Spend()) + amount
         for scope in account.scopes():
             self.spent[scope] += amount
 
@@ -130,8 +130,8 @@ class Accounts:
 
 def amounts_of(value: Mapping[str, Any]) -> Iterator[tuple[str, str, Spend]]:
     """A stored row's amounts as (sub-task, model, amount); what was reserved and never settled counts as spent."""
-    for task, models in value.get("spent", {}).items():
-        for model, numbers in models.items():
+    for model, tasks in value.get("spent", {}).items():
+        for task, numbers in tasks.items():
             yield task, model, Spend.parse(numbers)
     for task, model, *numbers in value.get("open", {}).values():
         yield task, model, Spend.parse(numbers)

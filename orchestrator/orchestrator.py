@@ -238,14 +238,15 @@ class TaskOrchestrator(ThreadDesk):
         on_review: OnReview | None = None,
     ) -> Run:
         """Async twin of `resume`."""
-        record = await self._record(thread_id)
+        await self._record(thread_id)
         with self.persistence.lease(thread_id):
             snapshot = await self.graph.aget_state(self._config(thread_id))
             if budget:
                 await self._raise(thread_id, budget, snapshot)
                 snapshot = await self.graph.aget_state(self._config(thread_id))
             if not snapshot.values and not snapshot.tasks:  # it was killed before its first checkpoint
-                return await self._drive(thread_id, record.given, on_event, on_review)
+                given = await self._threads.given(AWAITING, thread_id)
+                return await self._drive(thread_id, given, on_event, on_review)
             if not snapshot.tasks:  # not `next`: that leaves out nodes whose writes are saved and not yet applied
                 return await self._run_of(thread_id)
             return await self._drive(thread_id, None, on_event, on_review)

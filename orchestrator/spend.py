@@ -53,8 +53,11 @@ class Spend:
         )
 
     def plain(self) -> list[int]:
-        """As a short list of numbers."""
-        return [self.input_tokens, self.output_tokens, self.model_calls, self.tool_calls, self.nano_usd]
+        """As a short list of numbers; zeros at its end are left out."""
+        numbers = [self.input_tokens, self.output_tokens, self.model_calls, self.tool_calls, self.nano_usd]
+        while numbers and not numbers[-1]:
+            numbers.pop()
+        return numbers
 
     @classmethod
     def parse(cls, numbers: Sequence[int]) -> "Spend":

@@ -1,5 +1,6 @@
 """Threads: the list of what has been run in a database, kept in the store beside the shared memory."""
 
+import json
 import re
 import secrets
 import time
@@ -11,10 +12,11 @@ from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
 
 from orchestrator.bridge import Bridge
 from orchestrator.errors import ConfigError
-from orchestrator.memory import ROOT, namespace
+from orchestrator.memory import ROOT, Entry, namespace
 
 _PLACE = (ROOT, "threads")
 _PAGE = 200
+_GIVEN = "given"
 _MOST_CHARS = 120
 
 
@@ -29,7 +31,6 @@ class ThreadRecord:
         created: Unix time in seconds.
         updated: Unix time in seconds.
         about: What a resume needs to know, such as the team and the model; JSON-plain.
-        given: The graph's input, for a run that was killed before its first checkpoint.
     """
 
     id: str
@@ -38,7 +39,6 @@ class ThreadRecord:
     created: float
     updated: float
     about: dict[str, Any] = field(default_factory=dict)
-    given: dict[str, Any] = field(default_factory=dict)
 
 
 def check_thread_id(thread_id: str) -> str:
@@ -65,11 +65,26 @@ class ThreadList:
         self._clock = clock
 
     async def begin(self, bridge: Bridge, thread_id: str, about: dict[str, Any], given: dict[str, Any]) -> None:
-        """Notes that a thread was started, or was given another task."""
+        """Notes that a thread was started, or was given another task.
+
+        Args:
+            bridge: How to reach the store.
+            thread_id: The thread.
+            about: What a resume needs to know.
+            given: The graph's input. It lies in the thread's memory, where the supervisor's first act removes it: by
+                then it is in a checkpoint.
+        """
         now = self._clock()
         before = await self.find(bridge, thread_id)
-        created = before.created if before else now
-        await self._put(bridge, ThreadRecord(thread_id, given["task"], "running", created, now, about, given))
+        record = ThreadRecord(thread_id, given["task"], "running", before.created if before else now, now, about)
+        note = Entry(key=_GIVEN, text=json.dumps(given), status="note", created=now)
+        kept = PutOp(namespace(thread_id, "memory"), _GIVEN, note.plain())
+        await bridge.batch(self._store, [kept, PutOp(_PLACE, thread_id, asdict(record))])
+
+    async def given(self, bridge: Bridge, thread_id: str) -> dict[str, Any]:
+        """The input of a run that was killed before its first checkpoint; empty when it had got further."""
+        found: Any = (await bridge.batch(self._store, [GetOp(namespace(thread_id, "memory"), _GIVEN)]))[0]
+        return {} if found is None else json.loads(Entry.parse(_GIVEN, found.value).text)
 
     async def mark(self, bridge: Bridge, thread_id: str, status: str) -> None:
         """Notes how far a thread came."""
