@@ -75,6 +75,11 @@ def risk_of(tool: BaseTool) -> Risk:
     return cast(Risk, str(_said(tool, "risk", "write")))
 
 
+def says_its_risk(tool: BaseTool) -> bool:
+    """Whether the tool has declared a risk."""
+    return _said(tool, "risk", None) is not None
+
+
 def effect_of(tool: BaseTool) -> Effect:
     """The tool's declared effect; `once` when it says nothing, `none` for a tool that only reads."""
     return cast(Effect, str(_said(tool, "effect", "none" if risk_of(tool) == "read" else "once")))

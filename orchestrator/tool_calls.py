@@ -26,6 +26,7 @@ from orchestrator.policy import (
     is_trusted,
     output_limit_of,
     risk_of,
+    says_its_risk,
     sent_by,
     time_limit_of,
 )
@@ -154,10 +155,15 @@ class _Call:
             subject=subject,
             sub_task_id=self.context.sub_task_id,
         )
-        if self.context.auto_approve and (not tainted or is_contained(self.tool)):
+        # Whoever approves everything in advance has not seen what a text from outside asks for. A tool that says
+        # nothing of itself is a function of theirs, and they know better than its defaults what it does.
+        if self.context.auto_approve and (not tainted or is_contained(self.tool) or not says_its_risk(self.tool)):
             return Decision(review_id=review.id, action="approve")
-        if self.context.auto_approve:  # whoever approves everything has not seen what the text from outside says
-            why = f"it has read {', '.join(tainted)}, and nobody is there to ask"
+        if self.context.auto_approve:
+            why = (
+                f"the worker has read text from outside ({'; '.join(tainted)}) and nobody is there to ask; "
+                "a rule with tainted = true allows it"
+            )
             self._tell_refusal(why)
             return Decision(review_id=review.id, action="reject", text=why)
         if self.context.unattended:

@@ -131,6 +131,22 @@ def test_unattended_what_leaves_the_workspace_is_refused_to_whoever_read_untrust
     assert any("nobody is there to ask" in request.text for request in told) == read_first
 
 
+def test_unattended_a_tool_that_says_nothing_of_itself_is_called_as_often_as_it_takes(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def own(text: str) -> str:
+        """A function of the user's."""
+        seen.append(text)
+        return f"{text} is done"
+
+    results = {"a": [call("own", text="one"), call("own", text="two"), say("done")]}
+    workers = [Worker("reader", "You read.", tools=[own])]
+    team = Team(Supervisor(), workers, model=ScriptedModel(TeamScript([step("a", agent="reader")], results=results)))
+    with TaskOrchestrator(team=team, db=str(tmp_path / "x")) as orchestrator:
+        assert orchestrator.run("go", auto_approve=True).status == "done"
+    assert seen == ["one", "two"]
+
+
 PLANS: dict[str, tuple[list[dict[str, Any]], dict[Any, Any]]] = {
     "the next worker": (
         [step("a", agent="reader"), step("b", "a", agent="writer")],

@@ -44,7 +44,7 @@ class Surroundings:
         self.outside.mkdir()
         self.canary = self.outside / "canary"
         self.canary.write_text(SECRET)
-        self.reached: list[str] = []
+        self.before = set(_processes())
         self.server = socket.create_server(("127.0.0.1", 0))
         self.port = self.server.getsockname()[1]
         self.local = socket.socket(socket.AF_UNIX)
@@ -82,6 +82,10 @@ class Surroundings:
             except BlockingIOError:
                 continue
         return found
+
+    def sandboxes(self) -> list[int]:
+        """Processes below this one that were not there at the beginning: other tests may have left some."""
+        return [number for number in _processes() if number not in self.before]
 
     def close(self) -> None:
         """Closes the servers."""
@@ -131,11 +135,11 @@ def problems_of(case: Hostile, tool: PythonTool, around: Surroundings, workspace
         found.append(f"{made[1]} processes were made")
     if case.spoils:
         tool.end_sub_task("hostile")
-    found += _goes_on(tool, config, workspace)
+    found += _goes_on(tool, around, config, workspace)
     return answer, found
 
 
-def _goes_on(tool: PythonTool, config: dict[str, dict[str, str]], workspace: Path) -> list[str]:
+def _goes_on(tool: PythonTool, around: Surroundings, config: dict[str, dict[str, str]], workspace: Path) -> list[str]:
     """Whether nothing goes on between calls, and whether the next call gets its own answer."""
     found = []
     beats = workspace / "heartbeat"
@@ -151,7 +155,7 @@ def _goes_on(tool: PythonTool, config: dict[str, dict[str, str]], workspace: Pat
         found.append(f"the next call was answered with: {answer[:200]}")
     if beats.exists():
         tool.end_sub_task("hostile")
-        left = sandboxes()
+        left = around.sandboxes()
         if left and tool.metadata is not None and tool.metadata["backend"] == "bubblewrap":
             found.append(f"{len(left)} processes are left")
         before = beats.stat().st_size
@@ -163,7 +167,7 @@ def _goes_on(tool: PythonTool, config: dict[str, dict[str, str]], workspace: Pat
     return found
 
 
-def sandboxes() -> list[int]:
+def _processes() -> list[int]:
     """The processes below this one that are still there, but for those from which other tests fork theirs."""
     found = []
     for process in below(os.getpid()):
@@ -186,7 +190,7 @@ def main() -> None:
             sys.stdout.write(json.dumps({"name": case.name, "answer": answer[:300], "problems": found}) + "\n")
             sys.stdout.flush()
     tool.end_sub_task("hostile")
-    left = sandboxes()
+    left = around.sandboxes()
     sys.stdout.write(json.dumps({"name": "the end", "answer": "", "problems": left}) + "\n")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from hostile_cases import CASES, Hostile
-from hostile_python import SECRET, Surroundings, problems_of, sandboxes, surroundings, tool_for
+from hostile_python import SECRET, Surroundings, problems_of, surroundings, tool_for
 
 from tools.python import PythonTool
 from tools.sandbox import SandboxUnavailableError
@@ -54,10 +54,10 @@ def test_it_is_contained(case: Hostile, tool: PythonTool, around: Surroundings, 
     assert problems_of(case, tool, around, workspace)[1] == []
 
 
-def test_nothing_is_left_of_it(tool: PythonTool) -> None:
+def test_nothing_is_left_of_it(tool: PythonTool, around: Surroundings) -> None:
     tool.end_sub_task("hostile")
     backend = (tool.metadata or {})["backend"]
-    assert backend == "monty" or not sandboxes()
+    assert backend == "monty" or not around.sandboxes()
 
 
 def _others_python() -> str | None:
@@ -114,6 +114,7 @@ def ordinary(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     return {line["name"]: line["problems"] for line in lines}
 
 
+@pytest.mark.xdist_group("an ordinary user")  # all cases run at once, so in one worker
 @pytest.mark.parametrize("name", [*(case.name for case in CASES), "the end"])
 def test_it_is_contained_for_an_ordinary_user(name: str, ordinary: dict[str, list[str]]) -> None:
     assert ordinary[name] == []
