@@ -28,5 +28,5 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 from hypothesis import settings  # noqa: E402
 
-settings.register_profile("quiet", deadline=None)  # a slow machine is not a broken property
+settings.register_profile("quiet", deadline=None, max_examples=60)  # a slow machine is not a broken property
 settings.load_profile("quiet")
