@@ -241,30 +241,35 @@ class TaskOrchestrator(ThreadDesk):
         await self._record(thread_id)
         with self.persistence.lease(thread_id):
             snapshot = await self.graph.aget_state(self._config(thread_id))
+            if not snapshot.values and not snapshot.tasks:  # it was killed before its first checkpoint
+                given = await self._threads.given(AWAITING, thread_id)
+                if budget:
+                    given["budget"] = (await self._raised(Budget.parse(given.get("budget")), budget)).plain()
+                return await self._drive(thread_id, given, on_event, on_review)
             if budget:
                 await self._raise(thread_id, budget, snapshot)
                 snapshot = await self.graph.aget_state(self._config(thread_id))
-            if not snapshot.values and not snapshot.tasks:  # it was killed before its first checkpoint
-                given = await self._threads.given(AWAITING, thread_id)
-                return await self._drive(thread_id, given, on_event, on_review)
             if not snapshot.tasks:  # not `next`: that leaves out nodes whose writes are saved and not yet applied
                 return await self._run_of(thread_id)
             return await self._drive(thread_id, None, on_event, on_review)
 
     async def _raise(self, thread_id: str, limits: Mapping[str, Any], snapshot: StateSnapshot) -> None:
         """Sets other limits; a run that the budget had ended is taken up again. Holds the lease."""
-        has_ended = bool(snapshot.values) and not snapshot.tasks
+        has_ended = not snapshot.tasks
         if has_ended and snapshot.values.get("limited_by") != "budget":
             status = (await self._run_of(thread_id)).status
             raise ConfigError(f"thread '{thread_id}' is {status}, and no budget ended it: there is nothing to raise")
         ledger = Ledger(Budget(), self.persistence.store, thread_id, AWAITING.lock())
         await ledger.load(AWAITING)
-        raised = ledger.budget.raised(limits)
-        await self._check_prices(raised)
-        await ledger.set_budget(AWAITING, raised)
+        await ledger.set_budget(AWAITING, await self._raised(ledger.budget, limits))
         if has_ended:
             taken_up = {"phase": "raised", "status": "running"}
             await self.graph.aupdate_state(self._config(thread_id), taken_up, as_node="approve_plan")
+
+    async def _raised(self, budget: Budget, limits: Mapping[str, Any]) -> Budget:
+        raised = budget.raised(limits)
+        await self._check_prices(raised)
+        return raised
 
     async def _drive(
         self,

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from orchestrator import Budget, TaskOrchestrator
+from orchestrator.bridge import BLOCKING, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.testing import TeamScript, call, say
+from orchestrator.threads import ThreadList
 from tests.teams import make_team, model_of, statuses, step, worked
 
 CHAIN = [step("a"), step("b", "a"), step("c", "b"), step("d", "c")]
@@ -95,3 +97,12 @@ def test_without_a_higher_budget_a_limited_run_is_shown_as_it_is() -> None:
         first = team.run("sum up", thread_id="t", auto_approve=True)
         assert team.resume("t") == first
         assert len(model_of(team).requests) == 4
+
+
+def test_a_run_killed_before_anything_was_saved_begins_with_the_raised_budget() -> None:
+    with open_with(TeamScript([step("a")])) as team:
+        given = {"task": "sum up", "auto_approve": True, "budget": {"model_calls": 1, "answer_tokens": 77}}
+        run_blocking(ThreadList(team.persistence.store).begin(BLOCKING, "t", {}, given))
+        run = team.resume("t", budget={"model_calls": 3, "tokens": 9000})
+        assert [request.max_tokens for request in model_of(team).requests] == [77, 77, 77]
+    assert run.status == "done"
