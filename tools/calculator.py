@@ -53,11 +53,12 @@ _LISTS: Final = ("sum", "mean", "median", "min", "max")
 """Functions of many numbers, given one by one or as a list."""
 
 
-_EXAMPLE: Final = """Example. The results are: Rhine 1,233 km, discharge 2,900; Loire 1,006 km, discharge 835.
+_EXAMPLE: Final = """Example. The results are: Loire 1,006 km, discharge 835; Rhine 1,233 km, discharge 2,900.
 Sub-task: Divide discharge by length for each river, then the largest by the smallest.
-Step: {"tool": "calculate", "args": {"expression": "a = 2900/1233; b = 835/1006; max(a, b) / min(a, b)"}}
-Result: a = 2900 / 1233 = 2.352; b = 835 / 1006 = 0.83; max(a, b) / min(a, b) = 2.834
-Step: {"tool": "answer", "text": "Rhine: 2.352. Loire: 0.83. The largest (Rhine) is 2.834 times the Loire."}"""
+Step: {"tool": "calculate", "args": {"expression": "loire = 835/1006; rhine = 2900/1233; most = max(loire, rhine); \
+least = min(loire, rhine); most / least"}}
+Result: loire = 0.83; rhine = 2.352; most = 2.352, which is rhine; least = 0.83, which is loire; most / least = 2.834
+Step: {"tool": "answer", "text": "Loire: 0.83. Rhine: 2.352. The largest, Rhine, is 2.834 times the smallest."}"""
 
 
 class CalculationError(ValueError):
@@ -147,7 +148,7 @@ def normalise(expression: str, names: Collection[str] = ()) -> str:
         raise CalculationError(f"longer than {_MAX_LENGTH} characters; calculate it in several steps")
     text = expression.strip().translate(_SIGNS).removesuffix("=").removeprefix("=").strip()
     if not text:
-        raise CalculationError("there is nothing to calculate; give an expression such as 350734 / 100250")
+        raise CalculationError("there is nothing to calculate; give an expression such as 717710 / 454")
     pieces: list[str] = []
     place = 0
     # The name in front of each open bracket: inside a function's brackets a comma separates arguments.
@@ -164,7 +165,7 @@ def normalise(expression: str, names: Collection[str] = ()) -> str:
             token = "*"
         elif kind == "name" and token not in _CONSTANTS and token not in _NAMES and token not in names:
             raise CalculationError(
-                f"'{token}' is not known: write the number itself, as in 360872 / 100250; otherwise {_KNOWN}"
+                f"'{token}' is not known: write the number itself, as in 717710 / 454; otherwise {_KNOWN}"
             )
         if token in "([":
             before = next((piece for piece in reversed(pieces) if piece.strip()), "")
@@ -318,7 +319,7 @@ def calculate(expression: str) -> str:
 
     Several can be given at once, with ; between them, and their results can have names that later ones use.
 
-    For example: calculate(expression="a = 360872 / 100250; b = 5404700 / 42434; b / a")
+    For example: calculate(expression="oslo = 717710 / 454; lima = 10092000 / 2672; max(oslo, lima) / min(oslo, lima)")
 
     Args:
         expression: One or more expressions, in figures.
@@ -330,9 +331,9 @@ def calculate(expression: str) -> str:
             name, text = _named(part)
             text = normalise(text, known)
             value = _value_of(text, known)
+            lines.append((f"{name} = " if name else "") + _line(text, value) + _whose(text, value, known))
             if name and not isinstance(value, bool):
                 known[name] = value
-            lines.append((f"{name} = " if name else "") + _line(text, value))
         if not lines:
             normalise("")
     except CalculationError as error:
@@ -353,6 +354,14 @@ def _named(part: str) -> tuple[str, str]:
     if name in _NAMES or name in _CONSTANTS or name == "of":
         raise CalculationError(f"'{name}' means something else here; give the result another name")
     return name, found.group(2)
+
+
+def _whose(text: str, value: Number | bool, known: Mapping[str, Number]) -> str:
+    """Of the largest or smallest of several named results, the name: whoever reads the number wants to know."""
+    if (found := re.fullmatch(r"(?:max|min)\(([\w\s,]+)\)", text.strip(), re.ASCII)) is None:
+        return ""
+    names = [name for part in found.group(1).split(",") if known.get(name := part.strip()) == value]
+    return f", which is {' and '.join(names)}" if names else ""
 
 
 def _line(text: str, value: Number | bool) -> str:

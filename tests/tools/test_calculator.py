@@ -232,6 +232,17 @@ def test_several_results_have_names_that_later_ones_use() -> None:
     assert said.splitlines() == ["a = 360872 / 100250 = 3.59972069825", "b = 12 / 4 = 3", "round(b / a, 3) = 0.833"]
 
 
+def test_of_the_largest_and_smallest_of_named_results_it_says_the_name() -> None:
+    said = calculator().invoke(
+        {"expression": "oslo = 3/2; lima = 7/2; rome = 7/2; most = max(oslo, lima); min(rome, lima)"}
+    )
+    assert said.splitlines()[3:] == [
+        "most = max(oslo, lima) = 3.5, which is lima",
+        "min(rome, lima) = 3.5, which is rome and lima",
+    ]
+    assert calculator().invoke({"expression": "max(2, 3)"}) == "max(2, 3) = 3"
+
+
 @pytest.mark.parametrize(
     ("expression", "hint"),
     [("b / a", "'b' is not known"), ("sum = 1 + 2", "'sum' means something else"), (" ; ", "nothing to calculate")],
