@@ -27,7 +27,7 @@ from orchestrator.spend import Spend
 
 _MOST_LEDGERS = 4096
 _CROWD = 2  # calls at once when little is left
-_REPORT_S = 1.0  # how much time what was spent may be behind on disk, where nothing is limited
+_REPORT_S = 3.0  # how much time what was spent may be behind on disk, where nothing is limited
 Stage = Literal["", "warn", "short", "spent"]
 _STAGES: tuple[Stage, ...] = ("", "warn", "short", "spent")
 
@@ -135,7 +135,7 @@ class Ledger:
             await bridge.batch(self._store, [row_op(self._thread_id, BUDGET_ROW, value)])
 
     async def flush(self, bridge: Bridge) -> None:
-        """Makes durable what is not yet; where nothing is limited, that may be the last second's spending."""
+        """Makes durable what is not yet; where nothing is limited, that may be the spending of the last seconds."""
         await self._write(bridge)
 
     async def _write(self, bridge: Bridge) -> None:
