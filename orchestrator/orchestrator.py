@@ -106,8 +106,9 @@ class TaskOrchestrator(ThreadDesk):
             thread_id: Name of the thread; None for a new one.
             plan: A plan to carry out as it is, instead of one from the supervisor.
             budget: What the run may spend; None for the orchestrator's.
-            auto_approve: Whether reviews pass without a human, so that the run ends by itself. A call whose
-                worker has read untrusted text is refused instead, unless its effect stays in the workspace.
+            auto_approve: Whether reviews pass without a human, so that the run ends by itself. The call of
+                a tool that declares a risk is refused instead to a worker that has read untrusted text, unless its
+                effect stays in the workspace.
             on_event: Is told of progress, on the thread of the event loop.
             on_review: Is asked each open review when nothing else can go on; None leaves it open.
 

@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
 
@@ -39,6 +39,11 @@ class ThreadRecord:
     created: float
     updated: float
     about: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> "ThreadRecord":
+        """Reads it from its plain form; what an older or newer version has put beside it is left out."""
+        return cls(**{name: value for name, value in data.items() if name in cls.__dataclass_fields__})
 
 
 def check_thread_id(thread_id: str) -> str:
@@ -96,7 +101,7 @@ class ThreadList:
     async def find(self, bridge: Bridge, thread_id: str) -> ThreadRecord | None:
         """One thread; None when it is not listed."""
         item: Any = (await bridge.batch(self._store, [GetOp(_PLACE, thread_id)]))[0]
-        return None if item is None else ThreadRecord(**item.value)
+        return None if item is None else ThreadRecord.parse(item.value)
 
     async def all(self, bridge: Bridge) -> list[ThreadRecord]:
         """Every thread, newest first."""
@@ -107,7 +112,7 @@ class ThreadList:
             found += page
             if len(page) < _PAGE:
                 break
-        return sorted((ThreadRecord(**item.value) for item in found), key=lambda record: -record.created)
+        return sorted((ThreadRecord.parse(item.value) for item in found), key=lambda record: -record.created)
 
     async def delete(self, bridge: Bridge, thread_id: str) -> None:
         """Takes a thread, its memory and its decisions out of the store."""

@@ -129,3 +129,13 @@ def test_what_a_finished_worker_saved_of_its_steps_is_gone(tmp_path: Path) -> No
 def test_memory_databases_work(tmp_path: Path) -> None:
     with open_team(TeamScript([step("a")]), "memory://") as team:
         assert team.run("task", auto_approve=True).status == "done"
+
+
+def test_a_record_of_a_thread_with_more_in_it_than_is_known_is_read(tmp_path: Path) -> None:
+    with open_team(TeamScript([step("a")]), tmp_path / "x.db") as team:
+        team.run("go", thread_id="t", auto_approve=True)
+        record = team.persistence.store.get(("orchestrator", "threads"), "t")
+        assert record is not None
+        team.persistence.store.put(("orchestrator", "threads"), "t", {**record.value, "from another version": 1})
+        assert [known.id for known in team.threads()] == ["t"]
+        assert team.resume("t").status == "done"
