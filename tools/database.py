@@ -19,6 +19,12 @@ from tools.sql_result import Limits, Result, TableFacts
 _SQLITE: Final = re.compile(r"sqlite(?:\+pysqlite)?://(?P<host>[^/]*)(?:/(?P<path>.*))?", re.IGNORECASE | re.DOTALL)
 _COUNTED: Final = 10_000
 _SAMPLES: Final = 3
+_EXAMPLE: Final = """Example. Sub-task: Which river is the longest?
+Step: {"tool": "describe_database", "args": {}}
+Result: rivers: name TEXT, length_km REAL
+Step: {"tool": "query_database", "args": {"sql": "SELECT name, length_km FROM rivers ORDER BY length_km DESC LIMIT 1"}}
+Result: name | length_km: Rhine | 1233
+Step: {"tool": "answer", "text": "The longest river is the Rhine, 1,233 km: SELECT name, length_km FROM rivers …"}"""
 
 
 class Database(Protocol):
@@ -75,6 +81,7 @@ def database_tools(
     )
     functions = [_describe(database, limits), _query(database, limits)]
     made = [_tool(function, "read", "none", limits) for function in functions]
+    made[-1].metadata = {**(made[-1].metadata or {}), "example": _EXAMPLE}  # shown to small models
     if writable:
         made.append(_tool(_write(database, limits), "write", "once", limits))
     return made
