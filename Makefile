@@ -45,7 +45,7 @@ run: $(VENV)/.run
 export TASK
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m 'not model'
+	$(BIN)/python -m pytest -n $(WORKERS) -m 'not model'
 
 test-model: $(VENV)/.dev $(VENV)/.run
 	$(BIN)/orchestrator model fetch

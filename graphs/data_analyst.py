@@ -15,7 +15,7 @@ from tools.report import report_tools
 
 EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "figures.sqlite"
 _PROMPT = (
-    "You are a data analyst. You answer from a database: look at its tables first, then let one SELECT do the work. "
+    "You are a data analyst. You answer from a database: look at its tables, then let one SELECT do the work. "
     "You give the rows and the statement that made them, and never a figure that is not in an answer of the database."
 )
 
@@ -37,6 +37,7 @@ def team(docs: str | None = None) -> Team:
         _PROMPT,
         tools=[*database_tools(url), *report_tools(url)],
         description="queries the database, and saves tables and charts of it",
+        begins_with="describe_database",
     )
     # Its files hold nothing but rows of the very database it may read, so nobody has to be asked about them.
     own_files = (

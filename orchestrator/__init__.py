@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.agents import Worker, coder, researcher, reviewer
+    from orchestrator.agents import Worker
     from orchestrator.assignment import Result
     from orchestrator.budget import Budget
     from orchestrator.graph import GATES, build_graph, compile_graph
@@ -20,12 +20,13 @@ if TYPE_CHECKING:
     from orchestrator.plan import Outcome, Plan, SubTask, Verdict
     from orchestrator.policy import Policy, Rule, declare
     from orchestrator.reviews import Decision, Review
+    from orchestrator.roles import coder, researcher, reviewer
     from orchestrator.run import Run
     from orchestrator.supervisor import Supervisor
     from orchestrator.team import Team
 
 _PLACES = {
-    "agents": ("Worker", "coder", "researcher", "reviewer"),
+    "agents": ("Worker",),
     "assignment": ("Result",),
     "budget": ("Budget",),
     "graph": ("GATES", "build_graph", "compile_graph"),
@@ -38,6 +39,7 @@ _PLACES = {
     "plan": ("Outcome", "Plan", "SubTask", "Verdict"),
     "policy": ("Policy", "Rule", "declare"),
     "reviews": ("Decision", "Review"),
+    "roles": ("coder", "researcher", "reviewer"),
     "run": ("Run",),
     "supervisor": ("Supervisor",),
     "team": ("Team",),

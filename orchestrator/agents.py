@@ -28,6 +28,7 @@ from orchestrator.memory import Entry, SharedMemory
 from orchestrator.middleware import WorkerMiddleware
 from orchestrator.model_call import ModelCalls
 from orchestrator.models import chat_model, context_window, is_small
+from orchestrator.opening import check_opening
 from orchestrator.plan import Plan, SubTask, Verdict
 from orchestrator.policy import Policy
 from orchestrator.prompts import prompt
@@ -105,6 +106,11 @@ class Worker(Agent):
         description: One line for the supervisor.
         reviews: Whether it judges others' work with a typed verdict.
         steps: Most model calls in one attempt; None for the limit of the run.
+        begins_with: One of the tools, called without arguments before the model is asked for the first time: what
+            every sub-task needs to know anyway, such as the tables of a database.
+
+    Raises:
+        ConfigError: The name cannot be used, or the worker cannot begin with that tool.
     """
 
     def __init__(
@@ -117,9 +123,13 @@ class Worker(Agent):
         description: str | None = None,
         reviews: bool = False,
         steps: int | None = None,
+        begins_with: str | None = None,
     ) -> None:
         super().__init__(name, prompt, model=model, description=description)
         self.tools: tuple[BaseTool, ...] = tuple(t if isinstance(t, BaseTool) else as_tool(t) for t in tools)
+        if begins_with is not None:
+            check_opening(name, begins_with, self.tools)
+        self.begins_with = begins_with
         self.reviews = reviews
         self.steps = steps
         self._graphs: dict[tuple[int, int], Runnable[Any, Any]] = {}
@@ -247,7 +257,7 @@ class Worker(Agent):
                     model,
                     [*self.tools, *more, read_memory] if self.tools else [],
                     system_prompt="\n\n".join((self.prompt, prompt("worker_rules"), *brief)),
-                    middleware=[WorkerMiddleware(steps, choice if choice.is_needed else None)],
+                    middleware=[WorkerMiddleware(steps, choice if choice.is_needed else None, self.begins_with)],
                     context_schema=WorkerContext,
                     checkpointer=None if self.tools else False,
                     name=self.name,
@@ -356,37 +366,3 @@ def _without_durability(config: RunnableConfig | None) -> RunnableConfig | None:
         return None
     kept = {name: value for name, value in config["configurable"].items() if name != "__pregel_durability"}
     return {**config, "configurable": kept}
-
-
-def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
-    """The researcher that ships: finds facts in sources."""
-    return Worker(
-        "researcher",
-        prompt("researcher"),
-        tools=tools,
-        model=model,
-        description="finds facts and figures in the documents, with their source",
-    )
-
-
-def coder(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
-    """The coder that ships: calculates and writes code."""
-    return Worker(
-        "coder",
-        prompt("coder"),
-        tools=tools,
-        model=model,
-        description="calculates and solves problems with code, from figures that others found",
-    )
-
-
-def reviewer(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
-    """The reviewer that ships: judges others' work with a typed verdict."""
-    return Worker(
-        "reviewer",
-        prompt("reviewer"),
-        tools=tools,
-        model=model,
-        description="checks the results of other sub-tasks and accepts them or sends them back",
-        reviews=True,
-    )

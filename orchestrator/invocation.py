@@ -18,7 +18,8 @@ from langgraph.store.sqlite import AsyncSqliteStore, SqliteStore
 from orchestrator.bridge import BLOCKING, Bridge
 from orchestrator.budget import Budget
 from orchestrator.errors import ConfigError
-from orchestrator.ledger import LEDGERS, Ledger
+from orchestrator.ledger import Ledger
+from orchestrator.ledgers import LEDGERS
 
 # LangGraph hands a node's checkpointer to subgraphs under this key of the config; there is no public way to ask.
 _CHECKPOINTER_KEY = "__pregel_checkpointer"

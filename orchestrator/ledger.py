@@ -13,7 +13,6 @@ The thread's lease makes sure that only one process writes.
 import itertools
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Literal
@@ -25,7 +24,6 @@ from orchestrator.bridge import Bridge, Waiter
 from orchestrator.budget import Budget, BudgetSpentError
 from orchestrator.spend import Spend
 
-_MOST_LEDGERS = 4096
 _CROWD = 2  # calls at once when little is left
 _REPORT_S = 3.0  # how much time what was spent may be behind on disk, where nothing is limited
 Stage = Literal["", "warn", "short", "spent"]
@@ -347,55 +345,3 @@ def _between(worst: Spend, least: Spend, answer: int) -> Spend:
     return Spend(
         worst.input_tokens, least.output_tokens + answer, worst.model_calls, worst.tool_calls, least.nano_usd + more
     )
-
-
-async def begin_ledger(bridge: Bridge, store: BaseStore, thread_id: str, budget: Budget, run: str) -> None:
-    """Starts anew for another task on a thread; not for the same run, begun again after a crash.
-
-    Args:
-        bridge: How to reach the store.
-        store: Where the ledger is kept.
-        thread_id: The thread.
-        budget: The limits of the run.
-        run: What tells this run from another on the same thread.
-    """
-    rows = await read_rows(bridge, store, thread_id)
-    before = rows.pop(BUDGET_ROW, None)
-    if before is not None and before.get("run") == run:
-        return
-    gone = [row_op(thread_id, key, None) for key in rows]
-    await bridge.batch(store, [*gone, row_op(thread_id, BUDGET_ROW, {"budget": budget.plain(), "run": run})])
-
-
-class Ledgers:
-    """The ledgers of this process, by thread; every invocation reads its own anew."""
-
-    def __init__(self) -> None:
-        self._ledgers: OrderedDict[str, Ledger] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def find(self, key: str, control: object, create: Callable[[], Ledger]) -> Ledger:
-        """The ledger of this invocation; made when there is none. Never suspends."""
-        with self._lock:
-            found = self._ledgers.get(key)
-            if found is None or found.control is not control:
-                found = self._ledgers[key] = create()
-                while len(self._ledgers) > _MOST_LEDGERS:
-                    self._ledgers.popitem(last=False)
-            return found
-
-    async def flush(self, bridge: Bridge, key: str) -> None:
-        """Makes durable what a thread's ledger has not written yet."""
-        with self._lock:
-            found = self._ledgers.get(key)
-        if found is not None:
-            await found.flush(bridge)
-
-    def drop(self, key: str) -> None:
-        """Forgets a thread's ledger."""
-        with self._lock:
-            self._ledgers.pop(key, None)
-
-
-LEDGERS = Ledgers()
-"""One registry a process, as for rounds: the nodes of one invocation must meet."""

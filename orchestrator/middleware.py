@@ -16,6 +16,7 @@ from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.budget import BudgetSpentError
 from orchestrator.loops import Repetition, repetitions
 from orchestrator.model_call import Question
+from orchestrator.opening import is_opening, opening_call
 from orchestrator.tokens import count_tokens
 from orchestrator.tool_calls import Handler, ToolAnswer, call_tool, read_memory
 from orchestrator.tool_choice import ToolChoice
@@ -37,12 +38,14 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
     Args:
         steps: Most model calls in one attempt; at the last one the agent has no tools.
         choice: Which of many tools are shown; None for all.
+        begins_with: The tool that is called before the model is asked.
     """
 
-    def __init__(self, steps: int, choice: ToolChoice | None = None) -> None:
+    def __init__(self, steps: int, choice: ToolChoice | None = None, begins_with: str | None = None) -> None:
         super().__init__()
         self.steps = steps
         self.choice = choice
+        self.begins_with = begins_with
 
     def wrap_model_call(
         self,
@@ -78,14 +81,16 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         context = request.runtime.context
         tools = self._shown_tools(request)
         messages = list(request.messages)
-        calls_so_far = sum(isinstance(message, AIMessage) for message in messages)
+        if self.begins_with and not any(isinstance(message, AIMessage) for message in messages):
+            return ModelResponse(result=[opening_call(self.begins_with, context.key)])
+        calls_so_far = sum(isinstance(message, AIMessage) and not is_opening(message) for message in messages)
         told = repetitions(messages)
         if tools and (notice := self._last_notice(context, calls_so_far, told)):
             tools = []
             messages.append(HumanMessage(notice))
         elif told and told[-1].at == _last_answer(messages):
             messages.append(HumanMessage(_REPEATS.format(what=told[-1].what)))
-        if calls_so_far:
+        if len(messages) > 1:
             messages = fit_messages(messages, context)
         system = [request.system_message] if request.system_message is not None else []
         question = Question([*system, *messages], tools)

@@ -16,7 +16,8 @@ from orchestrator.budget import Budget
 from orchestrator.errors import ConfigError
 from orchestrator.events import Event, ReviewAsked, parse_event
 from orchestrator.graph import compile_graph
-from orchestrator.ledger import LEDGERS, Ledger
+from orchestrator.ledger import Ledger
+from orchestrator.ledgers import LEDGERS
 from orchestrator.limits import Limits
 from orchestrator.memory import SharedMemory
 from orchestrator.persistence import Persistence

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from orchestrator.opening import is_opening
+
 Usage = dict[str, int]
 
 
@@ -11,7 +13,7 @@ def usage_of(messages: Iterable[BaseMessage]) -> Usage:
     """Sums tokens, model calls and tool calls over an agent's messages. Tokens as the endpoint reported them."""
     total = {"input_tokens": 0, "output_tokens": 0, "model_calls": 0, "tool_calls": 0}
     for message in messages:
-        if isinstance(message, AIMessage):
+        if isinstance(message, AIMessage) and not is_opening(message):
             total["model_calls"] += 1
             if message.usage_metadata:
                 total["input_tokens"] += message.usage_metadata["input_tokens"]

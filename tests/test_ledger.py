@@ -13,7 +13,8 @@ from langgraph.store.memory import InMemoryStore
 from orchestrator.accounts import Account, Reservation, read_rows
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.budget import Budget, BudgetSpentError
-from orchestrator.ledger import Ledger, begin_ledger
+from orchestrator.ledger import Ledger
+from orchestrator.ledgers import begin_ledger
 from orchestrator.spend import Spend
 
 CODER = Account("coder", "t1")

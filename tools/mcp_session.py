@@ -201,9 +201,11 @@ class _Session:
         from mcp.shared.message import SessionMessage
 
         async with AsyncExitStack() as stack:
+            # Entering starts the program, or connects nothing yet. Cut off in the middle, the SDK would leave its
+            # streams open, so the limit begins after it.
+            transport = _stdio(self.settings, self.tail) if self.settings.command else _http(self.settings)
+            read, write = await stack.enter_async_context(transport)
             async with asyncio.timeout(limit):
-                transport = _stdio(self.settings, self.tail) if self.settings.command else _http(self.settings)
-                read, write = await stack.enter_async_context(transport)
                 sink, source = anyio.create_memory_object_stream[SessionMessage | Exception](0)
                 for stream in (read, sink, source):
                     stack.callback(stream.close)

@@ -18,7 +18,7 @@ from orchestrator.budget_review import pause, way_on
 from orchestrator.errors import DecisionError, ModelError, PlanError
 from orchestrator.forecast import Forecast, forecast
 from orchestrator.invocation import Invocation
-from orchestrator.ledger import begin_ledger
+from orchestrator.ledgers import begin_ledger
 from orchestrator.limits import Limits
 from orchestrator.memory import Entry, SharedMemory
 from orchestrator.model_call import CallPolicy, ModelCalls
