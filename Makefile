@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TASK ?=
 DOCS ?= examples/countries
-WORKERS ?= auto
+# Many tests wait for other processes, so there are more workers than cores.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 export LANGSMITH_TRACING ?= false
 
 .DEFAULT_GOAL := help

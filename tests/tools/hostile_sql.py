@@ -31,6 +31,10 @@ class Statement:
     says: str = ""
     fills: bool = False
 
+    @property
+    def title(self) -> str:
+        return f"{self.kind}: {self.sql}"
+
 
 READING = {
     "changes rows": [

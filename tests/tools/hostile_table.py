@@ -1,7 +1,7 @@
 """Runs the hostile cases of the tests and prints what became of each: python tests/tools/hostile_table.py
 
-The cases and the check are those of `test_python_hostile` and `test_database_hostile`. It ends with 1 when anything
-was not contained. Python runs in every sandbox that is here; all of it takes a few minutes.
+The cases and the check are those of `test_python_hostile`, `test_database_hostile` and `test_database_postgres`. It
+ends with 1 when anything was not contained. All of it, in every sandbox that is here, takes a few minutes.
 """
 
 import argparse
@@ -13,14 +13,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import hostile_cases
+import hostile_postgres
 from hostile_python import SECRET, problems_of, surroundings, tool_for
 from hostile_sql import ENDLESS_CASES, LARGE_CASES, READING_CASES, WRITING_CASES, Shop
+from postgres_shop import PostgresMissingError, postgres_shop
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from tools.sandbox import SandboxUnavailableError
 
+BACKENDS = ("monty", "bubblewrap", "sqlite", "postgres")
 _TIME_LIMIT_S = 1.0
 """Of a statement without end: there are eight of them."""
 _SHOWN = 70
@@ -66,7 +69,7 @@ def python_lines(backend: str, like: str) -> Iterator[Line]:
         tool.end_sub_task("hostile")
 
 
-def sql_lines(like: str) -> Iterator[Line]:
+def sqlite_lines(like: str) -> Iterator[Line]:
     """The SQL cases on SQLite.
 
     Args:
@@ -75,9 +78,37 @@ def sql_lines(like: str) -> Iterator[Line]:
     with tempfile.TemporaryDirectory() as place:
         shop = Shop(Path(place), _TIME_LIMIT_S)
         for case in (*READING_CASES, *LARGE_CASES, *WRITING_CASES, *ENDLESS_CASES):
-            if like in (name := f"{case.kind}: {case.sql}"):
+            if like in case.title:
                 answer, problems = shop.attempt(case)
-                yield Line(name, f"sqlite {case.tool.partition('_')[0]}", answer, problems)
+                yield Line(case.title, f"sqlite {case.tool.partition('_')[0]}", answer, problems)
+
+
+def postgres_lines(like: str) -> Iterator[Line]:
+    """The SQL cases on PostgreSQL.
+
+    Args:
+        like: Only the cases whose kind or statement has this in it.
+    """
+    cases = [case for case in (*hostile_postgres.READING_CASES, *hostile_postgres.WRITING_CASES) if like in case.title]
+    try:
+        with postgres_shop() as shop:
+            for case in cases:
+                answer, problems = shop.attempt(case)
+                yield Line(case.title, f"postgres {case.tool.partition('_')[0]}", answer, problems)
+    except PostgresMissingError as error:
+        yield Line(f"({len(cases)} cases)", "postgres", str(error), None)
+
+
+def lines_of(backend: str, like: str) -> Iterator[Line]:
+    """The cases for one backend.
+
+    Args:
+        backend: One of `BACKENDS`.
+        like: Only the cases that have this in their name.
+    """
+    if backend == "sqlite":
+        return sqlite_lines(like)
+    return postgres_lines(like) if backend == "postgres" else python_lines(backend, like)
 
 
 def table_of(lines: Sequence[Line]) -> Table:
@@ -108,14 +139,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: Of the command line.
     """
     parser = argparse.ArgumentParser(description="what becomes of hostile Python and SQL here")
-    parser.add_argument("--backend", action="append", choices=("monty", "bubblewrap", "sqlite"), help="by default all")
+    parser.add_argument("--backend", action="append", choices=BACKENDS, help="by default all")
     parser.add_argument("--like", default="", help="only the cases that have this in their name")
     chosen = parser.parse_args(arguments)
     lines: list[Line] = []
     progress, out = Console(stderr=True), Console()
-    for backend in chosen.backend or ("monty", "bubblewrap", "sqlite"):
+    for backend in chosen.backend or BACKENDS:
         with progress.status(f"{backend} …") as status:
-            for line in sql_lines(chosen.like) if backend == "sqlite" else python_lines(backend, chosen.like):
+            for line in lines_of(backend, chosen.like):
                 lines.append(line)
                 status.update(escape(f"{backend}: {len(lines)} cases, last: {line.case[:_SHOWN]}"))
     out.print(table_of(lines))

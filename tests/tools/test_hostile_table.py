@@ -4,6 +4,7 @@ import hostile_cases
 import pytest
 from hostile_cases import Hostile
 from hostile_table import main
+from postgres_shop import PostgresMissingError
 
 
 def test_each_case_has_a_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,6 +23,18 @@ def test_python_and_sql_are_in_one_table(capsys: pytest.CaptureFixture[str], mon
     assert "monty" in line
     assert "contained" in line
     assert "Error" in line
+
+
+def test_a_database_server_that_is_not_here_is_said(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr("hostile_table.postgres_shop", _missing)
+    assert main(["--backend", "postgres", "--backend", "sqlite", "--like", "settings: PRAGMA query_only"]) == 0
+    out = capsys.readouterr().out
+    assert "postgres" in out
+    assert "not here" in out
+    assert "1 cases, 0 not contained" in out
 
 
 def test_a_case_that_is_not_contained_is_said_and_ends_with_1(
@@ -48,3 +61,7 @@ def _absent(backend: str) -> object:
     from tools.sandbox import SandboxUnavailableError
 
     raise SandboxUnavailableError(f"{backend} is not installed")
+
+
+def _missing() -> object:
+    raise PostgresMissingError("no server")
