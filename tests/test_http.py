@@ -1,6 +1,9 @@
 """The true HTTP path, over loopback: structured output, tools, usage, and what every kind of failure looks like."""
 
 import json
+import socket
+import struct
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +13,7 @@ from langchain_core.tools import tool
 from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model, declare, reviewer
 from orchestrator.errors import MissingModelError, ModelError, PlanError
 from orchestrator.models import ModelSettings, context_window, describe
-from orchestrator.testing import Fault, Gate, OpenAIServer, TeamScript, call, say
+from orchestrator.testing import Fault, Gate, OpenAIServer, Reply, TeamScript, call, say
 from tests.teams import statuses, step
 
 PLAN = [step("a", agent="tooled"), step("b", "a", agent="plain"), step("r", "b", agent="reviewer")]
@@ -200,6 +203,24 @@ def test_the_description_and_the_window_of_a_model() -> None:
         model = chat_model(settings(server, window=2048))
         assert describe(model) == f"scripted ({server.base_url})"
         assert context_window(model) == 2048
+
+
+def test_a_client_that_is_gone_before_its_answer_is_no_error_of_the_server(capsys: pytest.CaptureFixture[str]) -> None:
+    gate, before = Gate(), set(threading.enumerate())
+    with OpenAIServer([Reply("Too late. " * 100_000, gate=gate)]) as server:
+        host, _, port = server.base_url.removeprefix("http://").removesuffix("/v1").partition(":")
+        body = json.dumps({"model": "scripted", "messages": []}).encode()
+        head = f"POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+        with socket.create_connection((host, int(port))) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(head + body)
+            assert gate.entered.wait(30)
+        answering = [thread for thread in threading.enumerate() if "process_request" in thread.name]
+        assert set(answering) - before
+        gate.release()
+        for thread in answering:
+            thread.join()
+    assert capsys.readouterr() == ("", "")
 
 
 def test_without_any_model_it_is_said_what_to_do() -> None:

@@ -195,7 +195,7 @@ def test_a_run_is_approved_killed_and_answered_question_by_question(studio: Stud
     assert set(studio.questions(thread)) == {"t2"}
     approve("t2")
     state = studio.client.threads.get_state(thread)
-    assert state["next"] == []
+    assert state["next"] == [], state["values"]["review"]
     assert state["values"]["status"] == "done"
     assert state["values"]["answer"] == "50 million people [t3]."
     outcomes = state["values"]["outcomes"]

@@ -1,6 +1,7 @@
 """OpenAIServer: an OpenAI-compatible server on loopback that answers by a script, and fails on demand."""
 
 import json
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -30,6 +31,16 @@ class Fault:
 Faults = Callable[[dict[str, Any]], Fault | None]
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A client that was stopped or killed takes its connection with it; that is no error of the server.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
+
+
 class OpenAIServer:
     """Serves `POST /v1/chat/completions` and `GET /v1/models` on a free port of 127.0.0.1. A context manager.
 
@@ -54,8 +65,7 @@ class OpenAIServer:
         self.models = models
         self.key = key
         self._faults = faults if callable(faults) else _in_turn(faults or ())
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), _handler(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
