@@ -14,7 +14,7 @@ from langgraph.types import Command
 
 from orchestrator import Persistence, build_graph, compile_graph
 from orchestrator.errors import PlanError
-from orchestrator.testing import TeamScript, call, say
+from orchestrator.testing import TeamScript, call, fail, say
 from tests.teams import make_team, statuses, step, worked, writer
 
 CHAIN = [step("a"), step("b", "a"), step("c", "b"), step("d")]
@@ -146,6 +146,78 @@ def test_one_answer_never_opens_two_gates(invoke: Invoke) -> None:
     assert effects == ["a"]
     (left,) = graph.get_state(THREAD).interrupts
     assert left.value["sub_task_id"] == "b"
+
+
+def approve(invoke: Invoke, graph: Any, subject: str) -> dict[str, Any]:
+    """Approves the open review of this sub-task, or of this kind."""
+    (asked,) = [
+        i for i in graph.get_state(THREAD).interrupts if subject in (i.value.get("sub_task_id"), i.value["kind"])
+    ]
+    return invoke(graph, Command(resume={asked.id: {"review_id": asked.value["id"], "action": "approve"}}), THREAD)
+
+
+def test_the_task_given_again_before_the_plan_is_approved_asks_the_same_again(invoke: Invoke) -> None:
+    team = make_team(TeamScript([CHAIN, [step("other")]]))
+    graph = build_graph(team).compile(checkpointer=InMemorySaver())
+    first = invoke(graph, {"task": "go"}, THREAD)["review"]
+    assert invoke(graph, {"task": "go"}, THREAD)["review"] == first
+    assert approve(invoke, graph, "plan")["status"] == "done"
+    assert sorted(worked(team.supervisor.model)) == ["a", "b", "c", "d"]
+
+
+def test_the_task_given_again_with_everything_approved_passes_the_gate(invoke: Invoke) -> None:
+    team = make_team(TeamScript([CHAIN, [step("other")]]))
+    graph = build_graph(team).compile(checkpointer=InMemorySaver())
+    invoke(graph, {"task": "go"}, THREAD)
+    state = invoke(graph, {"task": "go", "auto_approve": True}, THREAD)
+    assert statuses(state["outcomes"]) == dict.fromkeys("abcd", "succeeded")
+
+
+def test_the_task_given_again_in_the_middle_of_a_round_goes_on_and_repeats_nothing(invoke: Invoke) -> None:
+    plan = [step("a", approval=True), step("b", approval=True), step("c"), step("d", "a", "b", "c")]
+    team = make_team(TeamScript([plan, [step("other")]]))
+    graph = build_graph(team).compile(checkpointer=InMemorySaver())
+    invoke(graph, {"task": "go"}, THREAD)
+    approve(invoke, graph, "plan")
+    approve(invoke, graph, "a")
+    for _ in range(12):  # more often than there may be rounds
+        invoke(graph, {"task": "go"}, THREAD)
+    assert [i.value["sub_task_id"] for i in graph.get_state(THREAD).interrupts] == ["b"]
+    state = approve(invoke, graph, "b")
+    assert (state["status"], state["round"]) == ("done", 1)
+    assert sorted(worked(team.supervisor.model)) == ["a", "b", "c", "d"]
+
+
+def test_the_task_given_again_to_a_run_that_is_stuck_asks_the_same_again(invoke: Invoke) -> None:
+    ask = {"reason": "no idea", "decision": "ask_human", "changes": []}
+    script = TeamScript([step("a"), step("b")], results={"a": fail(RuntimeError("no"))}, revisions=[ask])
+    team = make_team(script)
+    graph = build_graph(team).compile(checkpointer=InMemorySaver())
+    invoke(graph, {"task": "go"}, THREAD)
+    first = approve(invoke, graph, "plan")["review"]
+    assert first["kind"] == "steer"
+    assert invoke(graph, {"task": "go"}, THREAD)["review"] == first
+    state = invoke(graph, {"task": "go", "auto_approve": True}, THREAD)
+    assert (state["status"], statuses(state["outcomes"])) == ("limited", {"a": "failed", "b": "succeeded"})
+    assert sorted(worked(team.supervisor.model)) == ["a", "b"]
+
+
+def test_the_task_given_again_before_the_answer_was_written_only_writes_it(invoke: Invoke) -> None:
+    ask = {"reason": "no idea", "decision": "ask_human", "changes": []}
+    script = TeamScript(
+        [step("a"), step("b")],
+        results={"a": fail(RuntimeError("no"))},
+        revisions=[ask],
+        summary=fail(ZeroDivisionError("as if it had crashed")),
+    )
+    team = make_team(script)
+    graph = build_graph(team).compile(checkpointer=InMemorySaver())
+    with pytest.raises(ZeroDivisionError):
+        invoke(graph, {"task": "go", "auto_approve": True}, THREAD)
+    script._summary = "half of it"
+    state = invoke(graph, {"task": "go", "auto_approve": True}, THREAD)
+    assert (state["status"], state["answer"].splitlines()[0]) == ("limited", "half of it")
+    assert sorted(worked(team.supervisor.model)) == ["a", "b"]
 
 
 def test_a_new_task_on_a_finished_thread_starts_afresh(invoke: Invoke, tmp_path: Path) -> None:

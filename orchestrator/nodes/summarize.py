@@ -40,6 +40,7 @@ def summarize(supervisor: Supervisor, calls: CallPolicy | None = None) -> Bridge
         except BudgetSpentError:
             answer, usage, status = assembled(entries, missing), {}, "limited"
             ended = {"limited_by": "budget"}
+        await ledger.flush(bridge)
         invocation.emit({"event": "answer"})
         return {"answer": answer, "usage": usage, "phase": "end", "status": status, **ended}
 

@@ -84,7 +84,8 @@ class _Supervision:
 
     def _is_beginning(self) -> bool:
         state = self.state
-        return state.get("status") in _FINAL or state.get("planned_task") != state.get("task") or not state.get("plan")
+        has_ended = state.get("status") in _FINAL and state.get("phase") != "summarize"
+        return has_ended or state.get("planned_task") != state.get("task") or not state.get("plan")
 
     def _memory_id(self) -> str:
         if self.begins:
@@ -113,6 +114,8 @@ class _Supervision:
         if update.get("phase") == "work":
             update["round"] = update.get("round", self.state.get("round", 0)) + 1
             self.invocation.emit({"event": "round", "round": update["round"]})
+        elif update.get("phase") != "summarize":
+            await self.ledger.flush(self.bridge)
         return update
 
     async def _by_phase(self) -> Update:
@@ -125,6 +128,8 @@ class _Supervision:
                 return await self._after_steering()
             case "raised":
                 return await self._after_raise()
+            case "summarize":
+                return {"phase": "summarize"}
             case _:
                 return await self._after_round()
 
@@ -193,13 +198,16 @@ class _Supervision:
         prices = budget.prices if paid else None
         return forecast(plan, self.supervisor.workers, self.limits, outcomes, self.ledger.spent, prices=prices)
 
-    def _decision(self) -> tuple[Review, Decision]:
+    def _decision(self) -> tuple[Review, Decision | None]:
+        """The review and its answer; None where the run was begun again with its task and stands before the gate."""
         review = Review.model_validate(self.state["review"])
-        recorded = (self.state.get("decisions") or {})[review.id]
-        return review, Decision.model_validate(recorded)
+        recorded = (self.state.get("decisions") or {}).get(review.id)
+        return review, None if recorded is None else Decision.model_validate(recorded)
 
     async def _after_plan_review(self) -> Update:
         _, decision = self._decision()
+        if decision is None:
+            return self._propose(Plan.parse(self.state["plan"]), self.memory_id, self.state.get("revisions", 0))
         memory_id = self.state["memory_id"]
         if decision.action == "stop":
             return self._end("stopped", ["a human stopped the run at the plan"])
@@ -223,6 +231,9 @@ class _Supervision:
         found = assess(plan, outcomes, self.limits.attempts)
         if found.stopped:
             return self._end("stopped", ["a human stopped the run"])
+        if len(current(plan, outcomes)) < len(plan.sub_tasks) and self.state.get("approved") == plan.digest:
+            # A round ends with an outcome of every sub-task: this one was left when the task was given again.
+            return {"phase": "work", "round": self.state.get("round", 1) - 1}
         if any(outcome.limit for outcome in current(plan, outcomes).values()):
             return self._finish(plan, outcomes, found, "limited") | {"limited_by": "budget"}
         if found.is_clean and len(current(plan, outcomes)) == len(plan.sub_tasks) and not gaps(plan, outcomes):
@@ -308,9 +319,11 @@ class _Supervision:
         review, decision = self._decision()
         plan = Plan.parse(self.state["plan"])
         outcomes = {i: Outcome.model_validate(o) for i, o in (self.state.get("outcomes") or {}).items()}
-        if decision.action == "stop":
+        if decision is None and not self.auto_approve:
+            return {"phase": "human_review"}
+        if decision is not None and decision.action == "stop":
             return self._end("stopped", ["a human stopped the run"])
-        if decision.action == "reject":
+        if decision is not None and decision.action == "reject":
             targets = [i for i in review.subject["sub_tasks"] if i in plan.by_id]
             found = Assessment(retries=dict.fromkeys(targets, decision.text))
             more = self.state.get("more_rounds", 0) + 1

@@ -101,6 +101,7 @@ class _Execution:
         except GraphBubbleUp:
             signal = "paused"
             self._tell("waiting")
+            await self.ledger.flush(self.bridge)
             raise
         finally:
             self.round.leave(task_id, signal)
