@@ -19,12 +19,13 @@ from tools.sql_result import Limits, Result, TableFacts
 _SQLITE: Final = re.compile(r"sqlite(?:\+pysqlite)?://(?P<host>[^/]*)(?:/(?P<path>.*))?", re.IGNORECASE | re.DOTALL)
 _COUNTED: Final = 10_000
 _SAMPLES: Final = 3
-_EXAMPLE: Final = """Example. Sub-task: Which river is the longest?
+_EXAMPLE: Final = """Example. Sub-task: Which river carries the most water for each kilometre of its length?
 Step: {"tool": "describe_database", "args": {}}
-Result: rivers: name TEXT, length_km REAL
-Step: {"tool": "query_database", "args": {"sql": "SELECT name, length_km FROM rivers ORDER BY length_km DESC LIMIT 1"}}
-Result: name | length_km: Rhine | 1233
-Step: {"tool": "answer", "text": "The longest river is the Rhine, 1,233 km: SELECT name, length_km FROM rivers …"}"""
+Result: rivers: name TEXT, length_km REAL, flow REAL; lakes: name TEXT, river TEXT, flow REAL
+Step: {"tool": "query_database", "args": {"sql": "SELECT name, flow / length_km AS flow_per_km FROM rivers ORDER BY \
+flow_per_km DESC LIMIT 1"}}
+Result: name | flow_per_km: Rhine | 1.86
+Step: {"tool": "answer", "text": "The Rhine carries the most, 1.86 per km: SELECT name, flow / length_km …"}"""
 
 
 class Database(Protocol):
