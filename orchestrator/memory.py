@@ -23,7 +23,7 @@ from orchestrator.trust import merged
 
 ROOT = "orchestrator"
 _PAGE = 500
-DIGEST_CHARS = 80
+DIGEST_CHARS = 60
 
 EntryStatus = Literal["draft", "final", "retracted", "note"]
 

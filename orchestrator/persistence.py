@@ -77,7 +77,7 @@ class PackedSerializer(JsonPlusSerializer):
         """Serializes; compressed from 4 KiB on, so that small threads stay readable by any saver."""
         kind, data = super().dumps_typed(obj)
         if len(data) >= COMPRESS_FROM_BYTES:
-            return kind + _PACKED, zlib.compress(data, 1)
+            return kind + _PACKED, zlib.compress(data)
         return kind, data
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
