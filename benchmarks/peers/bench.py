@@ -38,6 +38,8 @@ def host(a, port, name, job, extra=(), reps=None, timeout=900):
         str(port),
         "--reps",
         str(reps or a.reps),
+        "--slow",
+        str(a.slow),
         *flags.split(),
         *map(str, extra),
     ]
@@ -94,6 +96,9 @@ def main():
     ap.add_argument("--only", default="")
     ap.add_argument("--reps", type=int, default=5)
     ap.add_argument("--n3", default="50,100,200")
+    ap.add_argument(
+        "--slow", type=float, default=1, help="multiplies all latencies, for a machine this many times slower than usual"
+    )
     ap.add_argument("--out", default="results.jsonl")
     ap.add_argument("--tmp", default=tempfile.gettempdir(), help="working folder of the drivers")
     a = ap.parse_args()
@@ -167,7 +172,7 @@ def main():
                     if base is None or name == "bare":
                         base = base or {}
                         base[n] = c
-                    ideal = jobs[job]["ideal_ms"] / 1000
+                    ideal = jobs[job]["ideal_ms"] / 1000 * a.slow
                     calls = sum(r[-1]["calls"].values())
                     msg = "%s %-20s n=%d wall %.3fs" % (job, name, n, wall)
                     if ideal:
