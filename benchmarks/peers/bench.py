@@ -40,6 +40,7 @@ def host(a, port, name, job, extra=(), reps=None, timeout=900):
         str(reps or a.reps),
         "--slow",
         str(a.slow),
+        *(["--count"] if a.count else []),
         *flags.split(),
         *map(str, extra),
     ]
@@ -98,6 +99,11 @@ def main():
     ap.add_argument("--n3", default="50,100,200")
     ap.add_argument(
         "--slow", type=float, default=1, help="multiplies all latencies, for a machine this many times slower than usual"
+    )
+    ap.add_argument(
+        "--count",
+        action="store_true",
+        help="count the driver's function calls: nearly the same each time on any machine, but the times mean nothing then",
     )
     ap.add_argument("--out", default="results.jsonl")
     ap.add_argument("--tmp", default=tempfile.gettempdir(), help="working folder of the drivers")
@@ -185,6 +191,8 @@ def main():
                             min(x["cpu"] for x in r) * 1000 / (jobs["j4"]["runs"] if job == "j4" else 1),
                             max(x["cpu"] for x in r) * 1000 / (jobs["j4"]["runs"] if job == "j4" else 1),
                         )
+                    if a.count:
+                        msg += " function calls %d" % (med([x["function_calls"] for x in r]) / jobs[job].get("runs", 1))
                     if base.get(n):
                         msg += " x%.1f bare" % (c / base[n])
                     print(
