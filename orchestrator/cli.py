@@ -129,6 +129,9 @@ def run(
 @app.command()
 def resume(
     thread: Thread,
+    team: Annotated[
+        str | None, typer.Option("--team", help="Its team, as for run [default: the one it was started with].")
+    ] = None,
     model: Model_ = None,
     base_url: BaseUrl = None,
     db: Db = None,
@@ -143,7 +146,7 @@ def resume(
     from orchestrator.cli_run import attend, open_thread
 
     budget = budget_of(max_tokens, max_cost, max_time, max_calls, price)
-    with open_thread(db, thread, {"model": model, "base_url": base_url}) as orchestrator:
+    with open_thread(db, thread, {"team": team, "model": model, "base_url": base_url}) as orchestrator:
         _finish(
             attend(
                 orchestrator,
@@ -184,6 +187,7 @@ def decide(
 ) -> None:
     """Answer a review. `orchestrator resume` then goes on with the thread."""
     from orchestrator.cli_run import answer
+    from orchestrator.printing import command
 
     with _look(db) as orchestrator:
         decision = answer(orchestrator, review, action, text, file)
@@ -193,7 +197,7 @@ def decide(
     if as_json:
         print(json.dumps(decision.model_dump(mode="json"), ensure_ascii=False))
     else:
-        typer.echo(f"recorded: {action} for {review}\ngo on with: orchestrator resume {thread}{_db_option(db)}")
+        typer.echo(f"recorded: {action} for {review}\ngo on with: {command('resume', thread, db=db)}")
     return None
 
 
@@ -209,12 +213,12 @@ def threads(db: Db = None, as_json: Json = False) -> None:
 @app.command()
 def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
     """Show how far a thread came: plan, outcomes, reviews, answer."""
-    from orchestrator.printing import print_run
+    from orchestrator.printing import print_json, print_run
 
     with _look(db) as orchestrator:
         found = orchestrator.show(thread)
         if as_json:
-            print(json.dumps(found.to_dict(), ensure_ascii=False))
+            print_json(found)
         else:
             print_run(found, db)
 
@@ -254,7 +258,9 @@ def delete(
     """Delete a thread with its memory and its decisions."""
     with _look(db) as orchestrator:
         orchestrator.show(thread)
-        if not yes and sys.stdin.isatty() and not typer.confirm(f"Delete thread {thread} for good?"):
+        if not yes and not sys.stdin.isatty():
+            raise ConfigError(f"deleting '{thread}' needs --yes where nobody can be asked")
+        if not yes and not typer.confirm(f"Delete thread {thread} for good?"):
             raise typer.Exit(EXIT_FAILED)
         orchestrator.delete(thread)
         orchestrator.persistence.vacuum()
@@ -269,13 +275,11 @@ def _look(db: str | None) -> "TaskOrchestrator":
     return TaskOrchestrator(workers=[Worker("worker", "looks on")], db=db)
 
 
-def _db_option(db: str | None) -> str:
-    return f" --db {db}" if db else ""
-
-
 def _finish(run: "Run", as_json: bool) -> None:
     if as_json:
-        print(json.dumps(run.to_dict(), ensure_ascii=False))
+        from orchestrator.printing import print_json
+
+        print_json(run)
     raise typer.Exit(run.exit_code)
 
 

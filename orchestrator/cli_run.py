@@ -3,24 +3,25 @@
 import json
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import typer
 from rich.markup import escape
 
 from orchestrator.bounds import bounds_of, explain_limits
 from orchestrator.display import Display, open_display
-from orchestrator.errors import ConfigError, OrchestratorError, UnknownThreadError
+from orchestrator.errors import ConfigError, OrchestratorError, PersistenceError, UnknownThreadError
 from orchestrator.model_call import CallPolicy
 from orchestrator.models import ModelSettings, chat_model, describe
 from orchestrator.orchestrator import OnEvent, TaskOrchestrator
 from orchestrator.persistence import Persistence
 from orchestrator.plan import Plan
 from orchestrator.policy import Policy
-from orchestrator.printing import db_option, err, print_end
+from orchestrator.printing import command, err, print_end, print_json
 from orchestrator.prompting import ask_at_terminal
 from orchestrator.resilience import Resilience
 from orchestrator.reviews import Action, Decision, Review
@@ -37,15 +38,17 @@ def load_team(name: str, docs: str | None = None) -> Team:
     module_name, _, attribute = name.partition(":")
     if not attribute:
         module_name, attribute = f"graphs.{name}", "team"
-    sys.path.insert(0, str(Path.cwd()))
+    # The folder that one is in holds the user's own modules. It comes last for the teams that ship: a project's own
+    # `tools` or `graphs` must not take the place of theirs.
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0 if ":" in name else len(sys.path), here)
     try:
         found = getattr(import_module(module_name), attribute)
     except ModuleNotFoundError as error:
         raise ConfigError(f"no team '{name}': {error}. Use a name from graphs/, or module:attribute") from error
     except AttributeError as error:
         raise ConfigError(f"no team '{name}': {error}") from error
-    finally:
-        sys.path.pop(0)
     if callable(found) and not isinstance(found, Team):
         try:
             found = found(docs) if docs is not None else found()
@@ -120,8 +123,14 @@ def print_limits(team_name: str, budget: dict[str, Any], *, as_json: bool) -> No
 def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> TaskOrchestrator:
     """The orchestrator that a thread was started with, by its id alone.
 
+    Args:
+        db: The database.
+        thread_id: The thread.
+        instead: What takes the place of what the thread was started with.
+
     Raises:
         UnknownThreadError: There is no such thread.
+        ConfigError: It was started from Python, and no team was named.
     """
     persistence = Persistence(db)
     item = persistence.store.get(("orchestrator", "threads"), thread_id)
@@ -130,6 +139,11 @@ def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> Task
             f"there is no thread '{thread_id}' in {persistence.where}: `orchestrator threads` lists them"
         )
     about = {**item.value["about"], **{name: value for name, value in instead.items() if value}}
+    if not about.get("team"):
+        raise ConfigError(
+            f"thread '{thread_id}' was started from Python, where its team is: resume it there, or name the team with "
+            "--team module:attribute"
+        )
     return open_orchestrator(db, about, persistence)
 
 
@@ -163,16 +177,22 @@ def attend(
         while interactive and run.status == "waiting" and _answered(orchestrator, run.reviews):
             run = _watched(partial(_resume, orchestrator, run.thread_id), display)
     except KeyboardInterrupt:
-        if orchestrator.thread_id:
-            err.print(f"\ninterrupted; go on with: orchestrator resume {orchestrator.thread_id}{db_option(db)}")
+        _tell_way_on("\ninterrupted", orchestrator.thread_id, db)
         raise
-    except OrchestratorError:
-        if orchestrator.thread_id:
-            err.print(f"the thread is kept; go on with: orchestrator resume {orchestrator.thread_id}{db_option(db)}")
+    except OrchestratorError as error:
+        _tell_way_on("the thread is kept", orchestrator.thread_id, db)
+        if as_json and orchestrator.thread_id and not isinstance(error, PersistenceError):
+            found = orchestrator.show(orchestrator.thread_id)
+            print_json(replace(found, errors=(*found.errors, str(error))))
         raise
     if not as_json:
         print_end(run, db)
     return run
+
+
+def _tell_way_on(why: str, thread_id: str, db: str | None) -> None:
+    if thread_id:
+        typer.echo(f"{why}; go on with: {command('resume', thread_id, db=db)}", err=True)
 
 
 def _resume(orchestrator: TaskOrchestrator, thread_id: str, tell: OnEvent | None) -> Run:

@@ -1,7 +1,11 @@
 """What the CLI prints: reviews with the commands that answer them, runs, threads."""
 
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import typer
 from rich.console import Console
@@ -19,9 +23,19 @@ out = Console()
 err = Console(stderr=True)
 
 
-def db_option(db: str | None) -> str:
-    """What to add to a command so that it uses the same database."""
-    return f" --db {db}" if db else ""
+def command(*words: str, db: str | None = None) -> str:
+    """A command as the reader can type it, such as `.venv/bin/orchestrator resume t`.
+
+    Args:
+        words: The words after the program's name.
+        db: The database, where it is not the default one.
+    """
+    typed = Path(sys.argv[0])
+    name = "orchestrator"
+    if typed.stem == name and (found := shutil.which(name)) != sys.argv[0]:
+        is_on_path = found is not None and typed.exists() and typed.samefile(found)
+        name = name if is_on_path else sys.argv[0]
+    return shlex.join([name, *words, *(["--db", db] if db else [])])
 
 
 def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
@@ -33,10 +47,10 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
         if review.stake:
             out.print(f"  at stake: {escape(review.stake)}", highlight=False, soft_wrap=True)
         print_subject(review, out)
-        edit = """ --text '{"tokens": …}'""" if "budget" in review.subject else " --file FILE"
-        hints = {"edit": edit, "reject": ' --text "why"'}
+        edit = ["--text", '{"tokens": …}'] if "budget" in review.subject else ["--file", "FILE"]
+        hints = {"edit": edit, "reject": ["--text", "why"]}
         for action in review.allowed:
-            typer.echo(f"  orchestrator decide {review.id} {action}{hints.get(action, '')}{db_option(db)}")
+            typer.echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
 
 
 def print_subject(review: Review, console: Console) -> None:
@@ -152,21 +166,23 @@ def print_run(run: Run, db: str | None) -> None:
     print_end(run, db)
 
 
+def print_json(run: Run) -> None:
+    """A run as one JSON object."""
+    typer.echo(json.dumps(run.to_dict(), ensure_ascii=False))
+
+
 def print_end(run: Run, db: str | None) -> None:
     """How a run ended: the answer on stdout, the rest on stderr, and the way on."""
+    go_on = command("resume", run.thread_id, db=db)
     for error in run.errors:
         err.print(f"[yellow]![/yellow] {escape(error)}", highlight=False)
     if run.reviews:
         print_reviews(run.reviews, db)
-        typer.echo(f"then: orchestrator resume {run.thread_id}{db_option(db)}")
+        typer.echo(f"then: {go_on}")
     elif run.is_resumable:
-        err.print(f"go on with: orchestrator resume {run.thread_id}{db_option(db)}", highlight=False, soft_wrap=True)
+        typer.echo(f"go on with: {go_on}", err=True)
     elif run.limited_by == "budget":
-        err.print(
-            f"go on with a higher limit: orchestrator resume {run.thread_id}{db_option(db)} --max-…",
-            highlight=False,
-            soft_wrap=True,
-        )
+        typer.echo(f"go on with a higher limit: {go_on} --max-…", err=True)
     if run.answer:
         err.rule(style="dim")
         typer.echo(run.answer)

@@ -1,26 +1,43 @@
 """ThreadDesk: what can be asked, decided and deleted about the threads of a database without running them."""
 
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import StateSnapshot
 
 from orchestrator.accounts import BUDGET_ROW, forget_ledger, read_rows
+from orchestrator.agents import Worker
 from orchestrator.bridge import AWAITING
 from orchestrator.embedder import recall_index
 from orchestrator.errors import DecisionError, UnknownThreadError
+from orchestrator.graph import compile_graph
 from orchestrator.memory import SharedMemory
 from orchestrator.persistence import Persistence
 from orchestrator.portal import run_in_background
 from orchestrator.reviews import Action, Decision, Review, record_decision, recorded_decision
 from orchestrator.run import Run
 from orchestrator.spending import Spending
+from orchestrator.supervisor import Supervisor
+from orchestrator.team import Team
 from orchestrator.threads import ThreadList, ThreadRecord
 from orchestrator.workspace import WORKSPACE_KEY, artifacts_in, delete_workspace, workspace_of
 
 _RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
+
+
+@lru_cache(maxsize=64)
+def _team_of(names: frozenset[str]) -> Team:
+    """A team that only lends its nodes' names: LangGraph leaves out what is sent to a node that a graph lacks."""
+    return Team(Supervisor(), [Worker(name, "looks on") for name in sorted(names)])
+
+
+def _agents_of(snapshot: StateSnapshot) -> frozenset[str]:
+    plan = snapshot.values.get("plan") or {}
+    return frozenset(task["target_agent"] for task in plan.get("sub_tasks", ()))
 
 
 class ThreadDesk:
@@ -121,8 +138,8 @@ class ThreadDesk:
             await self.persistence.checkpointer.adelete_thread(thread_id)
             await forget_ledger(AWAITING, self.persistence.store, thread_id)
             await self._threads.delete(AWAITING, thread_id)
-        delete_workspace(self.workspace_of(thread_id))
-        self.persistence.forget(thread_id)
+            delete_workspace(self.workspace_of(thread_id))
+            self.persistence.forget(thread_id)
 
     def memory_of(self, thread_id: str) -> SharedMemory:
         """The shared memory of a thread."""
@@ -144,8 +161,23 @@ class ThreadDesk:
         configurable = {"thread_id": thread_id, WORKSPACE_KEY: str(self.workspace_of(thread_id))}
         return {"configurable": configurable, "recursion_limit": _RECURSION_LIMIT}
 
+    async def _snapshot(self, thread_id: str) -> StateSnapshot:
+        """The newest state, whichever team the thread belongs to: its open reviews are those of its own workers."""
+        config = self._config(thread_id)
+        found = await self.graph.aget_state(config)
+        if self._strangers(found):
+            theirs = compile_graph(
+                _team_of(_agents_of(found)), checkpointer=self.persistence.checkpointer, store=self.persistence.store
+            )
+            found = await theirs.aget_state(config)
+        return found
+
+    def _strangers(self, snapshot: StateSnapshot) -> frozenset[str]:
+        """The workers of a thread's plan that this team has not."""
+        return _agents_of(snapshot) - self.graph.nodes.keys()
+
     async def _run_of(self, thread_id: str) -> Run:
-        snapshot = await self.graph.aget_state(self._config(thread_id))
+        snapshot = await self._snapshot(thread_id)
         rows = await read_rows(AWAITING, self.persistence.store, thread_id)
         rows.pop(BUDGET_ROW, None)
         return Run.from_snapshot(
