@@ -1,7 +1,6 @@
 """Asking a review at the terminal."""
 
 import json
-from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -20,31 +19,46 @@ def ask_at_terminal(review: Review, console: Console) -> Decision | None:
         console.print(f"  at stake: {escape(review.stake)}", style="dim", highlight=False)
     print_subject(review, console)
     choices = ", ".join(f"[b]{action[0]}[/b]{action[1:]}" for action in review.allowed)
-    while True:
-        typed = console.input(f"{choices}, or Enter to leave it open: ").strip().lower()
-        if not typed:
-            return None
-        action = _KEYS.get(typed[0])
-        if action in review.allowed and action is not None and action.startswith(typed):
-            break
-        console.print("  not one of these")
-    text, data = _details(review, action, console)
-    return Decision(review_id=review.id, action=action, text=text, data=data)
+    try:
+        while True:
+            typed = console.input(f"{choices}, or Enter to leave it open: ").strip().lower()
+            if not typed:
+                return None
+            action = _KEYS.get(typed[0])
+            if action is None or action not in review.allowed or not action.startswith(typed):
+                console.print("  not one of these")
+            elif action == "reject":
+                why = console.input("What should be different? ").strip()
+                return Decision(review_id=review.id, action=action, text=why)
+            elif action != "edit":
+                return Decision(review_id=review.id, action=action)
+            elif (edited := _edited(review, console)) is not None:
+                return edited
+    except EOFError:  # Ctrl-D: whoever goes away has decided nothing
+        console.print()
+        return None
 
 
-def _details(review: Review, action: Action, console: Console) -> tuple[str, Any]:
-    if action == "reject":
-        return console.input("What should be different? ").strip(), None
-    if action != "edit":
-        return "", None
+def _edited(review: Review, console: Console) -> Decision | None:
+    """The decision that an editor was left with; None when nothing was saved, or nothing that can be read."""
     import click
 
-    if review.kind == "result":
-        return click.edit(review.subject["result"]) or "", None
-    before = review.subject[{"plan": "plan", "steer": "budget"}.get(review.kind, "args")]
-    edited = click.edit(json.dumps(before, indent=2, ensure_ascii=False), extension=".json")
+    is_text = review.kind == "result"
+    field = {"result": "result", "plan": "plan", "steer": "budget"}.get(review.kind, "args")
+    before = review.subject[field]
     try:
-        return "", json.loads(edited) if edited else before
+        saved = click.edit(
+            before if is_text else json.dumps(before, indent=2, ensure_ascii=False),
+            extension=".txt" if is_text else ".json",
+        )
+        if saved is None:
+            console.print("  nothing was saved, so nothing is decided")
+            return None
+        if is_text:
+            return Decision(review_id=review.id, action="edit", text=saved)
+        return Decision(review_id=review.id, action="edit", data=json.loads(saved))
+    except click.ClickException as error:
+        console.print(f"[red]no editor: {escape(error.format_message())}; EDITOR names another[/red]")
     except ValueError as error:
-        console.print(f"[red]this is not JSON: {escape(str(error))}[/red]")
-        return "", None
+        console.print(f"[red]this cannot be used: {escape(str(error))}[/red]")
+    return None

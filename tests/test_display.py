@@ -2,7 +2,9 @@
 
 import io
 import json
+import shlex
 from collections.abc import Callable
+from pathlib import Path
 
 import click
 import pytest
@@ -11,7 +13,7 @@ from rich.console import Console
 from orchestrator.display import LiveDisplay, PlainDisplay, open_display
 from orchestrator.events import Event, Planned, Planning, ReviewAsked, RoundStarted, SubTaskChanged, ToolCalled
 from orchestrator.plan import Plan
-from orchestrator.printing import print_reviews
+from orchestrator.printing import command, print_reviews
 from orchestrator.prompting import ask_at_terminal
 from orchestrator.reviews import Review
 from tests.teams import step
@@ -163,10 +165,9 @@ def test_an_action_that_the_review_does_not_allow_is_not_taken(monkeypatch: pyte
     [
         (PLAN_REVIEW, lambda _: json.dumps([step("only")]), ("", [step("only")])),
         (TOOL_REVIEW, lambda text: text.replace('"x"', '"y"'), ("", {"text": "y"})),
-        (TOOL_REVIEW, lambda _: None, ("", {"text": "x"})),
         (RESULT_REVIEW, lambda text: text.replace("42", "43"), ("It [is] 43.", None)),
     ],
-    ids=["plan", "tool call", "closed without saving", "result"],
+    ids=["plan", "tool call", "result"],
 )
 def test_editing_opens_the_editor_on_what_is_asked_about(
     monkeypatch: pytest.MonkeyPatch,
@@ -181,10 +182,53 @@ def test_editing_opens_the_editor_on_what_is_asked_about(
     assert (decision.text, decision.data) == expected
 
 
+def no_editor(*_: object, **__: object) -> str:
+    raise click.ClickException("vi: not found")
+
+
+@pytest.mark.parametrize("edit", [lambda *_, **__: None, lambda *_, **__: "{not JSON", no_editor])
+def test_an_editor_that_gives_nothing_decides_nothing(
+    monkeypatch: pytest.MonkeyPatch, edit: Callable[..., str | None]
+) -> None:
+    monkeypatch.setattr(click, "edit", edit)
+    typing(monkeypatch, "e", "")
+    assert ask_at_terminal(TOOL_REVIEW, a_console()) is None
+    typing(monkeypatch, "e", "s")
+    decision = ask_at_terminal(TOOL_REVIEW, a_console())
+    assert decision is not None
+    assert decision.action == "stop", "it asks again"
+
+
+def test_the_end_of_the_input_leaves_a_review_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_: object) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", end)
+    assert ask_at_terminal(PLAN_REVIEW, a_console()) is None
+
+
+def test_a_command_can_be_pasted_whatever_the_thread_and_the_database_are_called() -> None:
+    typed = command("resume", "my thread [b]", db="/Users/J D/x.db")
+    assert shlex.split(typed) == ["orchestrator", "resume", "my thread [b]", "--db", "/Users/J D/x.db"]
+
+
+def test_a_program_that_is_not_on_the_path_is_named_as_it_was_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    program = tmp_path / "orchestrator"
+    program.write_text("#!/bin/sh")
+    program.chmod(0o755)
+    monkeypatch.setattr("sys.argv", [str(program)])
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert command("threads") == f"{program} threads"
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command("threads") == "orchestrator threads"
+
+
 def test_a_listed_review_shows_its_subject_and_a_command_for_each_answer(capsys: pytest.CaptureFixture[str]) -> None:
     print_reviews([RESULT_REVIEW, TOOL_REVIEW], "my.db")
     out = capsys.readouterr().out
     assert "It [is] 42." in out
     assert '"text": "x"' in out
-    assert 'orchestrator decide t/result-1 reject --text "why" --db my.db' in out
+    assert "orchestrator decide t/result-1 reject --text why --db my.db" in out
     assert "orchestrator decide t/tool-1 edit --file FILE --db my.db" in out
