@@ -1,5 +1,7 @@
 """Invocation: what a node knows of the run that it is part of, besides its state."""
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +26,9 @@ from orchestrator.ledgers import LEDGERS
 # LangGraph hands a node's checkpointer to subgraphs under this key of the config; there is no public way to ask.
 _CHECKPOINTER_KEY = "__pregel_checkpointer"
 _stores: WeakKeyDictionary[Any, BaseStore] = WeakKeyDictionary()
-_unsaved = InMemoryStore()
+_MOST_UNSAVED = 1024
+_lock = threading.Lock()
+_unsaved: OrderedDict[object, BaseStore] = OrderedDict()
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Invocation:
         saver = configurable.get(_CHECKPOINTER_KEY)
         return cls(
             thread_id=str(configurable.get("thread_id") or ""),
-            store=runtime.store if runtime.store is not None else _store_beside(saver),
+            store=runtime.store if runtime.store is not None else _store_beside(saver, runtime.control),
             checkpointer=saver,
             namespace=str(configurable.get("checkpoint_ns") or ""),
             control=runtime.control,
@@ -81,10 +85,10 @@ class Invocation:
             await bridge.call(drop, self.thread_id, self.namespace)
 
 
-def _store_beside(saver: Any) -> BaseStore:
+def _store_beside(saver: Any, control: object) -> BaseStore:
     """A store as durable as the saver, for a graph that was compiled without one."""
     if not isinstance(saver, BaseCheckpointSaver):
-        return _unsaved
+        return _store_of(control)
     if (store := _stores.get(saver)) is None:
         if isinstance(saver, SqliteSaver):
             store = SqliteStore(saver.conn)
@@ -104,3 +108,13 @@ def _store_beside(saver: Any) -> BaseStore:
             )
         _stores[saver] = store
     return store
+
+
+def _store_of(control: object) -> BaseStore:
+    """The store of one invocation that is not saved anywhere; the oldest are forgotten."""
+    with _lock:
+        if (store := _unsaved.get(control)) is None:
+            store = _unsaved[control] = InMemoryStore()
+            if len(_unsaved) > _MOST_UNSAVED:
+                _unsaved.popitem(last=False)
+        return store

@@ -45,6 +45,7 @@ class Ledgers:
             found = self._ledgers.get(key)
             if found is None or found.control is not control:
                 found = self._ledgers[key] = create()
+                self._ledgers.move_to_end(key)
                 while len(self._ledgers) > _MOST_LEDGERS:
                     self._ledgers.popitem(last=False)
             return found

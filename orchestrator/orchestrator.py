@@ -3,7 +3,7 @@
 import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Self
 
 from langchain_core.language_models import BaseChatModel
@@ -22,7 +22,7 @@ from orchestrator.limits import Limits
 from orchestrator.memory import SharedMemory
 from orchestrator.persistence import Persistence
 from orchestrator.plan import Plan, SubTask
-from orchestrator.portal import run_in_background
+from orchestrator.portal import BackgroundWork, is_background_loop, run_in_background
 from orchestrator.prices import check_prices
 from orchestrator.reviews import Decision, Review, record_decision, recorded_decision
 from orchestrator.round import ROUNDS
@@ -111,7 +111,8 @@ class TaskOrchestrator(ThreadDesk):
                 a tool that declares a risk is refused instead to a worker that has read untrusted text, unless its
                 effect stays in the workspace.
             on_event: Is told of progress, on the thread of the event loop.
-            on_review: Is asked each open review when nothing else can go on; None leaves it open.
+            on_review: Is asked each open review when nothing else can go on; None leaves it open. `run` calls it on a
+                thread of its own, `arun` on the event loop.
 
         Raises:
             PlanError: No sound plan came, or the given one is not sound.
@@ -165,24 +166,24 @@ class TaskOrchestrator(ThreadDesk):
         Args:
             original_task: What to do.
             options: As for `run`, without `on_event`.
+
+        A run whose events are not read to the end is cancelled; its thread can be resumed.
         """
-        items: queue.SimpleQueue[Event | Run | BaseException] = queue.SimpleQueue()
+        items: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
 
-        async def work() -> None:
+        async def work() -> Run:
             try:
-                items.put(await self.arun(original_task, on_event=items.put, **options))
-            except Exception as error:  # noqa: BLE001 - it is raised again where the caller reads
-                items.put(error)
+                return await self.arun(original_task, on_event=items.put, **options)
+            finally:
+                items.put(None)
 
-        with ThreadPoolExecutor(1, "orchestrator-stream") as pool:
-            pool.submit(run_in_background, work)
-            while True:
-                item = items.get()
-                if isinstance(item, BaseException):
-                    raise item
+        background = BackgroundWork(work)
+        try:
+            while (item := items.get()) is not None:
                 yield item
-                if isinstance(item, Run):
-                    return
+            yield background.result()
+        finally:
+            background.cancel()  # whoever stops reading wants no more of it
 
     async def astream(self, original_task: str, **options: Any) -> AsyncIterator[Event | Run]:
         """Async twin of `stream`."""
@@ -228,6 +229,7 @@ class TaskOrchestrator(ThreadDesk):
         Raises:
             UnknownThreadError: There is no such thread.
             ThreadBusyError: Somebody else runs it.
+            ConfigError: The thread belongs to another team, or no budget ended it and one was to be raised.
         """
         return run_in_background(lambda: self.aresume(thread_id, budget=budget, on_event=on_event, on_review=on_review))
 
@@ -242,9 +244,14 @@ class TaskOrchestrator(ThreadDesk):
         """Async twin of `resume`."""
         await self._record(thread_id)
         with self.persistence.lease(thread_id):
-            snapshot = await self.graph.aget_state(self._config(thread_id))
-            if not snapshot.values and not snapshot.tasks:  # it was killed before its first checkpoint
-                given = await self._threads.given(AWAITING, thread_id)
+            snapshot = await self._snapshot(thread_id)
+            if snapshot.tasks and (strangers := self._strangers(snapshot)):
+                raise ConfigError(
+                    f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
+                    f"{', '.join(self.workers)}: resume it with the team that it was started with"
+                )
+            if not snapshot.tasks and (given := await self._threads.given(AWAITING, thread_id)):
+                # It was killed before the first checkpoint of its task; there may be older ones, of another task.
                 if budget:
                     given["budget"] = (await self._raised(Budget.parse(given.get("budget")), budget)).plain()
                 return await self._drive(thread_id, given, on_event, on_review)
@@ -304,7 +311,7 @@ class TaskOrchestrator(ThreadDesk):
             await self._threads.mark(AWAITING, thread_id, "interrupted")
             raise
         finally:
-            ROUNDS.drop(thread_id)
+            ROUNDS.drop(f"|{thread_id}")
             LEDGERS.drop(f"|{thread_id}")
         await self._threads.mark(AWAITING, thread_id, run.status)
         return run
@@ -324,20 +331,22 @@ class TaskOrchestrator(ThreadDesk):
             if await recorded_decision(AWAITING, self.persistence.store, review) is not None:
                 any_answered = True
                 continue
-            decision = self._ask_here(review, on_review)
+            decision = await self._ask_here(review, on_review)
             if decision is not None:
                 await record_decision(AWAITING, self.persistence.store, review, decision)
                 any_answered = True
         return any_answered
 
-    def _ask_here(self, review: Review, on_review: OnReview | None) -> Decision | None:
-        if on_review is not None:
-            return on_review(review)
-        if review.kind == "result":
+    async def _ask_here(self, review: Review, on_review: OnReview | None) -> Decision | None:
+        ask: Callable[[], Decision | None] | None = partial(on_review, review) if on_review is not None else None
+        if ask is None and review.kind == "result":
             about = review.subject
             sub_task = SubTask(id=review.sub_task_id, description=about["description"], target_agent=about["agent"])
-            return self.request_human_review(sub_task, review.subject["result"], review)
-        return None
+            ask = partial(self.request_human_review, sub_task, about["result"], review)
+        if ask is None:
+            return None
+        # The background loop serves every run of the process; while a person thinks, the others go on.
+        return await asyncio.to_thread(ask) if is_background_loop() else ask()
 
     def request_human_review(self, sub_task: SubTask, result: str, review: Review | None = None) -> Decision | None:
         """Called when a result with `requires_approval` waits for a human. Override it to ask on the spot.

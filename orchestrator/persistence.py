@@ -42,6 +42,7 @@ from langgraph.store.sqlite import SqliteStore
 from orchestrator.errors import ConfigError, PersistenceError, ThreadBusyError
 
 BUSY_TIMEOUT_S = 10.0
+_LOCK_PATIENCE_S = 0.2  # whoever only looks whether a thread is run holds its lock for a moment
 COMPRESS_FROM_BYTES = 4096
 _PACKED = "+zlib"
 _PACKED_WRITES = "__writes__"
@@ -327,8 +328,12 @@ class Persistence:
         return self.path.with_name(self.path.name + ".locks") / (quote(thread_id, safe="") + ".lock")
 
     @contextlib.contextmanager
-    def lease(self, thread_id: str) -> Iterator[None]:
+    def lease(self, thread_id: str, *, patience_s: float = _LOCK_PATIENCE_S) -> Iterator[None]:
         """Holds the thread for this process: nobody else runs it, resumes it or changes its state.
+
+        Args:
+            thread_id: The thread.
+            patience_s: For how long, in seconds, to wait for another process to let go of it.
 
         Raises:
             ThreadBusyError: Another process, or another run in this one, holds it.
@@ -337,21 +342,22 @@ class Persistence:
             raise ThreadBusyError(f"thread '{thread_id}' is already being run by this process")
         with contextlib.ExitStack() as stack:
             if self.path is not None:
-                self._lock_file(thread_id, stack)
+                self._lock_file(thread_id, stack, patience_s)
             self._held.add(thread_id)
             try:
                 yield
             finally:
                 self._held.discard(thread_id)
 
-    def _lock_file(self, thread_id: str, stack: contextlib.ExitStack) -> None:
+    def _lock_file(self, thread_id: str, stack: contextlib.ExitStack, patience_s: float) -> None:
         path = self._lock_path(thread_id)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(filelock.FileLock(path, timeout=0, is_singleton=False))
-            path.write_text(str(os.getpid()))
+            lock = filelock.FileLock(path, timeout=patience_s, poll_interval=0.02, is_singleton=False)
+            stack.enter_context(lock)
+            self._holder_path(path).write_text(str(os.getpid()))
         except filelock.Timeout:
-            holder = path.read_text().strip()
+            holder = self._holder(path)
             who = f"process {holder}" if holder else "another process"
             raise ThreadBusyError(
                 f"thread '{thread_id}' is being run by {who}: wait for it, or end it, and try again"
@@ -359,18 +365,32 @@ class Persistence:
         except OSError as error:
             raise PersistenceError(f"cannot lock thread '{thread_id}' beside {self.where}: {error.strerror}") from error
 
+    @staticmethod
+    def _holder_path(lock_path: Path) -> Path:
+        return lock_path.with_suffix(".pid")  # not the lock file itself: Windows lets nobody read or write that
+
+    def _holder(self, lock_path: Path) -> str:
+        try:
+            return self._holder_path(lock_path).read_text().strip()
+        except OSError:
+            return ""  # it is only told to a person
+
     def is_leased(self, thread_id: str) -> bool:
         """Whether somebody runs this thread right now."""
         try:
-            with self.lease(thread_id):
+            with self.lease(thread_id, patience_s=0):
                 return False
         except ThreadBusyError:
             return True
 
     def forget(self, thread_id: str) -> None:
-        """Deletes the lock file of a thread that was deleted."""
-        if self.path is not None:
-            self._lock_path(thread_id).unlink(missing_ok=True)
+        """Deletes the lock file of a thread that was deleted; call it as the last act under its lease."""
+        if self.path is None:
+            return
+        path = self._lock_path(thread_id)
+        self._holder_path(path).unlink(missing_ok=True)
+        with contextlib.suppress(PermissionError):  # Windows keeps a file that is open; an empty one does no harm
+            path.unlink(missing_ok=True)
 
     def vacuum(self) -> None:
         """Gives the space of deleted threads back to the file system."""

@@ -8,7 +8,9 @@ import asyncio
 import atexit
 import threading
 from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
+
+from orchestrator.errors import ConfigError
 
 T = TypeVar("T")
 _PATIENCE_S = 5.0
@@ -35,6 +37,49 @@ def _shut_down(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> Non
     loop.close()
 
 
+def is_background_loop() -> bool:
+    """Whether this is called on the background loop's own thread, where waiting for the loop would never end."""
+    try:
+        return _loop is not None and asyncio.get_running_loop() is _loop
+    except RuntimeError:
+        return False
+
+
+class BackgroundWork(Generic[T]):
+    """A coroutine on the background loop.
+
+    Args:
+        work: Makes the coroutine.
+
+    Raises:
+        ConfigError: This is the background loop's own thread.
+    """
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        if is_background_loop():
+            raise ConfigError(
+                "a blocking call from within a callback of a run would wait for itself: call its async twin from "
+                "another task, or call it when the run has paused"
+            )
+        self._ended = threading.Event()
+        self._future = asyncio.run_coroutine_threadsafe(self._watched(work), _running_loop())
+
+    async def _watched(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        try:
+            return await work()
+        finally:
+            self._ended.set()
+
+    def result(self) -> T:
+        """Waits for it."""
+        return self._future.result()
+
+    def cancel(self) -> None:
+        """Cancels it, and waits until it has let go of its thread and database; nothing when it has ended."""
+        if self._future.cancel():  # a cancelled future counts as done at once
+            self._ended.wait(_PATIENCE_S)
+
+
 def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs a coroutine on the background loop and waits for it.
 
@@ -42,21 +87,12 @@ def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         work: Makes the coroutine.
 
     Raises:
+        ConfigError: This is the background loop's own thread.
         KeyboardInterrupt: The wait was interrupted; the coroutine has been cancelled and has ended.
     """
-    ended = threading.Event()
-
-    async def watched() -> T:
-        try:
-            return await work()
-        finally:
-            ended.set()
-
-    future = asyncio.run_coroutine_threadsafe(watched(), _running_loop())
+    background = BackgroundWork(work)
     try:
-        return future.result()
+        return background.result()
     except KeyboardInterrupt:
-        future.cancel()
-        # A cancelled future counts as done at once; what it ran has still to let go of its thread and database.
-        ended.wait(_PATIENCE_S)
+        background.cancel()
         raise

@@ -116,6 +116,7 @@ class Rounds:
             found = self._rounds.get(key)
             if found is None or found.control is not control:
                 found = self._rounds[key] = create()
+                self._rounds.move_to_end(key)
                 self._forget_oldest()
             return found
 
