@@ -25,7 +25,7 @@ help:
 # One marker file for each set of extras: a changed pyproject.toml or constraints.txt installs anew.
 $(BIN)/python:
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "needs Python 3.11 or newer: make PYTHON=/path/to/python3.11 ..."; exit 1; }
-	"$(PYTHON)" -m venv $(VENV)
+	"$(PYTHON)" -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.run: pyproject.toml constraints.txt | $(BIN)/python
 	@echo 'installing into $(VENV) (once)'
@@ -41,7 +41,7 @@ $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
 run: $(VENV)/.run
 	@$(BIN)/orchestrator model fetch --if-needed
 	@set -- "$${TASK:-$$(cat examples/task.txt)}" --docs "$(DOCS)"; \
-	[ -t 0 ] || set -- "$$@" --auto-approve; \
+	{ [ -t 0 ] && [ -t 2 ]; } || set -- "$$@" --auto-approve; \
 	exec $(BIN)/orchestrator run "$$@"
 export TASK
 

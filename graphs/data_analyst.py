@@ -6,6 +6,7 @@ Tables and charts are files in the thread's workspace. `ORCHESTRATOR_DATABASE` n
 import os
 from pathlib import Path
 
+from graphs.shipped import example
 from orchestrator import Policy, Rule, Supervisor, Team, Worker, coder, compile_graph, reviewer
 from orchestrator.errors import ConfigError
 from tools.calculator import calculator
@@ -13,7 +14,7 @@ from tools.database import database_tools
 from tools.python import python_tool
 from tools.report import report_tools
 
-EXAMPLE = Path(__file__).resolve().parent.parent / "examples" / "figures.sqlite"
+EXAMPLE = example("figures.sqlite")
 _PROMPT = (
     "You are a data analyst. You answer from a database: look at its tables, then let one SELECT do the work. "
     "You give the rows and the statement that made them, and never a figure that is not in an answer of the database."
@@ -29,9 +30,9 @@ def team(docs: str | None = None) -> Team:
     Raises:
         ConfigError: The file is not there.
     """
-    url = docs or os.environ.get("ORCHESTRATOR_DATABASE") or str(EXAMPLE)
-    if docs is not None and "://" not in docs and not Path(docs).is_file():
-        raise ConfigError(f"there is no database '{docs}'")
+    url = docs or os.environ.get("ORCHESTRATOR_DATABASE") or EXAMPLE
+    if "://" not in url and not Path(url).is_file():
+        raise ConfigError(f"there is no database '{url}': name one with --docs, or by ORCHESTRATOR_DATABASE")
     analyst = Worker(
         "analyst",
         _PROMPT,

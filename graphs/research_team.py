@@ -4,15 +4,13 @@
 """
 
 import os
-from pathlib import Path
 
+from graphs.shipped import example
 from orchestrator import Supervisor, Team, coder, compile_graph, researcher, reviewer
 from orchestrator.errors import ConfigError
 from tools.calculator import calculator
 from tools.documents import document_tools, folder_problem
 from tools.python import python_tool
-
-EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "countries"
 
 
 def team(docs: str | None = None) -> Team:
@@ -22,11 +20,11 @@ def team(docs: str | None = None) -> Team:
         docs: The folder; by default the one that `ORCHESTRATOR_DOCS` names, or the examples.
 
     Raises:
-        ConfigError: The given folder cannot be used.
+        ConfigError: The folder cannot be used.
     """
-    if docs is not None and (problem := folder_problem(docs)):
-        raise ConfigError(problem)
-    folder = docs or os.environ.get("ORCHESTRATOR_DOCS") or str(EXAMPLES)
+    folder = docs or os.environ.get("ORCHESTRATOR_DOCS") or example("countries")
+    if problem := folder_problem(folder):
+        raise ConfigError(f"{problem}: name a folder with --docs, or by ORCHESTRATOR_DOCS")
     return Team(Supervisor(), [researcher(document_tools(folder)), coder([calculator(), python_tool()]), reviewer()])
 
 
