@@ -85,12 +85,13 @@ def forecast(
         if tokens:
             seen.setdefault(outcome.agent, []).append(tokens)
     found, costs = {}, []
+    about_tools = {name: tools_tokens(workers[name].tools) for name in {t.target_agent for t in plan.sub_tasks}}
     for task in plan.sub_tasks:
         before = outcomes.get(task.id)
         if before is not None and before.status == "succeeded" and before.key == plan.keys[task.id]:
             continue
         worker = workers[task.target_agent]
-        found[task.id] = _range(task, worker, limits, seen.get(worker.name, []))
+        found[task.id] = _range(task, worker, about_tools[worker.name], limits, seen.get(worker.name, []))
         if prices is not None:
             costs.append([nano_usd(worker.model, *_split(tokens), prices) for tokens in found[task.id]])
     answer = (sum(_SHORT for _ in plan.sub_tasks) + _SHORT, sum(_LONG for _ in plan.sub_tasks) + _LONG)
@@ -101,13 +102,13 @@ def forecast(
     return Forecast(found, total, usd, spent)
 
 
-def _range(task: SubTask, worker: Worker, limits: Limits, seen: list[int]) -> Range:
+def _range(task: SubTask, worker: Worker, about_tools: int, limits: Limits, seen: list[int]) -> Range:
     if seen:
         return int(min(seen) * _BELOW), int(max(seen) * _ABOVE)
     first = count_tokens(worker.prompt) + _RULES_TOKENS + count_tokens(task.description)
     if not worker.tools:
         return first + _SHORT, first + worker.window // 3 + _LONG
-    first += tools_tokens(worker.tools)
+    first += about_tools
     steps = worker.steps or limits.steps
     result = result_allowance(worker.window)
     return _loop(first, min(_FEW, steps), _SHORT, _SHORT), _loop(first, min(_MANY, steps), result // 2, _LONG)
