@@ -134,15 +134,16 @@ def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> Task
     """
     persistence = Persistence(db)
     item = persistence.store.get(("orchestrator", "threads"), thread_id)
-    if item is None:
+    if item is None and not persistence.has_thread(thread_id):
         raise UnknownThreadError(
             f"there is no thread '{thread_id}' in {persistence.where}: `orchestrator threads` lists them"
         )
-    about = {**item.value["about"], **{name: value for name, value in instead.items() if value}}
+    known = item.value["about"] if item is not None else {}
+    about = {**known, **{name: value for name, value in instead.items() if value}}
     if not about.get("team"):
         raise ConfigError(
-            f"thread '{thread_id}' was started from Python, where its team is: resume it there, or name the team with "
-            "--team module:attribute"
+            f"thread '{thread_id}' was started from Python or Studio, where its team is: resume it there, or name the "
+            "team with --team"
         )
     return open_orchestrator(db, about, persistence)
 

@@ -7,14 +7,10 @@ directly, since a write takes about a tenth of a millisecond and a hop to anothe
 
 The journal is WAL with `synchronous=NORMAL`: a killed process loses no committed write. After a power failure the
 newest writes may be missing, and the database is still consistent.
-
-A lease is an operating system lock on a file beside the database. The system drops it with the process, so a thread
-whose runner was killed can be resumed at once, and two processes never run one thread.
 """
 
 import builtins
 import contextlib
-import os
 import shutil
 import sqlite3
 import threading
@@ -22,9 +18,7 @@ import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import quote
 
-import filelock
 import platformdirs
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -39,10 +33,10 @@ from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.store.base import Op, Result
 from langgraph.store.sqlite import SqliteStore
 
-from orchestrator.errors import ConfigError, PersistenceError, ThreadBusyError
+from orchestrator.errors import ConfigError, PersistenceError
+from orchestrator.leases import Leases
 
 BUSY_TIMEOUT_S = 10.0
-_LOCK_PATIENCE_S = 0.2  # whoever only looks whether a thread is run holds its lock for a moment
 COMPRESS_FROM_BYTES = 4096
 _PACKED = "+zlib"
 _PACKED_WRITES = "__writes__"
@@ -306,7 +300,7 @@ class Persistence:
             raise PersistenceError(f"cannot create {self.where}: {error.strerror or error}") from error
         except sqlite3.Error as error:
             raise _explained(error, self.where) from error
-        self._held: set[str] = set()
+        self._leases = Leases(self.path)
 
     def __enter__(self) -> Self:
         return self
@@ -323,74 +317,24 @@ class Persistence:
         with self.checkpointer.cursor(transaction=False) as cursor:
             return [row[0] for row in cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]
 
-    def _lock_path(self, thread_id: str) -> Path:
-        assert self.path is not None
-        return self.path.with_name(self.path.name + ".locks") / (quote(thread_id, safe="") + ".lock")
+    def has_thread(self, thread_id: str) -> bool:
+        """Whether a thread has a checkpoint."""
+        with self.checkpointer.cursor(transaction=False) as cursor:
+            return bool(
+                cursor.execute("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (thread_id,)).fetchone()
+            )
 
-    @contextlib.contextmanager
-    def lease(self, thread_id: str, *, patience_s: float = _LOCK_PATIENCE_S) -> Iterator[None]:
-        """Holds the thread for this process: nobody else runs it, resumes it or changes its state.
-
-        Args:
-            thread_id: The thread.
-            patience_s: For how long, in seconds, to wait for another process to let go of it.
-
-        Raises:
-            ThreadBusyError: Another process, or another run in this one, holds it.
-        """
-        if thread_id in self._held:
-            raise ThreadBusyError(f"thread '{thread_id}' is already being run by this process")
-        with contextlib.ExitStack() as stack:
-            if self.path is not None:
-                self._lock_file(thread_id, stack, patience_s)
-            self._held.add(thread_id)
-            try:
-                yield
-            finally:
-                self._held.discard(thread_id)
-
-    def _lock_file(self, thread_id: str, stack: contextlib.ExitStack, patience_s: float) -> None:
-        path = self._lock_path(thread_id)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = filelock.FileLock(path, timeout=patience_s, poll_interval=0.02, is_singleton=False)
-            stack.enter_context(lock)
-            self._holder_path(path).write_text(str(os.getpid()))
-        except filelock.Timeout:
-            holder = self._holder(path)
-            who = f"process {holder}" if holder else "another process"
-            raise ThreadBusyError(
-                f"thread '{thread_id}' is being run by {who}: wait for it, or end it, and try again"
-            ) from None
-        except OSError as error:
-            raise PersistenceError(f"cannot lock thread '{thread_id}' beside {self.where}: {error.strerror}") from error
-
-    @staticmethod
-    def _holder_path(lock_path: Path) -> Path:
-        return lock_path.with_suffix(".pid")  # not the lock file itself: Windows lets nobody read or write that
-
-    def _holder(self, lock_path: Path) -> str:
-        try:
-            return self._holder_path(lock_path).read_text().strip()
-        except OSError:
-            return ""  # it is only told to a person
+    def lease(self, thread_id: str) -> contextlib.AbstractContextManager[None]:
+        """Holds the thread for this process; see `Leases.hold`."""
+        return self._leases.hold(thread_id)
 
     def is_leased(self, thread_id: str) -> bool:
         """Whether somebody runs this thread right now."""
-        try:
-            with self.lease(thread_id, patience_s=0):
-                return False
-        except ThreadBusyError:
-            return True
+        return self._leases.is_held(thread_id)
 
     def forget(self, thread_id: str) -> None:
-        """Deletes the lock file of a thread that was deleted; call it as the last act under its lease."""
-        if self.path is None:
-            return
-        path = self._lock_path(thread_id)
-        self._holder_path(path).unlink(missing_ok=True)
-        with contextlib.suppress(PermissionError):  # Windows keeps a file that is open; an empty one does no harm
-            path.unlink(missing_ok=True)
+        """Deletes the lock of a thread that was deleted; call it as the last act under its lease."""
+        self._leases.forget(thread_id)
 
     def vacuum(self) -> None:
         """Gives the space of deleted threads back to the file system."""

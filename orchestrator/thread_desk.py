@@ -1,6 +1,7 @@
 """ThreadDesk: what can be asked, decided and deleted about the threads of a database without running them."""
 
 from dataclasses import replace
+from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ class ThreadDesk:
         if thread_id is not None:
             await self._record(thread_id)
             return [r for r in (await self._run_of(thread_id)).reviews if not await self._is_answered(r)]
-        records = await self._threads.all(AWAITING)
+        records = await self.athreads()
         runs = [await self._run_of(r.id) for r in records if r.status in ("waiting", "running", "interrupted")]
         return [review for run in runs for review in run.reviews if not await self._is_answered(review)]
 
@@ -94,7 +95,7 @@ class ThreadDesk:
     ) -> Decision:
         """Async twin of `decide`."""
         thread_id = review_id.rpartition("/")[0]
-        if not thread_id or await self._threads.find(AWAITING, thread_id) is None:
+        if not thread_id or await self._found(thread_id) is None:
             raise DecisionError(f"there is no review '{review_id}': `orchestrator reviews` lists the open ones")
         open_reviews = {review.id: review for review in (await self._run_of(thread_id)).reviews}
         if (review := open_reviews.get(review_id)) is None:
@@ -119,8 +120,15 @@ class ThreadDesk:
         return replace(run, status="running", errors=()) if self.persistence.is_leased(thread_id) else run
 
     def threads(self) -> list[ThreadRecord]:
-        """Every thread of the database, newest first."""
-        return run_in_background(lambda: self._threads.all(AWAITING))
+        """Every thread of the database, newest first; those of a LangGraph server too."""
+        return run_in_background(self.athreads)
+
+    async def athreads(self) -> list[ThreadRecord]:
+        """Async twin of `threads`."""
+        listed = await self._threads.all(AWAITING)
+        known = {record.id for record in listed}
+        others = [await self._unlisted(i) for i in self.persistence.thread_ids() if i not in known]
+        return sorted([*listed, *others], key=lambda record: -record.created)
 
     def delete(self, thread_id: str) -> None:
         """Deletes a thread with all that belongs to it.
@@ -149,9 +157,21 @@ class ThreadDesk:
         """The folder in which the thread's workers leave their files; it need not be there yet."""
         return workspace_of(self.persistence.path, thread_id)
 
-    async def _record(self, thread_id: str) -> ThreadRecord:
+    async def _unlisted(self, thread_id: str) -> ThreadRecord:
+        """The record of a thread that was begun past this interface, as Studio does; read from its checkpoints."""
+        run = await self._run_of(thread_id)
+        when = (await self.graph.aget_state(self._config(thread_id))).created_at
+        seconds = datetime.fromisoformat(when).timestamp() if when else 0.0
+        return ThreadRecord(thread_id, run.task, run.status, seconds, seconds)
+
+    async def _found(self, thread_id: str) -> ThreadRecord | None:
         record = await self._threads.find(AWAITING, thread_id)
-        if record is None:
+        if record is None and self.persistence.has_thread(thread_id):
+            return await self._unlisted(thread_id)
+        return record
+
+    async def _record(self, thread_id: str) -> ThreadRecord:
+        if (record := await self._found(thread_id)) is None:
             raise UnknownThreadError(
                 f"there is no thread '{thread_id}' in {self.persistence.where}: `orchestrator threads` lists them"
             )

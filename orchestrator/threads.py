@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, cast
+from urllib.parse import quote
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
 
@@ -18,6 +19,7 @@ _PLACE = (ROOT, "threads")
 _PAGE = 200
 _GIVEN = "given"
 _MOST_CHARS = 120
+_MOST_QUOTED = 240
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,8 @@ def check_thread_id(thread_id: str) -> str:
     """
     if not thread_id.strip() or len(thread_id) > _MOST_CHARS or not thread_id.isprintable():
         raise ConfigError(f"a thread id has 1 to {_MOST_CHARS} printable characters, this one has not: {thread_id!r}")
+    if len(quote(thread_id, safe="")) > _MOST_QUOTED:  # its lock and its workspace are files of that name
+        raise ConfigError(f"a thread id is the name of a file too, and this one is too long for that: {thread_id!r}")
     return thread_id
 
 

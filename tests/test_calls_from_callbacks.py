@@ -9,6 +9,7 @@ import pytest
 from orchestrator import Decision, Review
 from orchestrator.errors import ConfigError
 from orchestrator.events import Event
+from orchestrator.leases import Leases
 from orchestrator.testing import Gate, TeamScript, say
 from tests.teams import model_of, open_team, step, worked
 
@@ -122,6 +123,6 @@ def test_looking_at_a_thread_does_not_keep_it_from_being_run(tmp_path: Path) -> 
         looker = threading.Thread(target=look)
         looker.start()
         assert looking.wait(10)
-        with two.persistence.lease("t", patience_s=10):
+        with Leases(two.persistence.path).hold("t", patience_s=10):
             pass
         looker.join()

@@ -202,6 +202,7 @@ WRONG: dict[str, tuple[list[str], str]] = {
     "an action that is none": (["decide", "t/plan-1", "maybe"], "'maybe' is no action"),
     "two texts": (["decide", "t/plan-1", "reject", "--text", "x", "--file", "y"], "either --text or --file"),
     "a thread's name": (["run", "x", "--thread", "a\nb"], "'a\\nb'"),
+    "a long name in another alphabet": (["run", "x", "--thread", "名" * 100], "too long for that"),
 }
 
 

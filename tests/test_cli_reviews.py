@@ -1,5 +1,6 @@
 """Reviews on the command line: those of plans, results and tool calls, of any team, each by the command it prints."""
 
+import asyncio
 import json
 import re
 import shlex
@@ -103,7 +104,7 @@ def test_a_thread_from_python_is_looked_at_and_decided_but_not_carried_out_by_an
     assert cli("decide", json.loads(cli("reviews", "--json")[1])[0]["id"], "approve")[0] == 0
     code, _, err = cli("resume", "t")
     assert code == 2
-    assert "thread 't' was started from Python" in err
+    assert "thread 't' was started from Python or Studio" in err
     assert "--team" in err
     code, _, err = cli("resume", "t", "--team", "my_team:team", "--base-url", server.base_url)
     assert code == 2
@@ -164,3 +165,22 @@ def test_an_orchestrator_of_another_team_sees_the_reviews_too(server: OpenAIServ
 
     with TaskOrchestrator(workers=[Worker("other", "You wait.")], db=str(tmp_path / "runs.db")) as other:
         assert [review.id for review in other.reviews()] == [mine.id]
+
+
+def test_a_thread_that_a_server_began_is_listed_shown_and_decided_too(cli: Cli, tmp_path: Path) -> None:
+    script = TeamScript([step("a", approval=True)], results={"a": "a result"}, summary="an answer")
+    with open_team(script, tmp_path / "runs.db") as orchestrator:  # the graph alone, as LangGraph's server calls it
+        config = {"configurable": {"thread_id": "from-studio"}}
+        asyncio.run(orchestrator.graph.ainvoke({"task": "x"}, config))  # type: ignore[call-overload]
+    code, out, _ = cli("threads", "--json")
+    assert [(row["thread_id"], row["status"], row["task"]) for row in json.loads(out)] == [
+        ("from-studio", "waiting", "x")
+    ]
+    (review,) = json.loads(cli("reviews", "--json")[1])
+    assert cli("decide", review["id"], "approve")[0] == 0
+    code, _, err = cli("resume", "from-studio")
+    assert (code, "--team" in err) == (2, True)
+    with open_team(script, tmp_path / "runs.db") as orchestrator:
+        assert orchestrator.resume("from-studio").reviews[0].kind == "result"
+    assert cli("delete", "from-studio", "--yes")[0] == 0
+    assert json.loads(cli("threads", "--json")[1]) == []

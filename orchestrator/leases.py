@@ -1,0 +1,99 @@
+"""Leases: one process at a time runs a thread.
+
+A lease is an operating system lock on a file beside the database. The system drops it with the process, so a thread
+whose runner was killed can be resumed at once, and two processes never run one thread.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import filelock
+
+from orchestrator.errors import PersistenceError, ThreadBusyError
+
+_PATIENCE_S = 0.2  # whoever only looks whether a thread is run holds its lock for a moment
+
+
+class Leases:
+    """The leases of one database.
+
+    Args:
+        database: Its file; None for a database in memory, which no other process can open.
+    """
+
+    def __init__(self, database: Path | None) -> None:
+        self._database = database
+        self._held: set[str] = set()
+
+    @contextlib.contextmanager
+    def hold(self, thread_id: str, *, patience_s: float = _PATIENCE_S) -> Iterator[None]:
+        """Holds the thread for this process: nobody else runs it, resumes it or changes its state.
+
+        Args:
+            thread_id: The thread.
+            patience_s: For how long, in seconds, to wait for another process to let go of it.
+
+        Raises:
+            ThreadBusyError: Another process, or another run in this one, holds it.
+            PersistenceError: The lock cannot be made.
+        """
+        if thread_id in self._held:
+            raise ThreadBusyError(f"thread '{thread_id}' is already being run by this process")
+        with contextlib.ExitStack() as stack:
+            if self._database is not None:
+                self._lock(self._database, thread_id, stack, patience_s)
+            self._held.add(thread_id)
+            try:
+                yield
+            finally:
+                self._held.discard(thread_id)
+
+    def is_held(self, thread_id: str) -> bool:
+        """Whether somebody runs this thread right now."""
+        try:
+            with self.hold(thread_id, patience_s=0):
+                return False
+        except ThreadBusyError:
+            return True
+
+    def forget(self, thread_id: str) -> None:
+        """Deletes the lock of a thread that was deleted; call it as the last act under its lease."""
+        if self._database is None:
+            return
+        path = _lock_path(self._database, thread_id)
+        _holder_path(path).unlink(missing_ok=True)
+        with contextlib.suppress(PermissionError):  # Windows keeps a file that is open; an empty one does no harm
+            path.unlink(missing_ok=True)
+
+    def _lock(self, database: Path, thread_id: str, stack: contextlib.ExitStack, patience_s: float) -> None:
+        path = _lock_path(database, thread_id)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(filelock.FileLock(path, timeout=patience_s, poll_interval=0.02, is_singleton=False))
+            _holder_path(path).write_text(str(os.getpid()))
+        except filelock.Timeout:
+            holder = _holder(path)
+            who = f"process {holder}" if holder else "another process"
+            raise ThreadBusyError(
+                f"thread '{thread_id}' is being run by {who}: wait for it, or end it, and try again"
+            ) from None
+        except OSError as error:
+            raise PersistenceError(f"cannot lock thread '{thread_id}' beside {database}: {error.strerror}") from error
+
+
+def _lock_path(database: Path, thread_id: str) -> Path:
+    return database.with_name(database.name + ".locks") / (quote(thread_id, safe="") + ".lock")
+
+
+def _holder_path(lock_path: Path) -> Path:
+    return lock_path.with_suffix(".pid")  # not the lock file itself: Windows lets nobody read or write that
+
+
+def _holder(lock_path: Path) -> str:
+    try:
+        return _holder_path(lock_path).read_text().strip()
+    except OSError:
+        return ""  # it is only told to a person
