@@ -7,13 +7,24 @@ digits and punctuation, which split finer, count one each.
 """
 
 import re
+from functools import lru_cache
 
 _FINE = re.compile(r"[^\w\s]|\d")
 _MESSAGE_OVERHEAD = 8
+_SHORT_CHARS = 4096  # the results of sub-tasks are counted again by each worker that is shown them
 
 
 def count_tokens(text: str) -> int:
     """An estimate from above of the tokens in a text."""
+    return _counted_once(text) if len(text) <= _SHORT_CHARS else _counted(text)
+
+
+@lru_cache(maxsize=1024)
+def _counted_once(text: str) -> int:
+    return _counted(text)
+
+
+def _counted(text: str) -> int:
     fine = len(_FINE.findall(text))
     return fine + (len(text.encode("utf-8")) - fine + 2) // 3
 
