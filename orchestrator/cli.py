@@ -23,8 +23,8 @@ from orchestrator.cli_model import app as model_app
 from orchestrator.errors import EXIT_FAILED, ConfigError, OrchestratorError
 
 if TYPE_CHECKING:
-    from orchestrator.orchestrator import TaskOrchestrator
     from orchestrator.run import Run
+    from orchestrator.thread_desk import ThreadDesk
 
 app = typer.Typer(
     name="orchestrator",
@@ -167,8 +167,8 @@ def reviews(
     """List what waits for a human, and how to answer it."""
     from orchestrator.printing import print_reviews
 
-    with _look(db) as orchestrator:
-        found = orchestrator.reviews(thread)
+    with _look(db) as desk:
+        found = desk.reviews(thread)
         if as_json:
             print(json.dumps([review.model_dump(mode="json") for review in found], ensure_ascii=False))
         else:
@@ -189,8 +189,8 @@ def decide(
     from orchestrator.cli_run import answer
     from orchestrator.printing import command
 
-    with _look(db) as orchestrator:
-        decision = answer(orchestrator, review, action, text, file)
+    with _look(db) as desk:
+        decision = answer(desk, review, action, text, file)
     thread = review.rpartition("/")[0]
     if go_on:
         return resume(thread, db=db, as_json=as_json)
@@ -206,8 +206,8 @@ def threads(db: Db = None, as_json: Json = False) -> None:
     """List the threads of the database."""
     from orchestrator.printing import print_threads
 
-    with _look(db) as orchestrator:
-        print_threads(orchestrator, as_json=as_json)
+    with _look(db) as desk:
+        print_threads(desk, as_json=as_json)
 
 
 @app.command()
@@ -215,8 +215,8 @@ def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
     """Show how far a thread came: plan, outcomes, reviews, answer."""
     from orchestrator.printing import print_json, print_run
 
-    with _look(db) as orchestrator:
-        found = orchestrator.show(thread)
+    with _look(db) as desk:
+        found = desk.show(thread)
         if as_json:
             print_json(found)
         else:
@@ -256,23 +256,23 @@ def delete(
     db: Db = None,
 ) -> None:
     """Delete a thread with its memory and its decisions."""
-    with _look(db) as orchestrator:
-        orchestrator.show(thread)
+    with _look(db) as desk:
+        desk.show(thread)
         if not yes and not sys.stdin.isatty():
             raise ConfigError(f"deleting '{thread}' needs --yes where nobody can be asked")
         if not yes and not typer.confirm(f"Delete thread {thread} for good?"):
             raise typer.Exit(EXIT_FAILED)
-        orchestrator.delete(thread)
-        orchestrator.persistence.vacuum()
+        desk.delete(thread)
+        desk.persistence.vacuum()
     typer.echo(f"deleted {thread}")
 
 
-def _look(db: str | None) -> "TaskOrchestrator":
-    """An orchestrator that only looks: no model is made and no team is needed."""
-    from orchestrator.agents import Worker
-    from orchestrator.orchestrator import TaskOrchestrator
+def _look(db: str | None) -> "ThreadDesk":
+    """The threads of a database: to look at them, no model is made and no team is needed."""
+    from orchestrator.persistence import Persistence
+    from orchestrator.thread_desk import ThreadDesk
 
-    return TaskOrchestrator(workers=[Worker("worker", "looks on")], db=db)
+    return ThreadDesk(Persistence(db))
 
 
 def _finish(run: "Run", as_json: bool) -> None:

@@ -27,6 +27,7 @@ from orchestrator.resilience import Resilience
 from orchestrator.reviews import Action, Decision, Review
 from orchestrator.run import Run
 from orchestrator.team import Team
+from orchestrator.thread_desk import ThreadDesk
 
 
 def load_team(name: str, docs: str | None = None) -> Team:
@@ -221,9 +222,7 @@ def _answered(orchestrator: TaskOrchestrator, reviews: Sequence[Review]) -> bool
     return any_answered
 
 
-def answer(
-    orchestrator: TaskOrchestrator, review_id: str, action: str, text: str | None, file: Path | None
-) -> Decision:
+def answer(desk: ThreadDesk, review_id: str, action: str, text: str | None, file: Path | None) -> Decision:
     """Records a decision that came by options.
 
     Raises:
@@ -245,4 +244,4 @@ def answer(
         except ValueError as error:
             raise ConfigError(f"editing this review needs JSON, by --text or --file: {error}") from error
     chosen: Action = action  # type: ignore[assignment] # checked above
-    return orchestrator.decide(review_id, chosen, said, data)
+    return desk.decide(review_id, chosen, said, data)

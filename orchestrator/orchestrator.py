@@ -4,10 +4,11 @@ import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Self
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
 from orchestrator.agents import Worker
@@ -76,18 +77,11 @@ class TaskOrchestrator(ThreadDesk):
         self.about = about or {}
         self.thread_id = ""
         persistence = db if isinstance(db, Persistence) else Persistence(db)
-        graph = compile_graph(self.team, checkpointer=persistence.checkpointer, store=persistence.store)
-        super().__init__(persistence, graph)
+        super().__init__(persistence)
+        self.graph = compile_graph(self.team, checkpointer=persistence.checkpointer, store=persistence.store)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Closes the database."""
-        self.persistence.close()
+    def _graph_of(self, agents: frozenset[str]) -> CompiledStateGraph[Any, Any, Any, Any]:
+        return self.graph if agents <= self.workers.keys() else super()._graph_of(agents)
 
     def run(
         self,
@@ -245,7 +239,7 @@ class TaskOrchestrator(ThreadDesk):
         await self._record(thread_id)
         with self.persistence.lease(thread_id):
             snapshot = await self._snapshot(thread_id)
-            if snapshot.tasks and (strangers := self._strangers(snapshot)):
+            if snapshot.tasks and (strangers := await self._agents_of(thread_id) - self.workers.keys()):
                 raise ConfigError(
                     f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
                     f"{', '.join(self.workers)}: resume it with the team that it was started with"
@@ -298,7 +292,7 @@ class TaskOrchestrator(ThreadDesk):
                     await self._invoke(value, config, on_event)
                 finally:
                     await LEDGERS.flush(AWAITING, f"|{thread_id}")
-                run = await self._run_of(thread_id)
+                run = await self._run_of(thread_id, await self.graph.aget_state(config))
                 if on_event is not None:
                     for review in run.reviews:
                         if review.id not in told:

@@ -12,12 +12,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.orchestrator import TaskOrchestrator
 from orchestrator.plan import Plan
 from orchestrator.policy import effect_of, is_contained, is_trusted, risk_of
 from orchestrator.reviews import Review
 from orchestrator.run import Run
 from orchestrator.team import Team
+from orchestrator.thread_desk import ThreadDesk
 
 out = Console()
 err = Console(stderr=True)
@@ -89,13 +89,13 @@ def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) ->
     return table
 
 
-def print_threads(orchestrator: TaskOrchestrator, *, as_json: bool) -> None:
+def print_threads(desk: ThreadDesk, *, as_json: bool) -> None:
     """Every thread, newest first."""
-    records = orchestrator.threads()
+    records = desk.threads()
     rows = []
     for record in records:
         status = record.status
-        if status == "running" and not orchestrator.persistence.is_leased(record.id):
+        if status == "running" and not desk.persistence.is_leased(record.id):
             status = "interrupted"
         rows.append({"thread_id": record.id, "status": status, "task": record.task, "created": record.created})
     if as_json:

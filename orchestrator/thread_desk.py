@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 from datetime import datetime
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
@@ -28,17 +27,7 @@ from orchestrator.threads import ThreadList, ThreadRecord
 from orchestrator.workspace import WORKSPACE_KEY, artifacts_in, delete_workspace, workspace_of
 
 _RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
-
-
-@lru_cache(maxsize=64)
-def _team_of(names: frozenset[str]) -> Team:
-    """A team that only lends its nodes' names: LangGraph leaves out what is sent to a node that a graph lacks."""
-    return Team(Supervisor(), [Worker(name, "looks on") for name in sorted(names)])
-
-
-def _agents_of(snapshot: StateSnapshot) -> frozenset[str]:
-    plan = snapshot.values.get("plan") or {}
-    return frozenset(task["target_agent"] for task in plan.get("sub_tasks", ()))
+_Graph = CompiledStateGraph[Any, Any, Any, Any]
 
 
 class ThreadDesk:
@@ -46,13 +35,22 @@ class ThreadDesk:
 
     Args:
         persistence: The database.
-        graph: The team's graph on it.
     """
 
-    def __init__(self, persistence: Persistence, graph: CompiledStateGraph[Any, Any, Any, Any]) -> None:
+    def __init__(self, persistence: Persistence) -> None:
         self.persistence = persistence
-        self.graph = graph
         self._threads = ThreadList(persistence.store)
+        self._graphs: dict[frozenset[str], _Graph] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the database."""
+        self.persistence.close()
 
     def reviews(self, thread_id: str | None = None) -> list[Review]:
         """The open reviews of one thread, or of all.
@@ -159,9 +157,9 @@ class ThreadDesk:
 
     async def _unlisted(self, thread_id: str) -> ThreadRecord:
         """The record of a thread that was begun past this interface, as Studio does; read from its checkpoints."""
-        run = await self._run_of(thread_id)
-        when = (await self.graph.aget_state(self._config(thread_id))).created_at
-        seconds = datetime.fromisoformat(when).timestamp() if when else 0.0
+        snapshot = await self._snapshot(thread_id)
+        run = await self._run_of(thread_id, snapshot)
+        seconds = datetime.fromisoformat(snapshot.created_at).timestamp() if snapshot.created_at else 0.0
         return ThreadRecord(thread_id, run.task, run.status, seconds, seconds)
 
     async def _found(self, thread_id: str) -> ThreadRecord | None:
@@ -181,23 +179,27 @@ class ThreadDesk:
         configurable = {"thread_id": thread_id, WORKSPACE_KEY: str(self.workspace_of(thread_id))}
         return {"configurable": configurable, "recursion_limit": _RECURSION_LIMIT}
 
+    async def _agents_of(self, thread_id: str) -> frozenset[str]:
+        """The workers of a thread's plan."""
+        saved = await self.persistence.checkpointer.aget_tuple(self._config(thread_id))
+        plan = (saved.checkpoint["channel_values"].get("plan") if saved is not None else None) or {}
+        return frozenset(task["target_agent"] for task in plan.get("sub_tasks", ()))
+
+    def _graph_of(self, agents: frozenset[str]) -> _Graph:
+        """A graph by which the state of a thread with these workers can be read, open reviews included."""
+        if (graph := self._graphs.get(agents)) is None:
+            # LangGraph leaves out what is sent to a node that a graph lacks, so a team lends it the names.
+            team = Team(Supervisor(), [Worker(name, "looks on") for name in sorted(agents or {"worker"})])
+            saver, store = self.persistence.checkpointer, self.persistence.store
+            graph = self._graphs[agents] = compile_graph(team, checkpointer=saver, store=store)
+        return graph
+
     async def _snapshot(self, thread_id: str) -> StateSnapshot:
-        """The newest state, whichever team the thread belongs to: its open reviews are those of its own workers."""
-        config = self._config(thread_id)
-        found = await self.graph.aget_state(config)
-        if self._strangers(found):
-            theirs = compile_graph(
-                _team_of(_agents_of(found)), checkpointer=self.persistence.checkpointer, store=self.persistence.store
-            )
-            found = await theirs.aget_state(config)
-        return found
+        """The newest state of a thread, whichever team it belongs to."""
+        return await self._graph_of(await self._agents_of(thread_id)).aget_state(self._config(thread_id))
 
-    def _strangers(self, snapshot: StateSnapshot) -> frozenset[str]:
-        """The workers of a thread's plan that this team has not."""
-        return _agents_of(snapshot) - self.graph.nodes.keys()
-
-    async def _run_of(self, thread_id: str) -> Run:
-        snapshot = await self._snapshot(thread_id)
+    async def _run_of(self, thread_id: str, snapshot: StateSnapshot | None = None) -> Run:
+        snapshot = snapshot or await self._snapshot(thread_id)
         rows = await read_rows(AWAITING, self.persistence.store, thread_id)
         rows.pop(BUDGET_ROW, None)
         return Run.from_snapshot(

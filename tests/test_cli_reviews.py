@@ -64,7 +64,7 @@ def server() -> Iterator[OpenAIServer]:
 
 
 def test_every_kind_of_review_is_listed_and_answered_by_the_commands_that_are_printed(
-    cli: Cli, server: OpenAIServer, tmp_path: Path
+    cli: Cli, server: OpenAIServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     start = ("run", "x", "--team", "my_team:team", "--base-url", server.base_url, "--thread", "my thread")
     code, out, _ = cli(*start)
@@ -89,6 +89,7 @@ def test_every_kind_of_review_is_listed_and_answered_by_the_commands_that_are_pr
     assert (code, out.strip()) == (0, "done [c]")
     assert (tmp_path / "written.txt").read_text() == "hello"
     assert json.loads(cli("show", "my thread", "--json")[1])["outcomes"]["a"]["digest"] == "it is 43"
+    assert not caplog.records, "nothing that a person would see between the lines"
 
 
 def test_a_thread_from_python_is_looked_at_and_decided_but_not_carried_out_by_another_team(
