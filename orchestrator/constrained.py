@@ -7,7 +7,8 @@ endpoints often refuse the roles and fields of tool calling too.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
@@ -16,6 +17,27 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 Schema = dict[str, Any]
 ANSWER = "answer"
 _PLACES = ("$defs", "definitions")
+# What OpenAI takes in a strict schema; it refuses one that has anything else.
+_STRICT_WORDS = frozenset(
+    {"type", "title", "description", "properties", "required", "additionalProperties", "items", "enum", "const"}
+    | {"anyOf", "$ref", "$defs", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+    | {"multipleOf", "minItems", "maxItems"}
+)
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+_TAG = r"(?:think|thinking|thought|reasoning)"
+_THOUGHTS = re.compile(rf"<{_TAG}>.*?</{_TAG}>", re.S | re.I)
+# At the beginning of an answer; some chat templates open the tag in the prompt, so that only its end is in the answer.
+_FIRST_THOUGHTS = re.compile(
+    rf"\A(?:(?:\s*<{_TAG}>.*?</{_TAG}>)+|(?:(?!<{_TAG}>).)*?^[ \t]*</{_TAG}>[ \t]*$)\s*", re.S | re.I | re.M
+)
 
 
 def tool_schema(
@@ -144,14 +166,17 @@ def render_plain(messages: Sequence[BaseMessage], extra: str = "") -> list[BaseM
 def restore_calls(result: ChatResult, tools: Sequence[Mapping[str, Any]]) -> ChatResult:
     """Turns the JSON step in an answer back into a tool call, or into the final text."""
     return ChatResult(
-        generations=[ChatGeneration(message=_restored(g.message, tools)) for g in result.generations],
+        generations=[
+            ChatGeneration(message=_restored(g.message, tools), generation_info=g.generation_info)
+            for g in result.generations
+        ],
         llm_output=result.llm_output,
     )
 
 
 def _restored(message: BaseMessage, tools: Sequence[Mapping[str, Any]]) -> BaseMessage:
     names = {tool["function"]["name"] for tool in tools}
-    step = first_json_object(str(message.text))
+    step = next((found for found in _json_objects(str(message.text)) if "tool" in found), None)
     if step is None:
         return message
     if step.get("tool") in names and isinstance(step.get("args"), dict):
@@ -169,17 +194,90 @@ def schema_prompt(schema: Mapping[str, Any]) -> str:
     return "Answer with one JSON object, and nothing else, that fits this JSON schema:\n" + json.dumps(schema)
 
 
-def first_json_object(text: str) -> dict[str, Any] | None:
-    """The first JSON object in a text that may have words or a code fence around it."""
+def _json_objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a text that may have words or a code fence around them; none of them is inside another."""
     decoder = json.JSONDecoder()
     at = text.find("{")
     while at >= 0:
         try:
-            found, _ = decoder.raw_decode(text, at)
+            found, end = decoder.raw_decode(text, at)
         except ValueError:
-            at = text.find("{", at + 1)
-            continue
-        if isinstance(found, dict):
-            return found
-        at = text.find("{", at + 1)
-    return None
+            end = at + 1
+        else:
+            yield found
+        at = text.find("{", end)
+
+
+def answered_json(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The JSON object that a text gives as its answer: the first that fits the schema, or else the first.
+
+    What the model thought before is no answer: it often has drafts in it.
+    """
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        said = _THOUGHTS.sub("", without_thoughts(text))
+    else:
+        return whole if isinstance(whole, dict) else None
+    found = list(_json_objects(re.split(rf"<{_TAG}>", said, maxsplit=1, flags=re.I)[0]))
+    return next((one for one in found if fits(one, schema)), found[0] if found else None)
+
+
+def without_thoughts(text: str) -> str:
+    """An answer without the thoughts before it, where the endpoint leaves them in it; all of it if nothing else is."""
+    return (_FIRST_THOUGHTS.sub("", text, count=1) or text) if "</" in text else text
+
+
+def fits(value: object, schema: Mapping[str, Any]) -> bool:
+    """Whether a value has the shape that a schema asks for; lengths, patterns and ranges are not looked at."""
+    return _fits(value, inlined(schema))
+
+
+def _fits(value: object, schema: object) -> bool:
+    if not isinstance(schema, Mapping):
+        return True  # true and false are schemas too
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if "const" in schema and value != schema["const"]:
+        return False
+    if "anyOf" in schema and not any(_fits(value, part) for part in schema["anyOf"]):
+        return False
+    kinds = schema.get("type", ())
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    if kinds and not any(_is_a(value, kind) for kind in kinds):
+        return False
+    if isinstance(value, list):
+        return all(_fits(item, schema.get("items")) for item in value)
+    if not isinstance(value, dict):
+        return True
+    known = schema.get("properties") or {}
+    if any(name not in value for name in schema.get("required") or ()):
+        return False
+    if schema.get("additionalProperties") is False and any(name not in known for name in value):
+        return False
+    return all(_fits(item, known.get(name)) for name, item in value.items())
+
+
+def _is_a(value: object, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return isinstance(value, _TYPES.get(kind, (object,)))
+
+
+def may_be_strict(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema keeps to OpenAI's rules for strict ones: closed objects whose properties are all required."""
+    return schema.get("type") == "object" and "anyOf" not in schema and _may_be_strict(schema)
+
+
+def _may_be_strict(schema: Mapping[str, Any]) -> bool:
+    if not _STRICT_WORDS.issuperset(schema):
+        return False
+    properties = schema.get("properties") or {}
+    if "properties" in schema or schema.get("type") == "object":
+        closed = schema.get("additionalProperties") is False
+        if not closed or set(schema.get("required") or ()) != set(properties):
+            return False
+    inner = [*properties.values(), *(schema.get("anyOf") or ()), *(schema.get("$defs") or {}).values()]
+    if "items" in schema:
+        inner.append(schema["items"])
+    return all(isinstance(part, Mapping) and _may_be_strict(part) for part in inner)

@@ -35,7 +35,13 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
         MissingModelError: The engine or the weights are not there.
     """
     name = settings.model or DEFAULT
-    weights = weights_named(name)
+    try:
+        weights = weights_named(name)
+    except MissingModelError as error:
+        raise MissingModelError(
+            f"no endpoint is configured, and {error}. For a model elsewhere set OPENAI_API_KEY, or name an "
+            "OpenAI-compatible endpoint with --base-url or OPENAI_BASE_URL"
+        ) from None
     path = cached(weights)
     if path is None:
         raise MissingModelError(

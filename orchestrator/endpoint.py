@@ -2,7 +2,8 @@
 
 What an endpoint cannot do (tool calls, strict schemas, schemas at all) is found out from its refusal, remembered for
 the process, and replaced by the next best: constrained JSON for tool calls, a schema without `strict`, and at last
-the schema in the prompt. A refusal costs one request.
+the schema in the prompt. A refusal costs one request. An endpoint that takes a schema and does not keep to it is found
+out from its answer, and told the schema in the prompt from then on: the request that repairs the answer has it already.
 """
 
 import json
@@ -22,12 +23,15 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.constrained import (
-    first_json_object,
+    answered_json,
+    fits,
+    may_be_strict,
     render_plain,
     restore_calls,
     schema_prompt,
     tool_prompt,
     tool_schema,
+    without_thoughts,
 )
 
 ToolMode = Literal["auto", "native", "json"]
@@ -82,6 +86,16 @@ class Abilities:
             return True
         return False
 
+    def ignored(self, asked_schema: SchemaMode) -> None:
+        """Takes in that an answer did not keep to its schema, though it came to its end.
+
+        Args:
+            asked_schema: In which form the request had it. One in a weaker form than the endpoint is thought to take
+                proves nothing: OpenAI too does not always keep to a schema that is not strict.
+        """
+        if asked_schema == self.schema:
+            self.schema = "words"
+
 
 _known: dict[tuple[str, str], Abilities] = {}
 
@@ -134,14 +148,20 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     def with_structured_output(
         self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[Any, Any]:
-        """As `ChatOpenAI` has it. A pydantic class is sent as its JSON schema, and checks what comes back."""
-        if (
-            not (isinstance(schema, type) and issubclass(schema, BaseModel))
-            or kwargs.get("method", "json_schema") != "json_schema"
-        ):
+        """As `ChatOpenAI` has it, and strict where the schema can be.
+
+        A pydantic class is sent as its JSON schema, and checks what comes back.
+        """
+        if kwargs.get("method", "json_schema") != "json_schema":
             return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
-        asked = super().with_structured_output(convert_to_json_schema(schema), include_raw=True, **kwargs)
-        return asked | RunnableLambda(partial(_as_model, schema, include_raw))
+        wanted = schema if isinstance(schema, type) and issubclass(schema, BaseModel) else None
+        plain = schema if wanted is None else convert_to_json_schema(wanted)
+        if isinstance(plain, dict) and may_be_strict(plain):
+            kwargs = {"strict": True, **kwargs}
+        if wanted is None:
+            return super().with_structured_output(plain, include_raw=include_raw, **kwargs)
+        asked = super().with_structured_output(plain, include_raw=True, **kwargs)
+        return asked | RunnableLambda(partial(_as_model, wanted, include_raw))
 
     def _generate(
         self,
@@ -155,7 +175,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             payload = self._payload(request, stop)
             try:
                 answer = self.root_client.post("/chat/completions", cast_to=object, body=payload)
-                return request.restore(self._create_chat_result(_checked(answer)))
+                return request.restore(_thoughtless(self._create_chat_result(_checked(answer))))
             except json.JSONDecodeError as error:
                 raise _no_completion(error.doc) from error
             except openai.APIStatusError as error:
@@ -176,7 +196,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             payload = self._payload(request, stop)
             try:
                 answer = await self.root_async_client.post("/chat/completions", cast_to=object, body=payload)
-                return request.restore(self._create_chat_result(_checked(answer)))
+                return request.restore(_thoughtless(self._create_chat_result(_checked(answer))))
             except json.JSONDecodeError as error:
                 raise _no_completion(error.doc) from error
             except openai.APIStatusError as error:
@@ -239,21 +259,40 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             adapted = render_plain(messages)
         if not _has_schema(wanted):
             return _Request(adapted, given, restore, bool(tools) and native, "plain" if wanted else None)
-        if level == "words":
-            del given["response_format"]
-            adapted = render_plain(adapted, schema_prompt(wanted["json_schema"]["schema"]))
-            first = restore
-
-            def restore(result: ChatResult) -> ChatResult:
-                return first(_only_json(result))
-
-            return _Request(adapted, given, restore, bool(tools) and native, None)
         inner = dict(wanted["json_schema"])
-        if level == "plain":
-            inner.pop("strict", None)
-        given["response_format"] = {"type": "json_schema", "json_schema": inner}
-        asked: SchemaMode = "strict" if "strict" in inner else "plain"
+        schema, asked = inner["schema"], _form(inner, level)
+        if native or not tools:
+            restore = partial(self._read_json, schema, None if tools else asked)
+        if asked is None:
+            del given["response_format"]
+            adapted = render_plain(adapted, schema_prompt(schema))
+        else:
+            if asked == "plain":
+                inner.pop("strict", None)
+            given["response_format"] = {"type": "json_schema", "json_schema": inner}
         return _Request(adapted, given, restore, bool(tools) and native, asked)
+
+    def _read_json(self, schema: dict[str, Any], asked: SchemaMode | None, result: ChatResult) -> ChatResult:
+        """Takes the JSON out of an answer that may have words around it, and learns from one that does not fit."""
+        for generation in result.generations:
+            message: Any = generation.message
+            if message.tool_calls or message.additional_kwargs.get("refusal"):
+                continue  # neither has to fit
+            found = answered_json(str(message.text), schema)
+            does_fit = found is not None and fits(found, schema)
+            ended = (generation.generation_info or {}).get("finish_reason")
+            if does_fit or (found is not None and ended != "length"):  # else it is a part of what was cut off
+                generation.message = message.model_copy(update={"content": json.dumps(found, ensure_ascii=False)})
+            if asked is not None and ended == "stop" and not does_fit:
+                self.abilities.ignored(asked)
+        return result
+
+
+def _form(wanted: Mapping[str, Any], level: SchemaMode) -> SchemaMode | None:
+    """The form in which a schema is asked for at an endpoint of this level; None for words."""
+    if level == "words":
+        return None
+    return "strict" if level == "strict" and wanted.get("strict") else "plain"
 
 
 def _as_model(schema: type[BaseModel], include_raw: bool, reply: dict[str, Any]) -> Any:
@@ -278,12 +317,12 @@ def _same(result: ChatResult) -> ChatResult:
     return result
 
 
-def _only_json(result: ChatResult) -> ChatResult:
-    """Takes the JSON out of an answer that may have words around it."""
+def _thoughtless(result: ChatResult) -> ChatResult:
+    """Leaves out what a model thought before it answered: it would become a part of results, and be read again."""
     for generation in result.generations:
-        found = first_json_object(str(generation.message.text))
-        if found is not None:
-            generation.message = generation.message.model_copy(update={"content": json.dumps(found)})
+        said = generation.message.content
+        if isinstance(said, str) and (answer := without_thoughts(said)) != said:
+            generation.message = generation.message.model_copy(update={"content": answer})
     return result
 
 
@@ -329,4 +368,4 @@ def _whole(result: ChatResult) -> ChatGenerationChunk:
     message: Any = result.generations[0].message
     fields = {name: value for name, value in message.__dict__.items() if name != "type"}
     chunk = AIMessageChunk(**fields)
-    return ChatGenerationChunk(message=chunk)
+    return ChatGenerationChunk(message=chunk, generation_info=result.generations[0].generation_info)

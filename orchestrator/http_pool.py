@@ -1,22 +1,41 @@
 """The HTTP client under the OpenAI client: one for each event loop, over many small connection pools.
 
 One pool of a few hundred connections spends most of its time on searching its own lists; requests spread over several
-pools cost about a fifth less. The TLS context is made once a process, and only when an endpoint wants one: it takes
-20 ms. A client belongs to the event loop that opened its connections, so each loop has its own, and takes it along
-when it ends: the pools live in an asynchronous generator, which `asyncio.run` closes before it closes its loop.
+pools cost about a fifth less. The TLS context is made once a process: it takes 20 ms. A client belongs to the event
+loop that opened its connections, so each loop has its own, and takes it along when it ends: the pools live in an
+asynchronous generator, which `asyncio.run` closes before it closes its loop.
+
+A client with a transport of its own does not look at the environment's proxies any more, so that is done here.
 """
 
 import asyncio
+import atexit
+import ipaddress
 import itertools
+import os
 import ssl
 from collections.abc import AsyncGenerator, Sequence
 from functools import cache
+from typing import NamedTuple
+from urllib.request import getproxies, proxy_bypass
 
 import httpx2
 
+from orchestrator.errors import ConfigError
+
 POOLS = 16
+_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30)
+_HOME_DOMAINS = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 _Pools = AsyncGenerator[httpx2.AsyncBaseTransport, None]
-_clients: dict[tuple[asyncio.AbstractEventLoop, bool], tuple[_Pools, httpx2.AsyncBaseTransport]] = {}
+
+
+class _Key(NamedTuple):
+    loop: asyncio.AbstractEventLoop
+    secure: bool
+    proxy: str | None
+
+
+_clients: dict[_Key, tuple[_Pools, httpx2.AsyncBaseTransport]] = {}
 
 
 @cache
@@ -39,11 +58,10 @@ class _Spread(httpx2.AsyncBaseTransport):
             await transport.aclose()
 
 
-async def _pools(key: tuple[asyncio.AbstractEventLoop, bool]) -> _Pools:
+async def _pools(key: _Key) -> _Pools:
     """The transport of a loop; closed and forgotten when the loop shuts its generators down."""
-    limits = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30)
-    verify: ssl.SSLContext | bool = _tls() if key[1] else False
-    spread = _Spread([httpx2.AsyncHTTPTransport(verify=verify, limits=limits) for _ in range(POOLS)])
+    verify: ssl.SSLContext | bool = _tls() if key.secure else False
+    spread = _Spread([httpx2.AsyncHTTPTransport(verify=verify, limits=_LIMITS, proxy=key.proxy) for _ in range(POOLS)])
     try:
         yield spread
     finally:
@@ -52,12 +70,119 @@ async def _pools(key: tuple[asyncio.AbstractEventLoop, bool]) -> _Pools:
 
 
 class LoopTransport(httpx2.AsyncBaseTransport):
-    """Sends each request over the transport of the event loop that it is made on."""
+    """Sends each request over the transport of the event loop that it is made on.
+
+    Args:
+        proxy: The proxy that they go through; see `proxy_for`.
+    """
+
+    def __init__(self, proxy: str | None = None) -> None:
+        self._proxy = proxy
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Sends one request."""
-        key = (asyncio.get_running_loop(), request.url.scheme == "https")
+        key = _Key(asyncio.get_running_loop(), request.url.scheme == "https", self._proxy)
         if key not in _clients:
             pools = _pools(key)
             _clients[key] = (pools, await anext(pools))  # does not suspend: no second request comes between
         return await _clients[key][1].handle_async_request(request)
+
+
+@cache
+def blocking_client(proxy: str | None) -> httpx2.Client:
+    """The client for threads, one a process for each proxy; it is closed at its end.
+
+    Args:
+        proxy: See `proxy_for`.
+
+    Raises:
+        ConfigError: The proxy's address is none, or of a kind that cannot be used.
+    """
+    try:
+        transport = httpx2.HTTPTransport(verify=_tls(), limits=_LIMITS, proxy=proxy)
+    except ImportError as error:
+        raise ConfigError("the environment names a SOCKS proxy, which needs: pip install socksio") from error
+    except (ValueError, httpx2.InvalidURL) as error:
+        raise ConfigError(f"the proxy that the environment names cannot be used: {error}") from error
+    client = httpx2.Client(transport=transport, follow_redirects=True)
+    atexit.register(client.close)
+    return client
+
+
+def proxy_for(url: str) -> str | None:
+    """The proxy that the environment has for an address; None to go there directly.
+
+    `OPENAI_PROXY` goes before the general settings, and the exceptions from those do not count for it. A proxy on
+    another machine could never reach this machine's own loopback, so it is not asked to.
+
+    Args:
+        url: The endpoint's address.
+
+    Raises:
+        ConfigError: It is no address.
+    """
+    if own := os.environ.get("OPENAI_PROXY"):
+        return _with_scheme(own)
+    found = getproxies()
+    if not found:
+        return None
+    try:
+        at = httpx2.URL(url)
+    except httpx2.InvalidURL as error:
+        raise ConfigError(f"'{url}' is no address: {error}") from error
+    proxy = found.get(at.scheme) or found.get("all")
+    if not proxy or _is_excepted(at, found.get("no", "")):
+        return None
+    proxy = _with_scheme(proxy)
+    return None if is_loopback(url) and not is_loopback(proxy) else proxy
+
+
+def _with_scheme(proxy: str) -> str:
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _is_excepted(at: httpx2.URL, exceptions: str) -> bool:
+    """By the rules of the standard library, and by networks such as 10.0.0.0/8, which it does not know."""
+    if proxy_bypass(f"{at.host}:{at.port}" if at.port else at.host):
+        return True
+    address = _address(at.host)
+    networks = [part.strip() for part in exceptions.split(",") if "/" in part]
+    return address is not None and any(_is_inside(address, network) for network in networks)
+
+
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(host)
+    except ValueError:
+        return None  # a name
+
+
+def _is_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: str) -> bool:
+    try:
+        return address in ipaddress.ip_network(network, strict=False)
+    except ValueError:
+        return False  # something else with a slash
+
+
+def is_loopback(url: str) -> bool:
+    """Whether an address is one of this machine's own."""
+    host = _host(url)
+    address = _address(host)
+    return address.is_loopback if address is not None else host == "localhost" or host.endswith(".localhost")
+
+
+@cache
+def is_at_home(url: str) -> bool:
+    """Whether an address is on this machine or in its own network, where nobody's published prices hold."""
+    host = _host(url)
+    address = _address(host)
+    if address is not None:
+        return not address.is_global
+    return bool(host) and ("." not in host or host.endswith(_HOME_DOMAINS))
+
+
+def _host(url: str) -> str:
+    try:
+        return httpx2.URL(url).host.lower().rstrip(".")
+    except httpx2.InvalidURL:
+        return ""

@@ -20,11 +20,13 @@ from orchestrator.accounts import SUPERVISOR, Account, Reservation
 from orchestrator.bridge import Bridge
 from orchestrator.budget import Budget, BudgetSpentError
 from orchestrator.errors import ModelError
+from orchestrator.http_pool import is_at_home
 from orchestrator.ledger import Ledger
-from orchestrator.prices import booked_name, model_name, nano_usd
+from orchestrator.prices import FREE, booked_name, model_name, nano_usd
 from orchestrator.prompt_size import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.resilience import Resilience, call_endpoint, endpoint_of, may_pass, was_refused
 from orchestrator.spend import Spend
+from orchestrator.spending import AT_HOME
 
 LEAST_ANSWER = 64
 _TIME_LIMIT_S = 600.0
@@ -187,7 +189,7 @@ class ModelCalls:
                 if at == len(candidates) - 1:
                     if isinstance(error, ModelError | openai.OpenAIError):
                         raise
-                    why = str(error) or "no answer in time"
+                    why = str(error) or "it does not say why"
                     raise ModelError(
                         f"{model_name(candidate)} failed ({type(error).__name__}: {why}): resume later"
                     ) from error
@@ -236,7 +238,7 @@ class ModelCalls:
         reservation = await self.ledger.reserve(
             self.bridge,
             self.account,
-            booked_name(model),
+            self._booked_name(model),
             self._worst(model, prompt, answer),
             self._worst(model, prompt, min(answer, LEAST_ANSWER)),
         )
@@ -256,7 +258,16 @@ class ModelCalls:
         return reply
 
     async def _within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        return await self.bridge.within(seconds, body)
+        """As the bridge has it; its time limit ends before the client's own, which would say what can be done."""
+        try:
+            return await self.bridge.within(seconds, body)
+        except TimeoutError as error:
+            if str(error):
+                raise  # it came out of the call, and says something already
+            way = "set ORCHESTRATOR_TIMEOUT_S, or the timeout of a model of your own, to more"
+            if self.policy.time_limit_s is not None:
+                way = "give CallPolicy a higher time_limit_s"
+            raise TimeoutError(f"no answer within {seconds:g} s; {way}") from error
 
     def _longest_answer(self, model: BaseChatModel) -> int:
         assert self.ledger is not None
@@ -269,12 +280,22 @@ class ModelCalls:
 
     def _price(self, model: BaseChatModel, prompt: int, answer: int) -> int:
         budget = self.ledger.budget if self.ledger is not None else Budget()
-        if budget.cost_usd is None:
+        if budget.cost_usd is None and not self._price_is_given(model):
             return 0
         price = nano_usd(model, prompt, answer, budget.prices)
         if price is None:  # checked before the run; a model that was named later is not called unpriced
             raise ModelError(f"the price of '{model_name(model)}' is not known, and cost is limited: name its price")
         return price
+
+    def _price_is_given(self, model: BaseChatModel) -> bool:
+        prices = self.ledger.budget.prices if self.ledger is not None else {}
+        return "*" in prices or model_name(model) in prices
+
+    def _booked_name(self, model: BaseChatModel) -> str:
+        """The name in the ledger: it tells apart what no published price may be put on afterwards."""
+        name, url = booked_name(model), getattr(model, "openai_api_base", None)
+        is_priced = name.endswith(FREE) or self._price_is_given(model)
+        return name + AT_HOME if not is_priced and isinstance(url, str) and is_at_home(url) else name
 
     async def _settle(
         self, ledger: Ledger, model: BaseChatModel, reservation: Reservation, messages: Sequence[BaseMessage]

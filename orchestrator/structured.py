@@ -1,5 +1,6 @@
 """Structured answers: a JSON schema goes to the model, checked data comes back, errors are sent back to be repaired."""
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -7,6 +8,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
+from orchestrator.cut_off import cut_off_by
 from orchestrator.errors import PlanError
 from orchestrator.model_call import ModelCalls, Question, Send
 from orchestrator.usage import Usage, add_usage, usage_of
@@ -47,7 +49,9 @@ async def ask_structured(
         question = Question(conversation, schema=schema)
         reply = await calls.call(model, question, _sender(calls, question, config), _raw)
         usage = add_usage(usage, usage_of([reply["raw"]]))
-        if reply["parsing_error"] is not None or reply["parsed"] is None:
+        if cut := _cut_off(reply["raw"]):
+            problems = [f"the answer was cut off by {cut}: give a shorter one"]
+        elif reply["parsing_error"] is not None or reply["parsed"] is None:
             problems = [f"the answer is not JSON of the wanted schema: {reply['parsing_error'] or 'nothing came'}"]
         else:
             try:
@@ -73,6 +77,18 @@ def _sender(calls: ModelCalls, question: Question, config: RunnableConfig | None
 
 def _raw(reply: dict[str, Any]) -> Sequence[BaseMessage]:
     return [reply["raw"]]
+
+
+def _cut_off(message: AIMessage) -> str:
+    """What cut the answer off in the middle of its JSON: parsers mend that, and half a plan looks like a whole one."""
+    text = _text(message).strip()
+    if not text or not (by := cut_off_by(message)):
+        return ""
+    try:
+        json.loads(text)
+    except ValueError:
+        return by
+    return ""
 
 
 def _text(message: AIMessage) -> str:

@@ -13,11 +13,13 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.tools import tool
 from pydantic import BaseModel, SecretStr
 
-from orchestrator import endpoint
-from orchestrator.constrained import first_json_object, inlined, render_plain, tool_schema
+from orchestrator import Supervisor, Team, Worker, endpoint
+from orchestrator.constrained import inlined, may_be_strict, render_plain, tool_schema
 from orchestrator.endpoint import AdaptiveChatOpenAI
 from orchestrator.models import ModelSettings, make_endpoint
+from orchestrator.schemas import plan_schema, revision_schema, verdict_schema
 from orchestrator.testing import Fault, OpenAIServer, Reply, Request, call
+from tests.teams import step
 
 Faults = Callable[[dict[str, Any]], Fault | None]
 
@@ -154,6 +156,136 @@ def test_a_schema_is_asked_for_in_the_best_form_that_is_taken(faults: Faults | N
     assert ("total" in told) == (forms[-1] == "words"), "the schema stands in the prompt exactly when it has to"
 
 
+SUM: dict[str, Any] = {
+    "title": "Sum",
+    "type": "object",
+    "properties": {"total": {"type": "integer"}},
+    "required": ["total"],
+    "additionalProperties": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("schema", "form"),
+    [
+        (SUM, True),
+        ({**SUM, "required": []}, False),
+        ({**SUM, "additionalProperties": True}, False),
+        ({**SUM, "properties": {"total": {"type": "string", "minLength": 3}}}, False),
+        ({**SUM, "properties": {"total": {"type": "array", "items": {"type": "object"}}}}, False),
+        (Sum, False),
+    ],
+)
+def test_a_schema_is_strict_unless_openai_would_refuse_it_as_such(schema: Any, form: bool) -> None:
+    with OpenAIServer(['{"total": 5}']) as server:
+        asked = model_at(server).with_structured_output(schema, method="json_schema", include_raw=True)
+        asked.invoke("sum up")
+        assert bool(server.bodies[0]["response_format"]["json_schema"].get("strict")) == form
+        assert server.bodies[0]["response_format"]["json_schema"]["schema"]["properties"]["total"]
+
+
+def test_the_engines_own_schemas_keep_to_the_rules_for_strict_ones() -> None:
+    agents = ["one", "two"]
+    assert all(map(may_be_strict, (plan_schema(agents), revision_schema(agents), verdict_schema(["a"]))))
+
+
+@pytest.mark.parametrize(
+    "first", ["The total is five.", '{"sum": 5}', '{"total": "five"}', '{"total": 5, "unit": "m"}']
+)
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_an_endpoint_that_ignores_a_schema_is_told_it_in_words_from_then_on(
+    first: str, asynchronous: bool
+) -> None:
+    with OpenAIServer([first, '{"total": 5}']) as server:
+        asked = model_at(server).with_structured_output(SUM, method="json_schema", include_raw=True)
+        for _ in range(2):
+            reply = await asked.ainvoke("x") if asynchronous else await asyncio.to_thread(asked.invoke, "x")
+        assert reply["parsed"] == {"total": 5}
+        before, after = server.bodies
+    assert "fits this JSON schema" not in str(before["messages"])
+    assert "fits this JSON schema" in str(after["messages"])
+    assert '"total"' in str(after["messages"])
+    assert "response_format" not in after
+
+
+def test_a_planner_whose_endpoint_ignores_the_schema_is_told_it_with_the_first_repair() -> None:
+    plan = json.dumps({"sub_tasks": [step("a")]})
+    with OpenAIServer(["First I would do a.", f"Well then: {plan}"]) as server:
+        team = Team(Supervisor(), [Worker("worker", "You work.")], model=model_at(server))
+        assert team.supervisor.decompose("task").order == ("a",)
+        repair = server.bodies[1]["messages"]
+    assert "target_agent" in str(repair)
+    assert "This cannot be used" in repair[-1]["content"]
+
+
+def test_half_a_plan_is_not_taken_for_a_whole_one() -> None:
+    whole = json.dumps({"sub_tasks": [step("a"), step("b")]})
+    half = whole[: whole.index('"id": "b"') - 3]
+
+    def cut_off(body: dict[str, Any]) -> Fault | None:
+        if len(body["messages"]) > 2:
+            return None
+        choice = {"message": {"role": "assistant", "content": half}, "finish_reason": "length"}
+        return Fault(200, raw=json.dumps({"choices": [choice]}))
+
+    with OpenAIServer([whole], faults=cut_off) as server:
+        team = Team(Supervisor(), [Worker("worker", "You work.")], model=model_at(server))
+        assert team.supervisor.decompose("task").order == ("a", "b")
+        said, told = server.bodies[1]["messages"][-2:]
+    assert said["content"] == half
+    assert "cut off by its length limit" in told["content"]
+
+
+@pytest.mark.parametrize(
+    "reply", [Reply('{"total"'), Reply("five"), Reply('{"total": 5, "of": "2 and 3"}')], ids=["cut", "text", "long"]
+)
+def test_an_answer_that_was_cut_off_teaches_nothing(reply: Reply) -> None:
+    def cut_off(body: dict[str, Any]) -> Fault:
+        choice = {"message": {"role": "assistant", "content": reply.text}, "finish_reason": "length"}
+        return Fault(200, raw=json.dumps({"choices": [choice]}))
+
+    with OpenAIServer([], faults=cut_off) as server:
+        model = model_at(server)
+        model.with_structured_output(SUM, method="json_schema", include_raw=True).invoke("x")
+        assert model.abilities == endpoint.Abilities()
+
+
+def test_a_schema_that_was_not_sent_as_strict_teaches_nothing_about_strict_ones() -> None:
+    with OpenAIServer(["five"]) as server:
+        model = model_at(server)
+        model.with_structured_output(Sum, method="json_schema", include_raw=True).invoke("x")
+        assert model.abilities == endpoint.Abilities()
+
+
+DRAFT = '{"total": 4}'
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"<think>Is it {DRAFT}? No.</think>" + '{"total": 5}',
+        f"Is it {DRAFT}? No.\n</think>\n\n" + '{"total": 5}',
+        f"<thinking>{DRAFT}</thinking>\n<thinking>no</thinking>\nSo:\n" + '```json\n{"total": 5}\n```',
+        f"Let me see. <think>{DRAFT}</think> " + 'It is {"total": 5}.',
+        'With {"a": 2, "b": 3} it is {"total": 5}.',
+        ' {"total": 5}\n',
+    ],
+    ids=["thoughts", "thoughts without a beginning", "several thoughts", "thoughts later", "another object", "plain"],
+)
+@pytest.mark.parametrize("faults", [None, no_schema], ids=["schema", "words"])
+def test_the_answer_is_found_among_thoughts_and_words(text: str, faults: Faults | None) -> None:
+    with OpenAIServer([text], faults=faults) as server:
+        asked = model_at(server).with_structured_output(SUM, method="json_schema", include_raw=True)
+        assert asked.invoke("x")["parsed"] == {"total": 5}
+
+
+def test_a_step_is_found_among_thoughts_and_other_objects() -> None:
+    text = '<think>{"tool": "answer", "text": "4"}</think>Given {"a": 2}: {"tool": "add", "args": {"a": 2, "b": 3}}'
+    with OpenAIServer([text]) as server:
+        answer = model_at(server, tool_mode="json").bind_tools([add]).invoke("add 2 and 3")
+    assert [made["args"] for made in answer.tool_calls] == [{"a": 2, "b": 3}]
+
+
 @pytest.mark.parametrize("mode", ["native", "json"])
 @pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy])
 def test_an_agents_structured_answer(mode: str, strategy: Any) -> None:
@@ -218,17 +350,3 @@ def test_the_history_of_calls_becomes_plain_roles() -> None:
     assert json.loads(step.text) == {"tool": "add", "args": {"a": 2, "b": 3}}
     assert not step.tool_calls  # type: ignore[attr-defined]
     assert (result.type, result.text) == ("human", "Result of add:\n5")
-
-
-@pytest.mark.parametrize(
-    ("text", "found"),
-    [
-        ('{"a": 1}', {"a": 1}),
-        ('I think {so}: ```json\n{"a": {"b": [1, 2]}}\n``` and {"c": 3}', {"a": {"b": [1, 2]}}),
-        ('{"cut": ', None),
-        ("[1, 2]", None),
-        ("", None),
-    ],
-)
-def test_the_first_json_object_of_a_text(text: str, found: Any) -> None:
-    assert first_json_object(text) == found

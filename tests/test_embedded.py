@@ -165,7 +165,7 @@ def test_a_client_serves_one_event_loop_after_another() -> None:
         model = make_endpoint("m", server.base_url, SecretStr("k"), ModelSettings(max_retries=0))
         asked: Callable[[], Any] = lambda: model.ainvoke("x")  # noqa: E731 - a coroutine for each loop
         assert [asyncio.run(asked()).text for _ in range(2)] == ["one", "two"]
-    ended = [loop for loop, _ in _clients if loop.is_closed()]
+    ended = [key.loop for key in _clients if key.loop.is_closed()]
     assert not ended, "the connections of an ended loop are closed and forgotten"
 
 

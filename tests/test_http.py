@@ -53,6 +53,7 @@ def test_the_planner_asks_for_a_strict_schema_and_the_worker_for_its_tools(tmp_p
     with OpenAIServer(TeamScript(PLAN, results=RESULTS)) as server, team_on(server, tmp_path / "x") as o:
         o.run("task", auto_approve=True)
     assert server.bodies[0]["response_format"]["json_schema"]["name"] == "Plan"
+    assert server.bodies[0]["response_format"]["json_schema"]["strict"] is True
     assert [t["function"]["name"] for t in server.bodies[1]["tools"]] == ["look"]
 
 
@@ -162,7 +163,7 @@ def test_a_hanging_endpoint_is_given_up_after_the_time_limit(tmp_path: Path) -> 
         OpenAIServer(lambda _: say("late").behind(gate)) as server,
         team_on(server, tmp_path / "x", timeout_s=0.3) as o,
     ):
-        with pytest.raises(ModelError, match="in time"):
+        with pytest.raises(ModelError, match="ORCHESTRATOR_TIMEOUT_S"):
             o.run("task", auto_approve=True)
         gate.release()
 
@@ -186,6 +187,23 @@ def test_prose_instead_of_a_plan_ends_with_a_clear_failure(tmp_path: Path) -> No
         pytest.raises(PlanError, match="asked 3 times"),
     ):
         o.run("task", auto_approve=True)
+
+
+def test_what_a_reasoning_model_thought_stays_out_of_plans_results_and_the_answer(tmp_path: Path) -> None:
+    from dataclasses import replace
+
+    draft = json.dumps({"sub_tasks": [step(name, agent="plain") for name in "xyz"]})
+    script = TeamScript([step("a", agent="plain")], summary="the answer [a]")
+
+    def aloud(request: Any) -> Reply:
+        reply = script(request)
+        return replace(reply, text=f"<think>\nFirst {draft}, no.\n</think>\n\n{reply.text}")
+
+    with OpenAIServer(aloud) as server, team_on(server, tmp_path / "x") as o:
+        run = o.run("task", auto_approve=True)
+        assert (run.status, run.answer) == ("done", "the answer [a]")
+        assert [entry.text for entry in o.memory.all()] == ["result of a"]
+        assert len(server.bodies) == 3, "nothing had to be asked again"
 
 
 def test_no_usage_is_no_error(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """How models are called in a run: fallbacks, repeated requests, and answers that are cut off."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from orchestrator import Budget, CallPolicy, Limits, TaskOrchestrator
+from orchestrator.errors import ModelError
 from orchestrator.events import FellBack
 from orchestrator.models import ModelSettings, chat_model
 from orchestrator.resilience import Resilience
-from orchestrator.testing import Fault, OpenAIServer, Reply, ScriptedModel, TeamScript, fail
+from orchestrator.testing import Fault, OpenAIServer, Reply, ScriptedModel, TeamScript, fail, hang
 from tests.teams import make_team, step
 
 
@@ -42,6 +44,37 @@ def test_a_dead_model_is_left_alone_after_a_few_failures() -> None:
         run = team.run("sum up", auto_approve=True)
     assert run.status == "done"
     assert len(first.requests) == 3
+
+
+class SlowModel(ScriptedModel):
+    """A model with a time limit of its own, as those at endpoints have."""
+
+    request_timeout: float = 0.2
+
+
+@pytest.mark.parametrize(
+    ("policy", "told"),
+    [
+        ({}, "no answer within 0.2 s; set ORCHESTRATOR_TIMEOUT_S, or the timeout of a model of your own, to more"),
+        ({"time_limit_s": 0.1}, "no answer within 0.1 s; give CallPolicy a higher time_limit_s"),
+    ],
+)
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda orchestrator: orchestrator.run("sum up"),
+        lambda orchestrator: orchestrator.graph.invoke({"task": "x"}, {"configurable": {"thread_id": "t"}}),
+    ],
+    ids=["awaiting", "blocking"],
+)
+def test_an_answer_that_comes_too_late_says_which_limit_can_be_raised(
+    policy: dict[str, Any], told: str, ask: Callable[[TaskOrchestrator], Any]
+) -> None:
+    team = make_team(lambda _: hang())
+    team.supervisor.model = SlowModel(lambda _: hang())
+    team.calls = CallPolicy(resilience=Resilience(retries=0), **policy)
+    with TaskOrchestrator(team=team, db="memory://") as orchestrator, pytest.raises(ModelError, match=told):
+        ask(orchestrator)
 
 
 @pytest.mark.parametrize(

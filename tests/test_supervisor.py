@@ -223,6 +223,17 @@ def test_asking_the_human_when_stuck_and_taking_the_instruction(tmp_path: Path) 
         assert any("look in the cellar" in r.last_user for r in model_of(team).requests)
 
 
+@pytest.mark.parametrize("wrong", [{"accepted": True}, {**ACCEPT, "verdict": "fine"}, {**ACCEPT, "score": 5}, []])
+def test_a_verdict_of_another_shape_goes_back_to_the_reviewer(tmp_path: Path, wrong: Any) -> None:
+    script = TeamScript([step("a"), step("r", "a", agent="reviewer")], verdicts={"r": [wrong, ACCEPT]})
+    with open_team(script, tmp_path / "x.db") as team:
+        run = team.run("task", auto_approve=True)
+        assert statuses(run.outcomes) == {"a": "succeeded", "r": "succeeded"}
+        asked = [request for request in model_of(team).requests if request.title == "Verdict"]
+    assert len(asked) == 2
+    assert "This cannot be used" in asked[1].last_user
+
+
 def test_references_are_added_only_when_the_model_gave_none() -> None:
     assert with_references("as [t1] says", ["t1", "t2"]) == "as [t1] says"
     assert with_references("both [t1, t2]", ["t1", "t2"]) == "both [t1, t2]"

@@ -50,6 +50,9 @@ class OpenAIServer:
             request in order.
         models: The models that it lists.
         key: The only key that it takes; None takes any.
+        listing: What it answers to GET instead: JSON-plain data, or a text as a page of HTML.
+
+    It answers whatever host a request is for, as a proxy would; `targets` has what was written in the request lines.
     """
 
     def __init__(
@@ -59,9 +62,12 @@ class OpenAIServer:
         faults: Faults | Sequence[Fault | None] | None = None,
         models: Sequence[str] = ("scripted",),
         key: str | None = None,
+        listing: object = None,
     ) -> None:
         self.script: Script = script if callable(script) else in_order(script)
         self.bodies: list[dict[str, Any]] = []
+        self.targets: list[str] = []
+        self.listing = listing
         self.models = models
         self.key = key
         self._faults = faults if callable(faults) else _in_turn(faults or ())
@@ -105,10 +111,16 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             """Tests are quiet."""
 
         def do_GET(self) -> None:
+            server.targets.append(self.path)
+            if isinstance(server.listing, str):
+                self._write(200, server.listing.encode(), kind="text/html")
+                return
             models = [{"id": name, "object": "model"} for name in server.models]
-            self._send(200, {"object": "list", "data": models})
+            listing: object = {"object": "list", "data": models}
+            self._send(200, listing if server.listing is None else server.listing)
 
         def do_POST(self) -> None:
+            server.targets.append(self.path)
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             server.bodies.append(body)
             if server.key is not None and self.headers.get("Authorization") != f"Bearer {server.key}":
@@ -144,9 +156,15 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
         def _send(self, status: int, data: Any, headers: Sequence[tuple[str, str]] = ()) -> None:
             self._write(status, json.dumps(data).encode(), headers)
 
-        def _write(self, status: int, body: bytes, headers: Sequence[tuple[str, str]] = (), kind: str = "json") -> None:
+        def _write(
+            self,
+            status: int,
+            body: bytes,
+            headers: Sequence[tuple[str, str]] = (),
+            kind: str = "application/json",
+        ) -> None:
             self.send_response(status)
-            self.send_header("Content-Type", "text/event-stream" if kind == "sse" else "application/json")
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             for name, value in headers:
                 self.send_header(name, value)
@@ -165,7 +183,7 @@ def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
             if (body.get("stream_options") or {}).get("include_usage"):
                 chunks.append({**head, "choices": [], "usage": usage})
             text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
-            self._write(200, text.encode(), kind="sse")
+            self._write(200, text.encode(), kind="text/event-stream")
 
     return Handler
 
