@@ -13,15 +13,17 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as as_tool
 from langgraph.store.memory import InMemoryStore
+from pydantic import ValidationError
 
 from orchestrator.assignment import Assignment, Result
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.context import Context, fit, worker_context
+from orchestrator.cut_off import cut_off_by, marked, whole_text
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.limits import Limits
 from orchestrator.memory import Entry, SharedMemory
@@ -207,7 +209,6 @@ class Worker(Agent):
             PlanError: The verdict could not be read.
         """
         shown = await worker_context(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
-        context.shortened |= shown.shortened
         opening = HumanMessage(self._opening(assignment, context, shown))
         taint(opening, merged(shown.tainted_by, assignment.tainted_by))
         messages: list[BaseMessage] = [opening]
@@ -219,7 +220,7 @@ class Worker(Agent):
             messages = final["messages"]
         result = self._result(messages)
         if not self.reviews or context.stopped or context.limit is not None or context.stalled:
-            return replace(result, stopped=bool(context.stopped), limit=context.limit, stalled=context.stalled)
+            return replace(result, stopped=context.stopped, limit=context.limit, stalled=context.stalled)
         return await self._judge(context.calls, assignment, messages, result, limits, config)
 
     def _with_place(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
@@ -276,12 +277,14 @@ class Worker(Agent):
         before = context.memory.seen(assignment.previous)
         if before is not None and before.text:
             old = fit([before], context.window // 8)
-            context.shortened |= old.shortened
             about = "" if sub_task.feedback else ", which was cut off: go on from there"
             parts.append(f"Your result of the attempt before{about}:\n{old.text}")
         if sub_task.feedback:
             told = "\n".join(f"- {line}" for line in sub_task.feedback)
-            parts.append(f"It was not accepted. Do it differently:\n{told}")
+            about = (
+                "It was not accepted. Do it differently" if assignment.previous else "What an earlier attempt was told"
+            )
+            parts.append(f"{about}:\n{told}")
         again = f" (attempt {sub_task.attempt})" if sub_task.attempt > 1 else ""
         parts.append(f"Sub-task {sub_task.id}{again}: {sub_task.description}")
         return "\n\n".join(parts)
@@ -293,15 +296,15 @@ class Worker(Agent):
             for message in messages
             if isinstance(message, ToolMessage) and message.name in by_name and message.status != "error"
         )
-        last = messages[-1]
-        text = str(last.text).strip() if isinstance(last, AIMessage) else ""
+        text, cut_off = whole_text(messages), cut_off_by(messages[-1])
         if text and is_small(self.model):
             text += _figures(messages)
         return Result(
-            text=text,
+            text=marked(text, cut_off),
             sources=tuple(name for name in used if name),
             tainted_by=tainted_by(messages),
             usage=usage_of(messages),
+            cut_off=cut_off,
         )
 
     async def _judge(
@@ -316,7 +319,10 @@ class Worker(Agent):
         candidates = assignment.candidates
 
         def read(answer: Any) -> Verdict:
-            verdict = Verdict.model_validate(answer)
+            try:
+                verdict = Verdict.model_validate(answer)
+            except ValidationError as error:
+                raise PlanError([f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]) from None
             if verdict.verdict == "changes_requested" and verdict.sub_task_id not in candidates:
                 if len(candidates) == 1:
                     return verdict.model_copy(update={"sub_task_id": candidates[0]})

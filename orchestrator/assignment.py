@@ -20,6 +20,7 @@ class Result:
         stopped: A human stopped the run while it was made.
         limit: What ended it before it was finished; None when it was finished.
         stalled: What the worker kept repeating, if that ended it.
+        cut_off: What cut the model's last answer off; empty when the text is whole.
     """
 
     text: str
@@ -30,6 +31,7 @@ class Result:
     stopped: bool = False
     limit: BudgetSpentError | None = None
     stalled: str = ""
+    cut_off: str = ""
 
     def __str__(self) -> str:
         return self.text

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from orchestrator.agents import Worker
+from orchestrator.limits import Limits
 from orchestrator.plan import Plan
 from orchestrator.team import Team
 
@@ -56,9 +58,7 @@ def bounds_of(team: Team, plan: Plan | None = None) -> Bounds:
     limits = team.limits
     repairs = limits.plan_repairs + 1
     costs = {
-        name: (worker.steps or limits.steps if worker.tools else 0 if worker.reviews else 1)
-        + (repairs if worker.reviews else 0)
-        for name, worker in team.workers.items()
+        name: _loop_of(worker, limits) + (repairs if worker.reviews else 0) for name, worker in team.workers.items()
     }
     # A revision may replace any sub-task by one for the dearest worker, and fill the plan up.
     most = max(costs.values())
@@ -74,6 +74,12 @@ def bounds_of(team: Team, plan: Plan | None = None) -> Bounds:
         requests=(team.calls.resilience.retries + 1) * (1 + len(team.calls.fallbacks)),
         sub_tasks=size,
     )
+
+
+def _loop_of(worker: Worker, limits: Limits) -> int:
+    """Calls in the loop of a worker; one without tools is asked once more where its answer was cut off."""
+    steps = worker.steps or limits.steps
+    return steps if worker.tools else 0 if worker.reviews else min(2, steps)
 
 
 def explain_limits(team: Team) -> str:

@@ -12,7 +12,8 @@ from langgraph.types import Interrupt
 
 from orchestrator.bridge import Bridge
 from orchestrator.ledger import Ledger
-from orchestrator.reviews import Review, ask, record_decision, review_id
+from orchestrator.reviews import Review, record_decision, review_id
+from orchestrator.stopping import ask_unless_stopped
 
 Way = Literal["go", "finish", "stop"]
 
@@ -58,7 +59,7 @@ async def way_on(bridge: Bridge, store: BaseStore, ledger: Ledger, thread_id: st
     if not ledger.asked:
         return "go"
     review = budget_review(thread_id, ledger)
-    decision = await ask(bridge, store, review)
+    decision = await ask_unless_stopped(bridge, store, review)
     if decision.action == "edit":
         await ledger.set_budget(bridge, ledger.budget.raised(decision.data))
         return "go"

@@ -14,6 +14,9 @@ from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMes
 
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.budget import BudgetSpentError
+from orchestrator.context import READ_ON, shorter
+from orchestrator.cut_off import as_part, can_go_on, is_lost, request_for_the_rest
+from orchestrator.endpoint_errors import is_refusal
 from orchestrator.loops import Repetition, repetitions
 from orchestrator.model_call import Question
 from orchestrator.opening import is_opening, opening_call
@@ -30,6 +33,7 @@ _REPEATS = "You are repeating yourself: {what} Do something else, or give your r
 _STALLED = "You repeated yourself again: {what} You have no more tool calls. " + _GIVE
 _SO_FAR_CHARS = 600
 _SO_FAR_RESULTS = 6
+_SHORTENED_CHARS = (160, 0)
 
 
 class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
@@ -79,6 +83,8 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         self, bridge: Bridge, request: ModelRequest[WorkerContext], handler: Handler
     ) -> ModelResponse[Any]:
         context = request.runtime.context
+        if context.stopped:
+            return ModelResponse(result=[AIMessage(so_far(request.messages))])
         tools = self._shown_tools(request)
         messages = list(request.messages)
         if self.begins_with and not any(isinstance(message, AIMessage) for message in messages):
@@ -92,26 +98,20 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             messages.append(HumanMessage(_REPEATS.format(what=told[-1].what)))
         if len(messages) > 1:
             messages = fit_messages(messages, context)
-        system = [request.system_message] if request.system_message is not None else []
-        question = Question([*system, *messages], tools)
+        question = Question(_with_system(request, messages), tools)
         spent = context.calls.last_call(request.model, question, of_run=context.winds_up) if tools else None
         if spent is not None:
             messages, tools = [*messages, HumanMessage(_LITTLE_LEFT)], []
-            question = Question([*system, *messages])
-        asked = request.override(tools=tools, messages=messages)
-
-        async def send(model: BaseChatModel, more: dict[str, Any]) -> ModelResponse[Any]:
-            settings = {**request.model_settings, **more}
-            reply: ModelResponse[Any] = await bridge.call(handler, asked.override(model=model, model_settings=settings))
-            return reply
-
         try:
-            answer: ModelResponse[Any] = await context.calls.call(request.model, question, send, _said)
+            answer = await self._ask(bridge, request, handler, messages, tools)
         except BudgetSpentError as error:
             if error.is_of_run and not context.winds_up:
                 raise
             context.limit = error
             return ModelResponse(result=[AIMessage(so_far(request.messages))])
+        if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
+            tools = tools if calls_so_far + 2 < self.steps else []
+            answer = await self._gone_on(bridge, request, handler, last, messages, tools)
         if not tools and self._still_calls(answer):
             # A model that goes on calling tools when it has none left is not listened to: its attempt is over.
             context.limit = spent
@@ -119,9 +119,49 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             return ModelResponse(result=[AIMessage(so_far(request.messages))])
         return answer
 
+    async def _ask(
+        self,
+        bridge: Bridge,
+        request: ModelRequest[WorkerContext],
+        handler: Handler,
+        messages: list[AnyMessage],
+        tools: list[Any],
+    ) -> ModelResponse[Any]:
+        asked = request.override(tools=tools, messages=messages)
+
+        async def send(model: BaseChatModel, more: dict[str, Any]) -> ModelResponse[Any]:
+            settings = {**request.model_settings, **more}
+            reply: ModelResponse[Any] = await bridge.call(handler, asked.override(model=model, model_settings=settings))
+            return reply
+
+        question = Question(_with_system(request, messages), tools)
+        answer: ModelResponse[Any] = await request.runtime.context.calls.call(request.model, question, send, _said)
+        return answer
+
+    async def _gone_on(
+        self,
+        bridge: Bridge,
+        request: ModelRequest[WorkerContext],
+        handler: Handler,
+        answer: AIMessage,
+        messages: list[AnyMessage],
+        tools: list[Any],
+    ) -> ModelResponse[Any]:
+        """The answer with its rest, for which the model is asked once; as it is where there is no room for that."""
+        part = as_part(answer)
+        more = fit_messages([*messages, part, request_for_the_rest(part)], request.runtime.context)
+        try:
+            rest = await self._ask(bridge, request, handler, more, tools)
+        except Exception as error:
+            if isinstance(error, BudgetSpentError) or is_refusal(error):  # it may be too long by now
+                return ModelResponse(result=[answer])
+            raise
+        return ModelResponse(result=[part, *rest.result])
+
     def _shown_tools(self, request: ModelRequest[WorkerContext]) -> list[Any]:
         tools = list(request.tools)
-        if not request.runtime.context.shortened:
+        # Found in the conversation itself, so that whoever goes on after a pause or a crash can read on too.
+        if not any(READ_ON in message.text for message in request.messages):
             tools = [item for item in tools if item is not read_memory]
         if self.choice is not None:
             shown = self.choice.shown(request.messages)
@@ -141,6 +181,10 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         return isinstance(last, AIMessage) and bool(last.tool_calls)
 
 
+def _with_system(request: ModelRequest[WorkerContext], messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    return [*([request.system_message] if request.system_message is not None else []), *messages]
+
+
 def _last_answer(messages: Sequence[AnyMessage]) -> int:
     """Index of the model's last message; -1 for none."""
     return max((at for at, message in enumerate(messages) if isinstance(message, AIMessage)), default=-1)
@@ -152,7 +196,8 @@ def _said(response: ModelResponse[Any]) -> Sequence[BaseMessage]:
 
 def so_far(messages: Sequence[AnyMessage]) -> str:
     """What an unfinished attempt has found: the newest words of the agent, and its tools' answers."""
-    words = next((m.text.strip() for m in reversed(messages) if isinstance(m, AIMessage) and m.text.strip()), "")
+    said = (m for m in reversed(messages) if isinstance(m, AIMessage) and m.text.strip() and not is_lost(m))
+    words = next((m.text.strip() for m in said), "")
     found = [
         f"{m.name}: {' '.join(m.text.split())[:_SO_FAR_CHARS]}"
         for m in messages
@@ -171,13 +216,16 @@ def fit_messages(messages: list[AnyMessage], context: WorkerContext) -> list[Any
     budget = context.window * 3 // 4
     total = sum(count_tokens(message.text) + _calls_tokens(message) for message in messages)
     fitted = list(messages)
-    for index, message in enumerate(fitted):
-        if total <= budget:
-            break
-        if isinstance(message, ToolMessage) and (size := count_tokens(message.text)) > 80:
-            short = message.text[:160] + " [… you have read the rest of it already]"
-            fitted[index] = message.model_copy(update={"content": short})
-            total -= size - count_tokens(short)
+    for most in _SHORTENED_CHARS:
+        for index, message in enumerate(fitted):
+            if total <= budget:
+                return fitted
+            if not isinstance(message, ToolMessage):
+                continue
+            short = shorter(message.text, most)
+            if (saved := count_tokens(message.text) - count_tokens(short)) > 0:
+                fitted[index] = message.model_copy(update={"content": short})
+                total -= saved
     return fitted
 
 

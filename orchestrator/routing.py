@@ -46,7 +46,8 @@ def assignments(state: State) -> list[Send]:
     plan = Plan.parse(state["plan"])
     outcomes = state.get("outcomes") or {}
     sends = []
-    for task_id in unfinished(plan, outcomes):
+    sent = unfinished(plan, outcomes)
+    for task_id in sent:
         sub_task = plan.by_id[task_id]
         payload: dict[str, Any] = {
             "sub_task": sub_task.model_dump(mode="json", exclude_defaults=True),
@@ -56,9 +57,12 @@ def assignments(state: State) -> list[Send]:
             "round": state.get("round", 0),
             "memory_id": state["memory_id"],
         }
-        if state.get("auto_approve"):
+        if done := [dep for dep in sub_task.depends_on if dep not in sent]:
+            payload["done"] = done  # nothing in this round will signal them
+        if state.get("unattended"):
             payload["auto_approve"] = True
-        if sub_task.attempt > 1 and task_id in outcomes:
+        # A sub-task that is done again only because of what it is built on has no attempt before this one.
+        if task_id in outcomes and outcomes[task_id].get("attempt", 1) < sub_task.attempt:
             payload["previous"] = outcomes[task_id]["key"]
         sends.append(Send(sub_task.target_agent, payload))
     return sends

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -11,6 +12,8 @@ from langchain_core.runnables import RunnableConfig
 from orchestrator.agents import Agent, Worker
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.context import fit
+from orchestrator.cut_off import cut_off_by, incomplete
+from orchestrator.endpoint_errors import as_model_error, is_refusal
 from orchestrator.limits import Limits
 from orchestrator.memory import Entry
 from orchestrator.model_call import ModelCalls
@@ -23,7 +26,25 @@ from orchestrator.structured import ask_structured
 from orchestrator.tokens import excerpt
 from orchestrator.usage import Usage, usage_of
 
+_MOST_NAMED = 20
+_REFUSED = "The model refused to write an answer."
+_EMPTY = "The model gave an empty answer."
 _REFERENCE = re.compile(r"\[([A-Za-z0-9][A-Za-z0-9_, -]*)\]")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to the user's task.
+
+    Args:
+        text: The answer, with references to the sub-tasks.
+        usage: Tokens and calls.
+        notes: What a reader should know of how it came about, as sentences; empty for a whole answer.
+    """
+
+    text: str
+    usage: Usage
+    notes: tuple[str, ...] = ()
 
 
 class Supervisor(Agent):
@@ -73,11 +94,11 @@ class Supervisor(Agent):
 
     def summarize(self, entries: Sequence[Entry], task: str = "") -> str:
         """Writes the answer from the results in a shared memory, with references to the sub-tasks."""
-        return run_blocking(self.answer(ModelCalls(BLOCKING), task, entries))[0]
+        return run_blocking(self.answer(ModelCalls(BLOCKING), task, entries)).text
 
     async def asummarize(self, entries: Sequence[Entry], task: str = "") -> str:
         """Async twin of `summarize`."""
-        return (await self.answer(ModelCalls(AWAITING), task, entries))[0]
+        return (await self.answer(ModelCalls(AWAITING), task, entries)).text
 
     def checked(self, plan: Plan) -> Plan:
         """The plan itself, when this team can carry it out within its limits.
@@ -165,7 +186,7 @@ class Supervisor(Agent):
         entries: Sequence[Entry],
         missing: Sequence[str] = (),
         config: RunnableConfig | None = None,
-    ) -> tuple[str, Usage]:
+    ) -> Answer:
         """See `summarize`; `missing` is what the answer has to own up to.
 
         Raises:
@@ -173,18 +194,37 @@ class Supervisor(Agent):
         """
         await self.prepare(calls.bridge)
         window = calls.window(self.window, share=0.8)
-        gaps = "".join(f"- {line}\n" for line in missing)
+        shown = fit(entries, window // 2)
+        notes = [_left_out(shown.left_out)] if shown.left_out else []
+        gaps = "".join(f"- {line}\n" for line in [*missing, *notes])
         request = prompt(
             "summary_request",
             task=excerpt(task, window // 6, "task"),
-            results=fit(entries, window // 2).text,
+            results=shown.text,
             missing=f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
             example=entries[0].sub_task_id if entries else "t1",
         )
         messages = [SystemMessage(self.summary_prompt), HumanMessage(request)]
-        reply = await calls.invoke(self.model, messages, config)
-        text = str(reply.text).strip()
-        return with_references(text, [entry.sub_task_id for entry in entries]), usage_of([reply])
+        try:
+            reply = await calls.invoke(self.model, messages, config)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            why = f"no answer could be written: {as_model_error(error)}"
+            return Answer(assembled(entries, missing, _REFUSED), {}, (why,))
+        text, usage = str(reply.text).strip(), usage_of([reply])
+        if not text:
+            return Answer(assembled(entries, missing, _EMPTY), usage, ("the model's answer was empty",))
+        if by := cut_off_by(reply):
+            notes = [*notes, f"the answer is {incomplete(by)}"]
+            text = f"{text}\n\n[… {incomplete(by)}]"
+        return Answer(with_references(text, [entry.sub_task_id for entry in entries]), usage, tuple(notes))
+
+
+def _left_out(sub_task_ids: Sequence[str]) -> str:
+    named = ", ".join(sub_task_ids[:_MOST_NAMED])
+    more = f" and {len(sub_task_ids) - _MOST_NAMED} more" if len(sub_task_ids) > _MOST_NAMED else ""
+    return f"there was no room for the results of {named}{more} when the answer was written"
 
 
 def with_references(text: str, sub_task_ids: Sequence[str]) -> str:
@@ -196,9 +236,11 @@ def with_references(text: str, sub_task_ids: Sequence[str]) -> str:
     return f"{text}\n\nFrom: {' '.join(f'[{task_id}]' for task_id in sub_task_ids)}"
 
 
-def assembled(entries: Sequence[Entry], missing: Sequence[str]) -> str:
+def assembled(
+    entries: Sequence[Entry], missing: Sequence[str], why: str = "The budget did not suffice to write an answer."
+) -> str:
     """An answer without a model: the results as they are, and what is missing."""
-    parts = ["The budget did not suffice to write an answer. These are the results as they stand."]
+    parts = [f"{why} These are the results as they stand."]
     parts += [f"[{entry.sub_task_id}] {entry.text}" for entry in entries]
     if missing:
         parts.append("Missing:\n" + "\n".join(f"- {line}" for line in missing))

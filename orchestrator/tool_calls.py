@@ -5,6 +5,7 @@ made; the call runs within its time limit; its answer is shortened to what fits,
 marked when it comes from outside.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
@@ -18,7 +19,7 @@ from langgraph.types import Command
 
 from orchestrator.bridge import Bridge
 from orchestrator.budget import BudgetSpentError
-from orchestrator.memory import Entry
+from orchestrator.memory import Entry, SharedMemory
 from orchestrator.policy import (
     Ruling,
     effect_of,
@@ -30,7 +31,8 @@ from orchestrator.policy import (
     sent_by,
     time_limit_of,
 )
-from orchestrator.reviews import Decision, Review, ask, review_id
+from orchestrator.reviews import Decision, Review, review_id
+from orchestrator.stopping import STOPPED, ask_unless_stopped
 from orchestrator.tokens import count_tokens, excerpt, excerpt_parts
 from orchestrator.trust import as_data, label, taint, tainted_by
 from orchestrator.worker_context import WorkerContext
@@ -44,17 +46,23 @@ def read_memory(key: str, runtime: ToolRuntime[WorkerContext, Any], start: int =
     """Reads on in a text that was shortened.
 
     Args:
-        key: The key that the note at the end of the shortened text names.
+        key: The key that the note at the end of the shortened text names, or the id of a sub-task with a result.
         start: First character to read, from the same note.
     """
     context = runtime.context
-    entry = context.memory.seen(key)
+    entry = _entry_of(context.memory, key)
     if entry is None:
         return f"error: there is nothing under the key '{key}'; use a key from a note such as [… read_memory(key=…)]"
-    return excerpt(entry.text, result_allowance(context.window), key, start=max(0, start))
+    return excerpt(entry.text, result_allowance(context.window), entry.key, start=max(0, start))
 
 
 read_memory.metadata = {"risk": "read", "effect": "none", "trust": "trusted"}  # what it reads has a mark of its own
+
+
+def _entry_of(memory: SharedMemory, key: str) -> Entry | None:
+    """What lies under a key, or the accepted result of the sub-task of this id."""
+    results = (entry for entry in reversed(memory.results()) if entry.sub_task_id == key)
+    return memory.seen(key) or next(results, None)
 
 
 def result_allowance(window: int) -> int:
@@ -168,19 +176,27 @@ class _Call:
             return Decision(review_id=review.id, action="reject", text=why)
         if self.context.unattended:
             return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
-        return await ask(self.bridge, self.context.store, review)
+        return await ask_unless_stopped(self.bridge, self.context.store, review)
 
     async def _call_and_keep(self) -> ToolAnswer:
-        limit = time_limit_of(self.tool)
+        limit, left = time_limit_of(self.tool), self._time_left()
         try:
-            answer: ToolAnswer = await self.bridge.call_within(limit, self.handler, self.request)
+            answer: ToolAnswer = await self.bridge.call_within(min(limit, left), self.handler, self.request)
         except GraphBubbleUp:
             raise
         except TimeoutError:
+            if left < limit:
+                return self._tainted(self._error(f"the run's time was over before '{self.tool.name}' answered"))
             return self._tainted(self._error(f"'{self.tool.name}' did not answer within {limit:g} s and was given up"))
         except Exception as error:  # noqa: BLE001 - whatever a tool raises is something for its agent to react to
             return self._tainted(self._error(f"{type(error).__name__}: {error}"))
         return await self._shown(answer) if isinstance(answer, ToolMessage) else answer
+
+    def _time_left(self) -> float:
+        """Seconds that are left of the run's own time."""
+        calls = self.context.calls
+        left = calls.ledger.time_left(calls.account) if calls.ledger is not None else None
+        return math.inf if left is None else left
 
     async def _shown(self, answer: ToolMessage) -> ToolMessage:
         """The answer as its agent sees it; whole in the memory where that is more, or must outlive a crash."""
@@ -197,7 +213,6 @@ class _Call:
     def _as_shown(self, text: str, too_long: bool) -> str:
         note = ""
         if too_long:
-            self.context.shortened = True
             allowance = result_allowance(self.context.window)
             text, note = excerpt_parts(text, allowance, self.journal, most=output_limit_of(self.tool))
         return (text if is_trusted(self.tool) else as_data(text, self.tool.name)) + note
@@ -215,7 +230,7 @@ class _Call:
 
     def _reread(self, answer: ToolMessage) -> ToolMessage:
         """What is read on from the memory is as trusted as it was when it went in."""
-        entry = self.context.memory.seen(str(self.call["args"].get("key", "")))
+        entry = _entry_of(self.context.memory, str(self.call["args"].get("key", "")))
         if entry is None or entry.trusted:
             return answer
         shown = answer.model_copy(update={"content": as_data(answer.text, entry.agent or "memory")})
@@ -252,11 +267,11 @@ class _Call:
             allowed=("approve", "reject", "stop"),
             sub_task_id=self.context.sub_task_id,
         )
-        decision = await ask(self.bridge, self.context.store, review)
+        decision = await ask_unless_stopped(self.bridge, self.context.store, review)
         if decision.action == "approve":
             return await self._call_and_keep()
         if decision.action == "stop":
-            self.context.stopped.append(self.call["id"] or "")
+            return self._stopped()
         return self._error(f"{unknown}. A human decided not to repeat it: {decision.text or 'no reason given'}")
 
     def _tell_refusal(self, why: str) -> None:
@@ -266,10 +281,15 @@ class _Call:
 
     def _refused(self, decision: Decision) -> ToolMessage:
         if decision.action == "stop":
-            self.context.stopped.append(self.call["id"] or "")
+            return self._stopped()
         reason = decision.text.strip() or "no reason given"
         who = "this run does" if self.context.auto_approve else "a human did"
         return self._error(f"{who} not allow this call: {reason}. Go on without it")
+
+    def _stopped(self) -> ToolMessage:
+        """The call is not made, nor any other from here on; the middleware ends the attempt."""
+        self.context.stopped = True
+        return self._error(STOPPED)
 
     def _error(self, text: str) -> ToolMessage:
         return ToolMessage(f"error: {text}", tool_call_id=self.call["id"], name=self.call["name"], status="error")

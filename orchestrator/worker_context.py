@@ -28,8 +28,7 @@ class WorkerContext:
         agent: The worker's name.
         policy: What it may do unasked.
         workspace: The thread's folder; empty when there is none.
-        shortened: Whether something was shortened, so that `read_memory` is of use.
-        stopped: Ids of the tool calls at whose review a human stopped the run.
+        stopped: Whether a human stopped the run at the review of a tool call.
         unattended: There is no graph that could pause: what needs a review is refused.
         calls: How its model is called.
         winds_up: Where the run's budget is spent, the attempt ends with what it has instead of asking a human.
@@ -49,8 +48,7 @@ class WorkerContext:
     agent: str = ""
     policy: Policy = field(default_factory=Policy)
     workspace: str = ""
-    shortened: bool = False
-    stopped: list[str] = field(default_factory=list)
+    stopped: bool = False
     unattended: bool = False
     winds_up: bool = False
     limit: BudgetSpentError | None = None

@@ -8,12 +8,13 @@ from langchain_core.runnables import RunnableConfig
 from orchestrator.accounts import SUPERVISOR, Account
 from orchestrator.bridge import Bridge, BridgedNode
 from orchestrator.budget import BudgetSpentError
+from orchestrator.endpoint_errors import explaining
 from orchestrator.invocation import Invocation
 from orchestrator.memory import Entry, SharedMemory
 from orchestrator.model_call import CallPolicy, ModelCalls
 from orchestrator.plan import Plan
 from orchestrator.state import State
-from orchestrator.supervisor import Supervisor, assembled
+from orchestrator.supervisor import Answer, Supervisor, assembled
 
 
 def summarize(supervisor: Supervisor, calls: CallPolicy | None = None) -> BridgedNode:
@@ -29,20 +30,22 @@ def summarize(supervisor: Supervisor, calls: CallPolicy | None = None) -> Bridge
         plan = Plan.parse(state["plan"])
         accepted = _entries(memory, _keys(plan, state, is_accepted))
         entries = accepted + _entries(memory, _keys(plan, state, is_unfinished))
-        missing = state.get("notes") or []
+        notes = [*(state.get("notes") or []), *_cut_off(plan, state)]
         status = _status(plan, state, accepted)
         account = Account(SUPERVISOR, is_summary=True)
         ended: dict[str, Any] = {}
         try:
-            answer, usage = await supervisor.answer(
-                ModelCalls(bridge, account, ledger, calls, invocation.emit), state["task"], entries, missing, config
-            )
+            with explaining():
+                answer = await supervisor.answer(
+                    ModelCalls(bridge, account, ledger, calls, invocation.emit), state["task"], entries, notes, config
+                )
         except BudgetSpentError:
-            answer, usage, status = assembled(entries, missing), {}, "limited"
+            answer, status = Answer(assembled(entries, notes), {}), "limited"
             ended = {"limited_by": "budget"}
         await ledger.flush(bridge)
         invocation.emit({"event": "answer"})
-        return {"answer": answer, "usage": usage, "phase": "end", "status": status, **ended}
+        told = {"answer": answer.text, "usage": answer.usage, "notes": [*notes, *answer.notes]}
+        return {**told, "phase": "end", "status": status, **ended}
 
     return BridgedNode("summarize", write)
 
@@ -57,14 +60,22 @@ def is_unfinished(outcome: dict[str, Any]) -> bool:
     return bool(outcome.get("limit"))
 
 
+def _cut_off(plan: Plan, state: State) -> list[str]:
+    """What of the accepted results is not whole, as sentences."""
+    incomplete = [outcome for outcome in _outcomes(plan, state) if is_accepted(outcome) and outcome.get("error")]
+    return [f"{o['id']} ({plan.by_id[o['id']].description}): {o['error']}" for o in incomplete]
+
+
 def _keys(plan: Plan, state: State, counts: Callable[[dict[str, Any]], bool]) -> list[str]:
     """Keys of the results that count, in the plan's order."""
-    outcomes = state.get("outcomes") or {}
-    return [
-        plan.keys[task.id]
-        for task in plan.sub_tasks
-        if (outcome := outcomes.get(task.id)) is not None and outcome["key"] == plan.keys[task.id] and counts(outcome)
-    ]
+    return [outcome["key"] for outcome in _outcomes(plan, state) if counts(outcome)]
+
+
+def _outcomes(plan: Plan, state: State) -> list[dict[str, Any]]:
+    """The outcomes that belong to the plan as it is now, in its order."""
+    known = state.get("outcomes") or {}
+    found = (known.get(task.id) for task in plan.sub_tasks)
+    return [outcome for outcome in found if outcome is not None and outcome["key"] == plan.keys[outcome["id"]]]
 
 
 def _entries(memory: SharedMemory, keys: list[str]) -> list[Entry]:

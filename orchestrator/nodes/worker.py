@@ -23,18 +23,20 @@ from orchestrator.assignment import Assignment, Result
 from orchestrator.bridge import Bridge, BridgedNode
 from orchestrator.budget import BudgetSpentError
 from orchestrator.budget_review import Way, pause, way_on
+from orchestrator.cut_off import incomplete
 from orchestrator.embedder import recall_index
-from orchestrator.errors import ModelError, PersistenceError
+from orchestrator.endpoint_errors import as_model_error, is_refusal
+from orchestrator.errors import PersistenceError
 from orchestrator.invocation import Invocation
 from orchestrator.limits import Limits
 from orchestrator.loops import same_text
 from orchestrator.memory import Entry, SharedMemory, digest
 from orchestrator.model_call import CallPolicy, ModelCalls
-from orchestrator.models import explain
 from orchestrator.plan import Outcome, SubTask
 from orchestrator.policy import Policy
-from orchestrator.reviews import Review, ask, review_id
+from orchestrator.reviews import Review, review_id
 from orchestrator.round import ROUNDS, Round, Signal
+from orchestrator.stopping import STOPPED, ask_unless_stopped, is_stopped
 from orchestrator.tokens import excerpt
 from orchestrator.worker_context import WorkerContext, session_of
 from orchestrator.workspace import WORKSPACE_KEY, workspace_of
@@ -124,8 +126,7 @@ class _Execution:
             return Outcome.model_validate(entry.outcome)
         if entry is None:
             if broken := await self._dependencies():
-                error = f"needs {broken}, which did not succeed"
-                return await self._file(Result(""), "skipped", error=error)
+                return await self._file(Result(""), "skipped", error=f"needs {broken}")
             await self.round.acquire_slot(self.bridge, self.payload["rank"])
             try:
                 entry_or_outcome = await self._execute()
@@ -137,7 +138,7 @@ class _Execution:
         return await self._review(entry)
 
     async def _dependencies(self) -> str:
-        """Waits until all dependencies have succeeded and returns '', or the id of one that did not.
+        """Waits until all dependencies have succeeded and returns '', or which one did not, and why.
 
         Raises:
             GraphInterrupt: A dependency waits for a human. This sub-task pauses too, and asks nothing.
@@ -145,8 +146,10 @@ class _Execution:
         while True:
             states = {dep: self._state_of(dep, key) for dep, key in self.needs.items()}
             if broken := next((dep for dep, state in states.items() if state == "failed"), ""):
-                return broken
+                return f"{broken}, which did not succeed"
             waiting = [dep for dep, state in states.items() if state is None]
+            if lost := next((dep for dep in waiting if dep in self.payload.get("done", ())), ""):
+                return f"{lost}, whose result is not in the shared memory any more"
             if not waiting:
                 if any(state in ("paused", "gone") for state in states.values()):
                     raise GraphInterrupt(())
@@ -162,11 +165,13 @@ class _Execution:
 
     async def _execute(self) -> Entry | Outcome:
         """Runs the agent; a draft when a human must see the result first, otherwise the outcome."""
+        if not self.auto_approve and await is_stopped(self.bridge, self.invocation.store, self.memory_id):
+            return await self._file(Result(""), "skipped", error=STOPPED, stop=True)
         await self.ledger.load(self.bridge)
         # Before the agent: it can be called only once in one execution of a node.
         self.way = await way_on(self.bridge, self.invocation.store, self.ledger, self.memory_id)
         if self.way == "stop":
-            return await self._file(Result(""), "failed", error="stopped by a human", stop=True)
+            return await self._file(Result(""), "failed", error=STOPPED, stop=True)
         self._tell("running")
         self.began = time.monotonic()
         try:
@@ -183,11 +188,12 @@ class _Execution:
         if result.limit is not None:
             return await self._limited(result, result.limit)
         if result.stopped:
-            return await self._file(result, "failed", error="stopped by a human", stop=True)
+            return await self._file(result, "failed", error=STOPPED, stop=True)
         if result.stalled:
             return await self._file(result, "failed", error=f"it was going round in circles: {result.stalled}")
         if not result.text:
-            return await self._file(result, "failed", error="the agent gave an empty answer")
+            why = f", cut off by {result.cut_off}" if result.cut_off else ""
+            return await self._file(result, "failed", error=f"the agent gave an empty answer{why}")
         if self._is_same_again(result):
             why = f"it gave the same result again as in attempt {self.sub_task.attempt - 1}, in spite of the feedback"
             return await self._file(result, "failed", error=why)
@@ -247,10 +253,14 @@ class _Execution:
     async def _failed(self, error: Exception) -> Outcome:
         """A failure of the surroundings pauses this branch, to go on when they are mended; others are outcomes.
 
+        So is a refusal of this one request: sent again it would be refused again, and only another plan helps.
+
         Raises:
             GraphInterrupt: The model cannot be reached or refuses the key.
         """
-        explained = error if isinstance(error, ModelError) else explain(error)
+        explained = as_model_error(error)
+        if explained is not None and is_refusal(error):
+            return await self._file(Result(""), "failed", error=str(explained))
         if explained is not None:
             trouble = {"kind": "trouble", "sub_task_id": self.sub_task.id, "error": str(explained)}
             raise GraphInterrupt((Interrupt(value=trouble, id=f"trouble-{self.key}"),)) from error
@@ -271,7 +281,7 @@ class _Execution:
             },
             sub_task_id=self.sub_task.id,
         )
-        decision = await ask(self.bridge, self.invocation.store, review)
+        decision = await ask_unless_stopped(self.bridge, self.invocation.store, review)
         made = Outcome.model_validate(draft.outcome)
         result = Result(draft.text, draft.sources, draft.taint, made.usage, made.verdict)
         if decision.action == "edit":
@@ -281,8 +291,8 @@ class _Execution:
             reason = f"a human rejected the result: {decision.text}"
             return await self._file(result, "failed", error=reason, rejected=decision.text)
         if decision.action == "stop":
-            return await self._file(result, "failed", error="stopped by a human", stop=True)
-        return await self._file(result, "succeeded", seconds=made.seconds)
+            return await self._file(result, "failed", error=STOPPED, stop=True)
+        return await self._file(result, "succeeded", seconds=made.seconds, error=made.error)
 
     async def _file(self, result: Result, status: Any, **about: Any) -> Outcome:
         """Makes the outcome durable; what the agent saved of its steps is of no use from here on."""
@@ -304,7 +314,7 @@ class _Execution:
             attempt=self.sub_task.attempt,
             verdict=result.verdict,
             usage=result.usage,
-            **{"seconds": seconds, **about},
+            **{"seconds": seconds, "error": incomplete(result.cut_off) if result.cut_off else "", **about},
         )
 
     def _entry(self, result: Result, outcome: Outcome, status: Any) -> Entry:
