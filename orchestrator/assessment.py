@@ -87,6 +87,25 @@ def _says(told: str, feedback: str) -> bool:
     return any(same_words("\n".join(lines[at : at + len(wanted)]), feedback) for at in places)
 
 
+def renewed(plan: Plan, failed: Mapping[str, Outcome]) -> Plan:
+    """The plan with another attempt in place of what failed under the very key that it would have again.
+
+    Args:
+        plan: The plan that is about to be carried out.
+        failed: What failed, by key. What was skipped because of it needs no mention: its key follows.
+    """
+    for task_id in plan.order:
+        while (outcome := failed.get(plan.keys[task_id])) is not None:
+            task = plan.by_id[task_id]
+            plan = plan.replace(task.again() if outcome.limit else task.retry(failure_of(outcome)))
+    return plan
+
+
+def failure_of(outcome: Outcome) -> str:
+    """What the next attempt is told of one that failed."""
+    return f"The attempt before failed: {outcome.error}"
+
+
 def gaps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
     """What an answer written now would lack, as sentences."""
     lines = []

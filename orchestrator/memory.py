@@ -10,7 +10,7 @@ sub-task counts as executed: a worker that finds its own entry does not run agai
 
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal, cast
@@ -180,7 +180,11 @@ class SharedMemory:
 
     def results(self) -> list[Entry]:
         """All accepted results in the order in which they came to be."""
-        return [entry for entry in list(self._entries.values()) if entry.status == "final" and entry.sub_task_id]
+        return [entry for entry in list(self._entries.values()) if _is_result(entry)]
+
+    def failed(self) -> dict[str, dict[str, Any]]:
+        """What failed, by key, as plain outcomes: asked for under that key again, it would only be read from here."""
+        return {e.key: e.outcome for e in list(self._entries.values()) if e.outcome.get("status") == "failed"}
 
     async def rank(self, bridge: Bridge, query: str, k: int) -> list[Entry]:
         """The `k` accepted results that fit the query best; an embedder takes its time, so not on the event loop."""
@@ -216,11 +220,19 @@ class SharedMemory:
                 if before is not None and before.status == "final":
                     self._outdated = True  # the index cannot take a text back: build it anew at the next recall
 
-    async def retract(self, bridge: Bridge, keys: Iterable[str]) -> None:
-        """Withdraws results: they stay readable by key, and are never offered to anybody again."""
-        gone = [e for key in keys if (e := self._entries.get(key)) and e.status in ("final", "draft")]
-        if gone:
-            await self.write(bridge, *(_with_status(entry, "retracted") for entry in gone))
+    async def stand_by(self, bridge: Bridge, keys: Collection[str]) -> None:
+        """Makes the results under these keys the accepted ones, in one transaction.
+
+        Other accepted results are withdrawn: they stay readable by key, and are offered to nobody. Withdrawn ones
+        under these keys come back. What was withdrawn before makes no difference to how it ends, so whoever is killed
+        here and then decides otherwise ends up with what fits the new decision. Drafts stay drafts: only their review
+        makes results of them.
+        """
+        known = list(self._entries.values())
+        gone = [_with_status(e, "retracted") for e in known if _is_result(e) and e.key not in keys]
+        back = [_with_status(e, "final") for e in known if e.status == "retracted" and e.key in keys]
+        if gone or back:
+            await self.write(bridge, *gone, *back)
 
     async def clear(self, bridge: Bridge) -> None:
         """Forgets everything, for another task on the same thread."""
@@ -286,6 +298,10 @@ class SharedMemory:
     def read(self, key: str) -> Entry | None:
         """One entry by key, whatever its status."""
         return run_blocking(self.fetch(BLOCKING, key))
+
+
+def _is_result(entry: Entry) -> bool:
+    return entry.status == "final" and bool(entry.sub_task_id)
 
 
 def _stamped(entry: Entry, now: float) -> Entry:

@@ -1,5 +1,6 @@
 """Revision: the supervisor's decision after trouble, and what it does to the plan."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -58,42 +59,60 @@ class Revision(BaseModel):
             raise PlanError(["'revise' needs at least one change"])
         return revision
 
+    @classmethod
+    def retrying(cls, told: Mapping[str, str]) -> "Revision":
+        """Another attempt at each of these sub-tasks, with what its agent is told."""
+        changes = tuple(Change(action="retry", sub_task_id=task_id, text=text) for task_id, text in told.items())
+        return cls(decision="revise", changes=changes)
+
     @property
     def widens(self) -> bool:
         """Whether it adds work or moves it to another agent: a human who approved the plan has not seen that."""
         return any(change.action in ("add", "reassign") for change in self.changes)
 
     def apply(self, plan: Plan, *, attempts: int) -> Plan:
-        """The plan after the changes; unchecked.
+        """The plan after the changes, one after the other; unchecked.
 
         Raises:
-            PlanError: A change names an unknown sub-task, or one that has no attempt left.
+            PlanError: A change does not fit the plan as the changes before it leave it, or a sub-task has no attempt
+                left.
         """
-        tasks = dict(plan.by_id)
         if self.decision != "revise":
             return plan
-        problems = [problem for change in self.changes if (problem := _problem(change, tasks, attempts))]
+        tasks = dict(plan.by_id)
+        problems = []
+        for change in self.changes:
+            if problem := _problem(change, tasks, plan, attempts):
+                problems.append(problem)
+            else:
+                _carry_out(change, tasks, plan)
         if problems:
             raise PlanError(problems)
-        for change in self.changes:
-            _carry_out(change, tasks)
         return Plan(sub_tasks=tuple(tasks.values()))
 
 
-def _problem(change: Change, tasks: dict[str, SubTask], attempts: int) -> str:
+def _problem(change: Change, tasks: dict[str, SubTask], plan: Plan, attempts: int) -> str:
+    """Why the change cannot be made; `tasks` is what the changes before it have made of the plan."""
+    task_id = change.sub_task_id
+    before = plan.by_id.get(task_id)
     if change.action == "add":
-        return f"the id '{change.sub_task_id}' is taken" if change.sub_task_id in tasks else ""
-    if change.sub_task_id not in tasks:
-        return f"there is no sub-task '{change.sub_task_id}'"
-    if change.action in ("retry", "reassign") and tasks[change.sub_task_id].attempt >= attempts:
-        return f"sub-task '{change.sub_task_id}' has used its {attempts} attempts: drop it or add another"
+        # Also of one that is dropped: whatever depended on that one no longer does, and would not wait for this one.
+        return f"the id '{task_id}' is taken: add it under another" if task_id in tasks or before else ""
+    if task_id not in tasks:
+        return f"sub-task '{task_id}' is dropped by a change before" if before else f"there is no sub-task '{task_id}'"
+    if change.action == "drop":
+        return ""
+    if before is None:
+        return f"sub-task '{task_id}' is only just added: nothing of it can be tried again"
+    if before.attempt >= attempts:
+        return f"sub-task '{task_id}' has used its {attempts} attempts: drop it or add another"
     return ""
 
 
-def _carry_out(change: Change, tasks: dict[str, SubTask]) -> None:
+def _carry_out(change: Change, tasks: dict[str, SubTask], plan: Plan) -> None:
     task_id = change.sub_task_id
     if change.action == "drop":
-        tasks.pop(task_id, None)
+        del tasks[task_id]
         for other in list(tasks.values()):
             if task_id in other.depends_on:
                 kept = tuple(dep for dep in other.depends_on if dep != task_id)
@@ -113,6 +132,8 @@ def _carry_out(change: Change, tasks: dict[str, SubTask]) -> None:
         tasks[task_id] = made.sub_tasks[0]
         return
     retried = tasks[task_id].retry(change.text or "try again in another way")
+    # However many changes concern it, it is tried once more.
+    retried = retried.model_copy(update={"attempt": plan.by_id[task_id].attempt + 1})
     if change.action == "reassign":
         retried = retried.model_copy(update={"target_agent": change.target_agent})
     tasks[task_id] = retried

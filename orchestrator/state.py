@@ -38,18 +38,22 @@ class State(TypedDict, total=False):
     """What is checkpointed.
 
     Invariant: only the supervisor writes `plan`, `phase`, `round` and `review`; only workers write `outcomes`; only
-    gates write `decisions`. Between runs, `phase` is `raised` when the budget that ended one was raised.
-    `limited_by` is `budget` when that ended the run. `outcomes[id].key` tells which version of the sub-task an outcome
-    belongs to.
+    gates write `decisions`; the supervisor empties both when a run begins. Between runs, `phase` is `raised` when the
+    budget that ended one was raised. `limited_by` is `budget` when that ended the run. `approved` is the digest of the
+    plan that was taken last, and `standing` is that plan while `plan` is another one that waits for its approval.
+    `unattended` is the run's `auto_approve`, which is taken out of the input so that it does not pass the next run too.
+    `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
     """
 
     task: str
-    auto_approve: bool
+    auto_approve: bool | None
     given_plan: dict[str, Any] | None
     budget: dict[str, Any] | None
+    unattended: bool
     planned_task: str
     plan_feedback: list[str]
     plan: dict[str, Any] | None
+    standing: dict[str, Any] | None
     approved: str
     outcomes: Annotated[dict[str, Any], merge_by_key]
     review: dict[str, Any] | None
@@ -65,3 +69,26 @@ class State(TypedDict, total=False):
     answer: str
     usage: Annotated[dict[str, int], add_up]
     memory_id: str
+
+
+def cleared(state: State, memory_id: str) -> dict[str, Any]:
+    """What to write so that nothing of what the thread did before answers for the run that begins."""
+    empty: dict[str, Any] = {
+        "planned_task": state.get("task", ""),
+        "memory_id": memory_id,
+        "plan": None,
+        "standing": None,
+        "approved": "",
+        "plan_feedback": [],
+        "outcomes": dict.fromkeys(state.get("outcomes") or {}),
+        "review": None,
+        "decisions": dict.fromkeys(state.get("decisions") or {}),
+        "round": 0,
+        "revisions": 0,
+        "more_rounds": 0,
+        "shapes": [],
+        "limited_by": "",
+        "notes": [],
+        "answer": "",
+    }
+    return {name: value for name, value in empty.items() if state.get(name) != value}

@@ -67,17 +67,45 @@ def test_any_text_is_a_valid_query(query: str) -> None:
     assert len(memory.recall(query, 5)) <= 2
 
 
-def test_what_is_retracted_is_not_offered_but_can_be_read_by_key(store: BaseStore) -> None:
+def stand_by(memory: SharedMemory, *keys: str) -> None:
+    run_blocking(memory.load(BLOCKING))
+    run_blocking(memory.stand_by(BLOCKING, keys))
+
+
+def test_what_is_not_stood_by_is_not_offered_but_can_be_read_by_key(store: BaseStore) -> None:
     memory = SharedMemory(store, "thread")
     memory.store("t1", "wrong figure")
     memory.store("t2", "right figure")
     memory.recall("figure", 2)
-    run_blocking(memory.retract(BLOCKING, ["t1"]))
+    stand_by(memory, "t2")
     assert [entry.sub_task_id for entry in memory.all()] == ["t2"]
     assert [entry.sub_task_id for entry in memory.recall("figure", 5)] == ["t2"]
     kept = SharedMemory(store, "thread").read("t1")
     assert kept is not None
     assert kept.text == "wrong figure"
+
+
+def test_what_was_withdrawn_comes_back_in_its_place_when_it_is_stood_by_again(store: BaseStore) -> None:
+    memory = SharedMemory(store, "thread", clock=iter(range(1, 100)).__next__)
+    for name in ("t1", "t2", "t3"):
+        memory.store(name, f"figure {name}")
+    stand_by(memory, "t3")
+    for _ in range(2):  # doing it twice changes nothing
+        stand_by(memory, "t1", "t3")
+    assert {entry.sub_task_id for entry in memory.recall("figure", 5)} == {"t1", "t3"}
+    assert [entry.sub_task_id for entry in SharedMemory(store, "thread").all()] == ["t1", "t3"]
+
+
+def test_a_draft_and_a_note_are_neither_withdrawn_nor_accepted_by_a_plan(store: BaseStore) -> None:
+    memory = SharedMemory(store, "thread")
+    memory.store("t1", "not approved yet", status="draft")
+    memory.store("t2", "half of it", status="note", outcome={"status": "failed"})
+    for keys in ([], ["t1", "t2"]):
+        stand_by(memory, *keys)
+        assert memory.all() == []
+        found = [memory.read(name) for name in ("t1", "t2")]
+        assert [entry.status for entry in found if entry is not None] == ["draft", "note"]
+    assert memory.failed().keys() == {"t2"}
 
 
 def test_more_results_than_one_page_of_the_store_are_all_read() -> None:

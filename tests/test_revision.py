@@ -1,5 +1,6 @@
 """Revision: what the supervisor's changes do to a plan, and what is sent back without asking it."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from orchestrator.assessment import Assessment, assess
 from orchestrator.errors import PlanError
 from orchestrator.plan import Verdict
 from orchestrator.revision import Revision
+from orchestrator.testing import TeamScript, fail
+from tests.teams import model_of, open_team, step
 
 PLAN = Plan(
     sub_tasks=(
@@ -54,6 +57,56 @@ def test_add_and_drop_keep_the_plan_sound() -> None:
 def test_a_change_that_makes_no_sense_is_refused(change: dict[str, Any], problem: str) -> None:
     with pytest.raises(PlanError, match=problem):
         revise(change)
+
+
+RETRY_A: dict[str, Any] = {"action": "retry", "sub_task_id": "a"}
+DROP_A: dict[str, Any] = {"action": "drop", "sub_task_id": "a"}
+ADD_C: dict[str, Any] = {"action": "add", "sub_task_id": "c", "text": "count", "target_agent": "coder"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ([DROP_A, RETRY_A], "'a' is dropped by a change before"),
+        ([DROP_A, {**RETRY_A, "action": "reassign", "target_agent": "coder"}], "'a' is dropped by a change before"),
+        ([DROP_A, DROP_A], "'a' is dropped by a change before"),
+        ([DROP_A, {**ADD_C, "sub_task_id": "a"}], "'a' is taken"),  # b, which needed it, would not wait for it
+        ([ADD_C, {**ADD_C, "text": "count again"}], "'c' is taken"),
+        ([ADD_C, {"action": "retry", "sub_task_id": "c"}], "'c' is only just added"),
+    ],
+)
+def test_changes_that_contradict_one_another_are_refused(changes: list[dict[str, Any]], problem: str) -> None:
+    with pytest.raises(PlanError, match=problem):
+        revise(*changes)
+
+
+def test_a_supervisor_that_contradicts_itself_is_told_so_and_asked_again(tmp_path: Path) -> None:
+    def revision(*changes: dict[str, Any]) -> dict[str, Any]:
+        return {"reason": "", "decision": "revise", "changes": list(changes)}
+
+    script = TeamScript(
+        [step("a")],
+        results={("a", 1): fail(RuntimeError("broken"))},
+        revisions=[revision(DROP_A, RETRY_A), revision(RETRY_A)],
+    )
+    with open_team(script, tmp_path / "x.db") as team:
+        assert team.run("task", auto_approve=True).status == "done"
+        asked = [request.last_user for request in model_of(team).requests if request.title == "Revision"]
+    assert len(asked) == 2
+    assert "sub-task 'a' is dropped by a change before" in asked[1]
+
+
+def test_every_change_that_makes_no_sense_is_named() -> None:
+    with pytest.raises(PlanError) as raised:
+        revise(DROP_A, RETRY_A, {"action": "retry", "sub_task_id": "z"}, ADD_C)
+    assert len(raised.value.problems) == 2
+
+
+def test_what_is_retried_and_reassigned_is_told_both_and_tried_once_more() -> None:
+    after = revise({**RETRY_A, "text": "x"}, {**RETRY_A, "action": "reassign", "text": "y", "target_agent": "coder"})
+    a = after.by_id["a"]
+    assert (a.attempt, a.feedback, a.target_agent) == (2, ("x", "y"), "coder")
+    revise(RETRY_A, RETRY_A, attempts=2)
 
 
 def test_no_retry_beyond_the_attempts() -> None:

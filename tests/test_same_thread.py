@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator import Run
-from orchestrator.testing import EffectLog, TeamScript, call
+from orchestrator.testing import EffectLog, TeamScript, call, fail
 from tests.teams import model_of, open_team, statuses, step, worked, writer
 
 PLAN = [step("a", approval=True), step("b", "a")]
@@ -49,6 +49,16 @@ def test_after_a_stop_it_starts_afresh(tmp_path: Path) -> None:
         assert [review.kind for review in run.reviews] == ["result"]
         assert approved(run).status == "done"
         assert worked(model_of(orchestrator)) == ["a", "a", "b"]
+
+
+def test_what_failed_before_is_tried_for_the_first_time_in_each_run(tmp_path: Path) -> None:
+    finish = {"reason": "enough", "decision": "finish", "changes": []}
+    script = TeamScript([step("a")], results={"a": fail(RuntimeError("broken"))}, revisions=[finish] * 2)
+    with open_team(script, tmp_path / "a.db") as orchestrator:
+        for _ in range(2):
+            run = orchestrator.run("go", thread_id="t", auto_approve=True)
+            assert [(outcome.status, outcome.attempt) for outcome in run.outcomes.values()] == [("failed", 1)]
+        assert worked(model_of(orchestrator)) == ["a", "a"]
 
 
 def test_an_effect_that_happens_once_happens_once_in_each_run(tmp_path: Path) -> None:
