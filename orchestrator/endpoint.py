@@ -53,11 +53,13 @@ class Abilities:
     Args:
         tools: Takes `tools` and answers with tool calls.
         schema: How it takes a schema: `strict`, `plain` (without strict), or only in words.
+        also_in_words: It takes a schema and does not keep to it, so the prompt has to say it too.
         cap: What it calls the most tokens of an answer; empty for the usual name.
     """
 
     tools: bool = True
     schema: SchemaMode = "strict"
+    also_in_words: bool = False
     cap: str = ""
 
     def learn(self, refusal: str, asked_tools: bool, asked_schema: SchemaMode | None, asked_cap: str = "") -> bool:
@@ -94,7 +96,7 @@ class Abilities:
                 proves nothing: OpenAI too does not always keep to a schema that is not strict.
         """
         if asked_schema == self.schema:
-            self.schema = "words"
+            self.also_in_words = True
 
 
 _known: dict[tuple[str, str], Abilities] = {}
@@ -263,9 +265,10 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         schema, asked = inner["schema"], _form(inner, level)
         if native or not tools:
             restore = partial(self._read_json, schema, None if tools else asked)
+        if asked is None or (self.abilities.also_in_words and not tools):
+            adapted = render_plain(adapted, schema_prompt(schema))
         if asked is None:
             del given["response_format"]
-            adapted = render_plain(adapted, schema_prompt(schema))
         else:
             if asked == "plain":
                 inner.pop("strict", None)

@@ -36,7 +36,7 @@ team = Team(Supervisor(), [clerk, Worker("reader", "You read.")])
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
     """Types a command as it was printed, in a folder with a team of the user's own."""
-    (tmp_path / "my_team.py").write_text(TEAM)
+    (tmp_path / "review_team.py").write_text(TEAM)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PATH", "/nowhere")
 
@@ -66,7 +66,7 @@ def server() -> Iterator[OpenAIServer]:
 def test_every_kind_of_review_is_listed_and_answered_by_the_commands_that_are_printed(
     cli: Cli, server: OpenAIServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    start = ("run", "x", "--team", "my_team:team", "--base-url", server.base_url, "--thread", "my thread")
+    start = ("run", "x", "--team", "review_team:team", "--base-url", server.base_url, "--thread", "my thread")
     code, out, _ = cli(*start)
     assert code == 3
     assert cli(*commands(out)["approve"])[0] == 0, "the plan"
@@ -107,7 +107,7 @@ def test_a_thread_from_python_is_looked_at_and_decided_but_not_carried_out_by_an
     assert code == 2
     assert "thread 't' was started from Python or Studio" in err
     assert "--team" in err
-    code, _, err = cli("resume", "t", "--team", "my_team:team", "--base-url", server.base_url)
+    code, _, err = cli("resume", "t", "--team", "review_team:team", "--base-url", server.base_url)
     assert code == 2
     assert "has work for tooled, worker, and this team is clerk, reader" in err
 
@@ -130,7 +130,7 @@ def test_a_run_that_fails_under_json_still_prints_one_object_with_its_thread_and
 
 
 def test_nothing_is_deleted_unasked_where_nobody_can_be_asked(cli: Cli, server: OpenAIServer) -> None:
-    cli("run", "x", "--team", "my_team:team", "--base-url", server.base_url, "--thread", "t")
+    cli("run", "x", "--team", "review_team:team", "--base-url", server.base_url, "--thread", "t")
     code, _, err = cli("delete", "t")
     assert code == 2
     assert "--yes" in err
