@@ -41,7 +41,7 @@ class Bounds:
             f"planning: at most {self.planning:,} calls",
             f"work: at most {self.rounds:,} rounds of {self.round:,} calls for {self.sub_tasks:,} sub-tasks",
             f"revising: at most {self.revising:,} calls",
-            f"the answer: {self.summary:,} call",
+            f"the answer: at most {self.summary:,} calls",
             f"together at most {self.calls:,} model calls, each of at most {self.requests:,} requests",
         ]
 
@@ -70,7 +70,7 @@ def bounds_of(team: Team, plan: Plan | None = None) -> Bounds:
         round=max(first, rest) if limits.rounds > 1 else first,
         rounds=limits.rounds,
         revising=limits.rounds * repairs,
-        summary=1,
+        summary=2,
         requests=(team.calls.resilience.retries + 1) * (1 + len(team.calls.fallbacks)),
         sub_tasks=size,
     )

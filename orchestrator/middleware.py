@@ -11,6 +11,7 @@ from langchain.agents.middleware import AgentMiddleware, AgentState, ModelReques
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.tools import BaseTool
 
 from orchestrator.bridge import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.budget import BudgetSpentError
@@ -19,7 +20,9 @@ from orchestrator.cut_off import as_part, can_go_on, is_lost, request_for_the_re
 from orchestrator.endpoint_errors import is_refusal
 from orchestrator.loops import Repetition, repetitions
 from orchestrator.model_call import Question
+from orchestrator.models import is_small
 from orchestrator.opening import is_opening, opening_call
+from orchestrator.policy import risk_of, says_its_risk
 from orchestrator.tokens import count_tokens
 from orchestrator.tool_calls import Handler, ToolAnswer, call_tool, read_memory
 from orchestrator.tool_choice import ToolChoice
@@ -127,7 +130,8 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         messages: list[AnyMessage],
         tools: list[Any],
     ) -> ModelResponse[Any]:
-        asked = request.override(tools=tools, messages=messages)
+        choice = "any" if _has_to_call(request.model, messages, tools) else request.tool_choice
+        asked = request.override(tools=tools, messages=messages, tool_choice=choice)
 
         async def send(model: BaseChatModel, more: dict[str, Any]) -> ModelResponse[Any]:
             settings = {**request.model_settings, **more}
@@ -179,6 +183,19 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
     def _still_calls(self, answer: ModelResponse[Any]) -> bool:
         last = answer.result[-1] if answer.result else None
         return isinstance(last, AIMessage) and bool(last.tool_calls)
+
+
+def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Sequence[Any]) -> bool:
+    """Whether the answer has to be the call of a tool: a small model's, until one has told it something.
+
+    Left the choice, it answers from what it believes to know. It has the choice where a tool does more than read: what
+    changes something must be wanted.
+    """
+    if not tools or not is_small(model):
+        return False
+    if any(isinstance(message, ToolMessage) and message.status != "error" for message in messages):
+        return False
+    return all(isinstance(tool, BaseTool) and says_its_risk(tool) and risk_of(tool) == "read" for tool in tools)
 
 
 def _with_system(request: ModelRequest[WorkerContext], messages: Sequence[AnyMessage]) -> list[AnyMessage]:

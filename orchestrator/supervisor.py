@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 
 from orchestrator.agents import Agent, Worker
@@ -24,7 +24,7 @@ from orchestrator.revision import Revision
 from orchestrator.schemas import plan_schema, revision_schema
 from orchestrator.structured import ask_structured
 from orchestrator.tokens import excerpt
-from orchestrator.usage import Usage, usage_of
+from orchestrator.usage import Usage, add_usage, usage_of
 
 _MOST_NAMED = 20
 _REFUSED = "The model refused to write an answer."
@@ -197,28 +197,38 @@ class Supervisor(Agent):
         shown = fit(entries, window // 2)
         notes = [_left_out(shown.left_out)] if shown.left_out else []
         gaps = "".join(f"- {line}\n" for line in [*missing, *notes])
-        request = prompt(
-            "summary_request",
-            task=excerpt(task, window // 6, "task"),
-            results=shown.text,
-            missing=f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
-            example=entries[0].sub_task_id if entries else "t1",
-        )
-        messages = [SystemMessage(self.summary_prompt), HumanMessage(request)]
+        about = {
+            "task": excerpt(task, window // 6, "task"),
+            "results": shown.text,
+            "missing": f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
+        }
+        example = entries[0].sub_task_id if entries else "t1"
         try:
-            reply = await calls.invoke(self.model, messages, config)
+            reply = await self._write(calls, prompt("summary_request", **about, example=example), config)
+            usage = usage_of([reply])
+            if not _has_words(reply):  # small models can take the references for the answer
+                reply = await self._write(calls, prompt("summary_request_brief", **about), config)
+                usage = add_usage(usage, usage_of([reply]))
         except Exception as error:
             if not is_refusal(error):
                 raise
             why = f"no answer could be written: {as_model_error(error)}"
             return Answer(assembled(entries, missing, _REFUSED), {}, (why,))
-        text, usage = str(reply.text).strip(), usage_of([reply])
-        if not text:
+        text = str(reply.text).strip()
+        if not _has_words(reply):
             return Answer(assembled(entries, missing, _EMPTY), usage, ("the model's answer was empty",))
         if by := cut_off_by(reply):
             notes = [*notes, f"the answer is {incomplete(by)}"]
             text = f"{text}\n\n[… {incomplete(by)}]"
         return Answer(with_references(text, [entry.sub_task_id for entry in entries]), usage, tuple(notes))
+
+    async def _write(self, calls: ModelCalls, request: str, config: RunnableConfig | None) -> AIMessage:
+        return await calls.invoke(self.model, [SystemMessage(self.summary_prompt), HumanMessage(request)], config)
+
+
+def _has_words(reply: BaseMessage) -> bool:
+    """Whether a reply says anything besides what stands in square brackets."""
+    return re.search(r"\w", re.sub(r"\[[^]\n]*\]", "", str(reply.text))) is not None
 
 
 def _left_out(sub_task_ids: Sequence[str]) -> str:

@@ -60,6 +60,8 @@ least = min(loire, rhine); most / least"}}
 Result: loire = 0.83; rhine = 2.352; most = 2.352, which is rhine; least = 0.83, which is loire; most / least = 2.834
 Step: {"tool": "answer", "text": "Loire: 0.83. Rhine: 2.352. The largest, Rhine, is 2.834 times the smallest."}"""
 
+_SPACED_NAME: Final = re.compile(r"\b(?!of\b)[A-Za-z_]\w*(?:[ \t]+(?!of\b)[A-Za-z_]\w*)+", re.ASCII)  # total people
+
 
 class CalculationError(ValueError):
     """An expression that cannot be calculated; the message says what to write instead."""
@@ -327,7 +329,8 @@ def calculate(expression: str) -> str:
     known = dict(_CONSTANTS)
     lines = []
     try:
-        for part in filter(str.strip, re.split(r"[;\n]", expression)):
+        joined = _SPACED_NAME.sub(lambda found: "_".join(found.group().split()), expression)
+        for part in filter(str.strip, re.split(r"[;\n]", joined)):
             name, text = _named(part)
             text = normalise(text, known)
             value = _value_of(text, known)

@@ -249,3 +249,10 @@ def test_of_the_largest_and_smallest_of_named_results_it_says_the_name() -> None
 )
 def test_a_name_must_be_given_before_it_is_used_and_be_free(expression: str, hint: str) -> None:
     assert hint in calculator().invoke({"expression": expression})
+
+
+def test_a_name_of_several_words_is_one_name() -> None:
+    told = calculator().invoke({"expression": "total people = 2 + 3; 15% of total people; total people * 2"})
+    assert told.splitlines()[0] == "total_people = 2 + 3 = 5"
+    assert told.splitlines()[1].endswith("= 0.75")
+    assert told.splitlines()[2] == "total_people * 2 = 10"
