@@ -85,6 +85,7 @@ def run(
 ) -> None:
     """Run a task: plan it, carry it out, answer it."""
     from orchestrator.cli_run import attend, open_orchestrator, print_limits, read_plan
+    from orchestrator.threads import check_thread_id, new_thread_id
 
     budget = budget_of(max_tokens, max_cost, max_time, max_calls, price)
     if explain_limits:
@@ -108,6 +109,8 @@ def run(
     }
     with open_orchestrator(db, about) as orchestrator:
         given = read_plan(plan) if plan else None
+        thread = check_thread_id(thread or new_thread_id(text))
+        typer.echo(f"thread: {thread}", err=True)  # whatever happens from here on, this is what goes on with it
         _finish(
             attend(
                 orchestrator,

@@ -61,6 +61,7 @@ def test_a_run_ends_with_the_answer_on_stdout_and_the_progress_on_stderr(cli: Cl
     code, out, err = cli("run", "What is it?", "--base-url", server.base_url, "--auto-approve")
     assert (code, out.strip()) == (0, ANSWER)
     assert f"model: scripted ({server.base_url}" in err
+    assert re.search(r"^thread: what-is-it-\w+$", err, re.M)
     assert "plan of 3 sub-tasks" in err
     assert "c calls calculate(expression='6 * 7')" in err
     assert re.search(r"c succeeded in \d+\.\d s, \d+ tokens", err)

@@ -26,6 +26,7 @@ from orchestrator.model_call import CallPolicy, ModelCalls
 from orchestrator.plan import Outcome, Plan
 from orchestrator.reviews import Decision, Review, forget_decisions
 from orchestrator.revision import Revision
+from orchestrator.round import ROUNDS
 from orchestrator.state import State, cleared
 from orchestrator.supervisor import Supervisor
 from orchestrator.usage import Usage, add_usage
@@ -249,6 +250,7 @@ class _Supervision:
     # -- after a round ------------------------------------------------------------------------------------------
 
     async def _after_round(self) -> Update:
+        ROUNDS.drop(self.invocation.place(self.memory_id))  # all that the super-step expected have left
         plan, outcomes = Plan.parse(self.state["plan"]), self.outcomes
         found = assess(plan, outcomes, self.limits.attempts)
         if found.stopped:

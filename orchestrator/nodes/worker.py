@@ -80,7 +80,7 @@ class _Execution:
         self.memory_id: str = payload["memory_id"]
         self.auto_approve = bool(payload.get("auto_approve"))
         self.invocation = Invocation.of(config)
-        place = (f"{self.invocation.namespace.rpartition('|')[0]}|{self.memory_id}", payload["round"])
+        place = (self.invocation.place(self.memory_id), payload["round"])
         self.round = ROUNDS.find(place, self.invocation.control, self._new_round)
         self.memory = self.round.memory
         self.ledger = self.invocation.ledger(bridge, self.memory_id)
