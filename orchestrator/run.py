@@ -89,7 +89,9 @@ class Run:
                 review = Review.model_validate({name: part for name, part in found.items() if name != "problem"})
                 asked[review.id] = review
         status = values.get("status", "running")
-        if status == "running" and values and not snapshot.tasks:
+        if snapshot.tasks:
+            status = "running"  # how it is to end may be decided, but the answer is not written yet
+        elif status == "running" and values:
             status = "failed"
         run = cls._of(thread_id, {**values, "status": status}, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
         return replace(run, artifacts=artifacts, spending=spending or Spending())

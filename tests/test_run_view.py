@@ -4,7 +4,9 @@ import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-from orchestrator.testing import TeamScript
+import pytest
+
+from orchestrator.testing import Reply, Request, TeamScript, fail
 from tests.teams import open_team, step
 
 PLAN = [step("a"), step("b", "a"), {**step("c"), "description": "<script>alert('&')</script>"}]
@@ -47,3 +49,23 @@ def test_its_plain_form_survives_json(tmp_path: Path) -> None:
     assert plain["plan"][1]["depends_on"] == ["a"]
     assert not run.is_resumable
     assert run.exit_code == 0
+
+
+def test_a_run_whose_answer_is_not_written_yet_is_interrupted_however_it_is_to_end(tmp_path: Path) -> None:
+    finish = {"reason": "no use", "decision": "finish", "changes": []}
+    script = TeamScript(PLAN[:2], results={"b": fail(RuntimeError("broken"))}, revisions=[finish])
+    broken = [True]
+
+    def answer(request: Request) -> Reply:
+        if "Write the final answer" in request.last_user and broken:
+            return fail(RuntimeError("no answer today"))
+        return script(request)
+
+    with open_team(answer, tmp_path / "x.db") as team:
+        with pytest.raises(RuntimeError, match="no answer today"):
+            team.run("go", thread_id="t", auto_approve=True)
+        assert team.show("t").status == "interrupted"
+        assert team.show("t").is_resumable
+        broken.clear()
+        run = team.resume("t")
+    assert (run.status, bool(run.answer)) == ("failed", True)
