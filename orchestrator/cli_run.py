@@ -164,7 +164,7 @@ def _read_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON: {error}") from error
 
 
@@ -241,7 +241,7 @@ def answer(desk: ThreadDesk, review_id: str, action: str, text: str | None, file
     if action == "edit" and "/result-" not in review_id:
         try:
             data, said = json.loads(said), ""
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError(f"editing this review needs JSON, by --text or --file: {error}") from error
     chosen: Action = action  # type: ignore[assignment] # checked above
     return desk.decide(review_id, chosen, said, data)

@@ -22,6 +22,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, ValidationError
 
+from orchestrator.completions import checked, no_completion, reading
 from orchestrator.constrained import (
     answered_json,
     fits,
@@ -43,6 +44,7 @@ _NO_SCHEMA = re.compile(r"response_format|json_schema|schema|grammar|structured|
 _TOO_LONG = re.compile(r"context (length|window|size)|maximum.{0,20} tokens|too (long|large)", re.I)
 _CAPS = ("max_completion_tokens", "max_tokens")  # OpenAI's name, and the one that all others know
 _CAP_NAME = re.compile(r"max_(completion_)?tokens")
+_MOST_JUNK = 4000  # characters that are kept of an answer that should be JSON and has none
 _REFUSALS = (400, 404, 415, 422, 500, 501)
 
 
@@ -177,9 +179,11 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             payload = self._payload(request, stop)
             try:
                 answer = self.root_client.post("/chat/completions", cast_to=object, body=payload)
-                return request.restore(_thoughtless(self._create_chat_result(_checked(answer))))
+                return self._read(request, answer)
             except json.JSONDecodeError as error:
-                raise _no_completion(error.doc) from error
+                raise no_completion(error.doc) from error
+            except RecursionError as error:
+                raise no_completion(str(error)) from error
             except openai.APIStatusError as error:
                 if not self._learned(error, request, payload):
                     raise
@@ -198,9 +202,11 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             payload = self._payload(request, stop)
             try:
                 answer = await self.root_async_client.post("/chat/completions", cast_to=object, body=payload)
-                return request.restore(_thoughtless(self._create_chat_result(_checked(answer))))
+                return self._read(request, answer)
             except json.JSONDecodeError as error:
-                raise _no_completion(error.doc) from error
+                raise no_completion(error.doc) from error
+            except RecursionError as error:
+                raise no_completion(str(error)) from error
             except openai.APIStatusError as error:
                 if not self._learned(error, request, payload):
                     raise
@@ -227,6 +233,10 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         if given:
             payload[self.abilities.cap or _CAPS[0 if self.is_openai else 1]] = min(given)
         return payload
+
+    def _read(self, request: _Request, answer: object) -> ChatResult:
+        found = checked(answer)
+        return reading(lambda: request.restore(_thoughtless(self._create_chat_result(found))))
 
     def _payload(self, request: _Request, stop: list[str] | None) -> dict[str, Any]:
         payload = self._get_request_payload(request.messages, stop=stop, **request.kwargs)
@@ -286,6 +296,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             ended = (generation.generation_info or {}).get("finish_reason")
             if does_fit or (found is not None and ended != "length"):  # else it is a part of what was cut off
                 generation.message = message.model_copy(update={"content": json.dumps(found, ensure_ascii=False)})
+            elif found is None and len(message.text) > _MOST_JUNK:  # parsers that mend JSON take for ever over it
+                generation.message = message.model_copy(update={"content": message.text[:_MOST_JUNK]})
             if asked is not None and ended == "stop" and not does_fit:
                 self.abilities.ignored(asked)
         return result
@@ -338,24 +350,6 @@ def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
         "type": "json_schema",
         "json_schema": {"name": str(schema.get("title", "answer")), "schema": schema},
     }
-
-
-def _checked(answer: object) -> dict[str, Any]:
-    """An answer with choices; anything else is an error that says so.
-
-    Raises:
-        openai.APIError: The endpoint answered with something that is no chat completion.
-    """
-    if isinstance(answer, dict) and isinstance(answer.get("choices"), list) and answer["choices"]:
-        return answer
-    raise _no_completion(str(answer))
-
-
-def _no_completion(answer: str) -> openai.APIError:
-    import httpx2
-
-    message = f"the endpoint's answer is no chat completion: {' '.join(answer.split())[:200]}"
-    return openai.APIError(message, httpx2.Request("POST", "/chat/completions"), body=None)
 
 
 def _plain(kwargs: Mapping[str, Any]) -> bool:

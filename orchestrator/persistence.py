@@ -30,7 +30,7 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.store.base import Op, Result
+from langgraph.store.base import Op, PutOp, Result
 from langgraph.store.sqlite import SqliteStore
 
 from orchestrator.errors import ConfigError, PersistenceError
@@ -109,6 +109,22 @@ def _explained(error: sqlite3.Error, where: str) -> PersistenceError:
     return PersistenceError(f"the database {where} failed: {text}")
 
 
+@contextlib.contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """What cannot be deserialised was damaged on disk.
+
+    Raises:
+        PersistenceError: It cannot.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise PersistenceError(
+            f"{where} is damaged ({what}): restore it from a copy, or choose another with --db"
+        ) from error
+
+
 def _unpacked(found: CheckpointTuple) -> CheckpointTuple:
     """The tuple with packed writes taken apart again."""
     writes: builtins.list[tuple[str, str, Any]] = []
@@ -162,7 +178,8 @@ class Saver(SqliteSaver):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """The checkpoint with its pending writes."""
-        found = super().get_tuple(config)
+        with _reading(self.where):
+            found = super().get_tuple(config)
         return None if found is None else _unpacked(found)
 
     def list(
@@ -174,7 +191,9 @@ class Saver(SqliteSaver):
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
         """The checkpoints, newest first; read to the end before the first is given, since the caller may write."""
-        yield from [_unpacked(found) for found in super().list(config, filter=filter, before=before, limit=limit)]
+        with _reading(self.where):
+            found = [_unpacked(one) for one in super().list(config, filter=filter, before=before, limit=limit)]
+        yield from found
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Like `get_tuple`."""
@@ -263,6 +282,14 @@ class Store(SqliteStore):
                     cursor.close()
         except sqlite3.Error as error:
             raise _explained(error, self.where) from error
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Carries out operations; what was damaged on disk is told as such."""
+        given = list(ops)
+        if any(isinstance(op, PutOp) for op in given):
+            return super().batch(given)
+        with _reading(self.where):
+            return super().batch(given)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Like `batch`."""

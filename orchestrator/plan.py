@@ -12,9 +12,10 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.errors import PlanError
+from orchestrator.tokens import sound
 
 Status = Literal["pending", "running", "waiting", "succeeded", "failed", "skipped"]
 
@@ -39,8 +40,13 @@ class SubTask(BaseModel):
     target_agent: str = Field(min_length=1)
     depends_on: tuple[str, ...] = ()
     requires_approval: bool = False
-    attempt: int = Field(default=1, ge=1)
+    attempt: int = Field(default=1, ge=1, le=10_000)
     feedback: tuple[str, ...] = ()
+
+    @field_validator("feedback")
+    @classmethod
+    def _sound(cls, feedback: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(sound, feedback))
 
     def retry(self, feedback: str) -> Self:
         """The same sub-task as a new attempt that has been told `feedback`."""

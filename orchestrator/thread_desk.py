@@ -8,6 +8,7 @@ from typing import Any, Self
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
+from pydantic import ValidationError
 
 from orchestrator.accounts import BUDGET_ROW, forget_ledger, read_rows
 from orchestrator.agents import Worker
@@ -24,6 +25,7 @@ from orchestrator.spending import Spending
 from orchestrator.supervisor import Supervisor
 from orchestrator.team import Team
 from orchestrator.threads import ThreadList, ThreadRecord
+from orchestrator.tokens import sound
 from orchestrator.workspace import WORKSPACE_KEY, artifacts_in, delete_workspace, workspace_of
 
 _RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
@@ -99,7 +101,11 @@ class ThreadDesk:
         if (review := open_reviews.get(review_id)) is None:
             listed = ", ".join(open_reviews) or "none"
             raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
-        decision = Decision(review_id=review_id, action=action, text=text, data=data)
+        try:
+            decision = Decision(review_id=review_id, action=action, text=sound(text), data=data)
+        except ValidationError as error:
+            problems = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
+            raise DecisionError(f"this is no decision: {problems}") from error
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision
 

@@ -76,3 +76,8 @@ def _fitting(text: str, tokens: int) -> int:
             high = middle - 1
     space = text.rfind(" ", max(0, low - 40), low)
     return space if space > 0 else max(1, low)
+
+
+def sound(text: str) -> str:
+    """The text without halves of surrogate pairs, which no database and no endpoint takes."""
+    return text.encode("utf-8", "replace").decode("utf-8")

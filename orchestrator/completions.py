@@ -1,0 +1,66 @@
+"""Chat completions as endpoints send them: what is none is a clear error, what is beside the point is put right."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import openai
+
+T = TypeVar("T")
+_MOST_TOKENS = 10**12
+_COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
+_DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+_MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
+
+
+def checked(answer: object) -> dict[str, Any]:
+    """An answer with choices, each an assistant's message, and with token counts only where they can be true.
+
+    Raises:
+        openai.APIError: The endpoint answered with something that is no chat completion.
+    """
+    if not isinstance(answer, dict):
+        raise no_completion(str(answer))
+    choices = answer.get("choices")
+    if not isinstance(choices, list) or not choices:
+        raise no_completion(str(answer))
+    for choice in choices:
+        message = choice.get("message") if isinstance(choice, dict) else None
+        if not isinstance(message, dict):
+            raise no_completion(str(answer))
+        message["role"] = "assistant"  # some leave it out, or have a word of their own for it
+    return {**answer, "usage": _usage(answer.get("usage"))}
+
+
+def _usage(reported: object) -> dict[str, Any] | None:
+    """What was reported, as far as it can be true; nothing is as if nothing had been reported."""
+    if not isinstance(reported, dict) or not all(_is_count(reported.get(name, 0)) for name in _COUNTS):
+        return None
+    return {name: part for name, part in reported.items() if name not in _DETAILS or _is_details(part)}
+
+
+def _is_count(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MOST_TOKENS)
+
+
+def _is_details(value: object) -> bool:
+    return isinstance(value, dict) and all(_is_count(count) for count in value.values())
+
+
+def reading(read: Callable[[], T]) -> T:
+    """What `read` makes of an answer.
+
+    Raises:
+        openai.APIError: It stumbled over the answer, which is therefore no chat completion.
+    """
+    try:
+        return read()
+    except _MALFORMED as error:
+        raise no_completion(f"{type(error).__name__}: {error}") from error
+
+
+def no_completion(answer: str) -> openai.APIError:
+    """The error for an answer that is none."""
+    import httpx2
+
+    message = f"the endpoint's answer is no chat completion: {' '.join(answer[:2000].split())[:200]}"
+    return openai.APIError(message, httpx2.Request("POST", "/chat/completions"), body=None)
