@@ -5,6 +5,7 @@ and each costs a super-step and a checkpoint for every model call.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
@@ -140,7 +141,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
 
         question = Question(_with_system(request, messages), tools)
         answer: ModelResponse[Any] = await request.runtime.context.calls.call(request.model, question, send, _said)
-        return answer
+        return replace(answer, result=[_with_ids_of_their_own(message) for message in answer.result])
 
     async def _gone_on(
         self,
@@ -196,6 +197,16 @@ def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Se
     if any(isinstance(message, ToolMessage) and message.status != "error" for message in messages):
         return False
     return all(isinstance(tool, BaseTool) and says_its_risk(tool) and risk_of(tool) == "read" for tool in tools)
+
+
+def _with_ids_of_their_own(message: BaseMessage) -> BaseMessage:
+    """The message with no two calls under one id: reviews and the journal of effects tell calls apart by them."""
+    if not isinstance(message, AIMessage) or len({call["id"] or "" for call in message.tool_calls} | {""}) > len(
+        message.tool_calls
+    ):
+        return message
+    calls = [{**call, "id": f"{call['id'] or 'call'}-{at}"} for at, call in enumerate(message.tool_calls, 1)]
+    return message.model_copy(update={"tool_calls": calls})
 
 
 def _with_system(request: ModelRequest[WorkerContext], messages: Sequence[AnyMessage]) -> list[AnyMessage]:

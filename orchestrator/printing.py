@@ -47,10 +47,17 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
         if review.stake:
             out.print(f"  at stake: {escape(review.stake)}", highlight=False, soft_wrap=True)
         print_subject(review, out)
-        edit = ["--text", '{"tokens": …}'] if "budget" in review.subject else ["--file", "FILE"]
+        edit = ["--text", _raised(review)] if "budget" in review.subject else ["--file", "FILE"]
         hints = {"edit": edit, "reject": ["--text", "why"]}
         for action in review.allowed:
             typer.echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
+
+
+def _raised(review: Review) -> str:
+    """What raises the limit that is nearest to its end, with a blank for the number."""
+    budget, spent = review.subject["budget"], review.subject["spent"]
+    used = {name: spent[name] / budget[name] for name in spent if budget.get(name)}
+    return f'{{"{max(used, key=used.__getitem__) if used else "tokens"}": …}}'
 
 
 def print_subject(review: Review, console: Console) -> None:

@@ -104,7 +104,7 @@ class ThreadDesk:
         try:
             decision = Decision(review_id=review_id, action=action, text=sound(text), data=data)
         except ValidationError as error:
-            problems = "; ".join(f"{one['loc'][0]}: {one['msg']}" for one in error.errors())
+            problems = "; ".join(f"{one['loc'][0]}: {one['msg']}, not {one['input']!r}" for one in error.errors())
             raise DecisionError(f"this is no decision: {problems}") from error
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision

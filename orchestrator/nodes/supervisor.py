@@ -27,7 +27,9 @@ from orchestrator.plan import Outcome, Plan
 from orchestrator.reviews import Decision, Review, forget_decisions
 from orchestrator.revision import Revision
 from orchestrator.round import ROUNDS
+from orchestrator.routing import unfinished
 from orchestrator.state import State, cleared
+from orchestrator.stopping import STOPPED, is_stopped
 from orchestrator.supervisor import Supervisor
 from orchestrator.usage import Usage, add_usage
 
@@ -105,6 +107,8 @@ class _Supervision:
             match way:
                 case "stop":
                     update = self._stop("a human stopped the run when the budget was spent")
+                case "finish" if await is_stopped(self.bridge, self.invocation.store, self.memory_id):
+                    update = self._stop(STOPPED)
                 case "finish":
                     update = await self._wind_up(self.ledger.asked)
                 case _:
@@ -120,12 +124,18 @@ class _Supervision:
         update |= {name: None for name in ("given_plan", "auto_approve") if self.state.get(name)}
         if self.auto_approve != bool(self.state.get("unattended")):
             update["unattended"] = self.auto_approve
+        if update.get("phase") == "work" and not self._has_work(update):
+            update["phase"] = "summarize"  # what was left of the plan is done already
         if update.get("phase") == "work":
             update["round"] = update.get("round", self.state.get("round", 0)) + 1
             self.invocation.emit({"event": "round", "round": update["round"]})
         elif update.get("phase") != "summarize":
             await self.ledger.flush(self.bridge)
         return update
+
+    def _has_work(self, update: Update) -> bool:
+        plan = Plan.parse(update.get("plan") or self.state["plan"])
+        return bool(unfinished(plan, {i: outcome.plain() for i, outcome in self.outcomes.items()}))
 
     async def _by_phase(self) -> Update:
         if self.begins:
