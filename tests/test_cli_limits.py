@@ -61,7 +61,7 @@ def test_more_budget_on_resume_lets_a_spent_run_go_on(cli: Cli, server: OpenAISe
         resumed = cli("resume", "t", "--max-calls", "9")
     assert asked[0] == 3
     assert "The budget is spent. Raise it (edit), finish with what there is (approve), or stop?" in asked[1]
-    assert """--text '{"tokens": …}'""" in asked[1]
+    assert """--text '{"model_calls": …}'""" in asked[1]
     assert resumed[0] == 0
     assert len(server.bodies) == 3
 
