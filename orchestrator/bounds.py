@@ -70,7 +70,7 @@ def bounds_of(team: Team, plan: Plan | None = None) -> Bounds:
         round=max(first, rest) if limits.rounds > 1 else first,
         rounds=limits.rounds,
         revising=limits.rounds * repairs,
-        summary=2,
+        summary=1,
         requests=(team.calls.resilience.retries + 1) * (1 + len(team.calls.fallbacks)),
         sub_tasks=size,
     )

@@ -24,7 +24,7 @@ from orchestrator.revision import Revision
 from orchestrator.schemas import plan_schema, revision_schema
 from orchestrator.structured import ask_structured
 from orchestrator.tokens import excerpt
-from orchestrator.usage import Usage, add_usage, usage_of
+from orchestrator.usage import Usage, usage_of
 
 _MOST_NAMED = 20
 _REFUSED = "The model refused to write an answer."
@@ -206,16 +206,13 @@ class Supervisor(Agent):
         try:
             reply = await self._write(calls, prompt("summary_request", **about, example=example), config)
             usage = usage_of([reply])
-            if not _has_words(reply):  # small models can take the references for the answer
-                reply = await self._write(calls, prompt("summary_request_brief", **about), config)
-                usage = add_usage(usage, usage_of([reply]))
         except Exception as error:
             if not is_refusal(error):
                 raise
             why = f"no answer could be written: {as_model_error(error)}"
             return Answer(assembled(entries, missing, _REFUSED), {}, (why,))
         text = str(reply.text).strip()
-        if not _has_words(reply):
+        if not _has_words(reply):  # small models can take the references for the answer
             return Answer(assembled(entries, missing, _EMPTY), usage, ("the model's answer was empty",))
         if by := cut_off_by(reply):
             notes = [*notes, f"the answer is {incomplete(by)}"]

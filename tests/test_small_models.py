@@ -8,7 +8,7 @@ from langchain_core.tools import BaseTool, tool
 
 from orchestrator import Plan, SubTask, Supervisor, TaskOrchestrator, Worker, declare
 from orchestrator.endpoint import AdaptiveChatOpenAI
-from orchestrator.testing import OpenAIServer, Reply, Request, TeamScript, say
+from orchestrator.testing import OpenAIServer, TeamScript
 from tests.teams import open_team, step
 
 PLAN = Plan(sub_tasks=(SubTask(id="a", description="add 2 and 3", target_agent="clerk"),))
@@ -59,16 +59,9 @@ def test_others_and_whatever_does_more_than_read_have_the_choice(tmp_path: Path,
     assert [may_answer(schema) for schema in schemas] == [True]
 
 
-def test_an_answer_of_references_alone_is_asked_for_again_without_them(tmp_path: Path) -> None:
-    script, asked = TeamScript([step("a")], results={"a": "five"}), []
-
-    def answer(request: Request) -> Reply:
-        if "Write the final answer" not in request.last_user:
-            return script(request)
-        asked.append("square brackets" in request.last_user)
-        return say("[ a ] [total]" if len(asked) == 1 else "It is five.")
-
-    with open_team(answer, tmp_path / "runs.db") as orchestrator:
+def test_instead_of_an_answer_of_references_alone_the_results_are_given_as_they_stand(tmp_path: Path) -> None:
+    script = TeamScript([step("a")], results={"a": "it is five"}, summary="[ a ] [total]")
+    with open_team(script, tmp_path / "runs.db") as orchestrator:
         run = orchestrator.run("x", auto_approve=True)
-    assert (run.status, run.answer) == ("done", "It is five.\n\nFrom: [a]")
-    assert asked == [True, False]
+    assert run.status == "done"
+    assert "[a] it is five" in run.answer
