@@ -41,7 +41,7 @@ class Bounds:
             f"planning: at most {self.planning:,} calls",
             f"work: at most {self.rounds:,} rounds of {self.round:,} calls for {self.sub_tasks:,} sub-tasks",
             f"revising: at most {self.revising:,} calls",
-            f"the answer: at most {self.summary:,} calls",
+            f"the answer: {self.summary:,} call",
             f"together at most {self.calls:,} model calls, each of at most {self.requests:,} requests",
         ]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 
 from orchestrator.agents import Agent, Worker
@@ -204,7 +204,8 @@ class Supervisor(Agent):
         }
         example = entries[0].sub_task_id if entries else "t1"
         try:
-            reply = await self._write(calls, prompt("summary_request", **about, example=example), config)
+            request = HumanMessage(prompt("summary_request", **about, example=example))
+            reply = await calls.invoke(self.model, [SystemMessage(self.summary_prompt), request], config)
             usage = usage_of([reply])
         except Exception as error:
             if not is_refusal(error):
@@ -218,9 +219,6 @@ class Supervisor(Agent):
             notes = [*notes, f"the answer is {incomplete(by)}"]
             text = f"{text}\n\n[… {incomplete(by)}]"
         return Answer(with_references(text, [entry.sub_task_id for entry in entries]), usage, tuple(notes))
-
-    async def _write(self, calls: ModelCalls, request: str, config: RunnableConfig | None) -> AIMessage:
-        return await calls.invoke(self.model, [SystemMessage(self.summary_prompt), HumanMessage(request)], config)
 
 
 def _has_words(reply: BaseMessage) -> bool:
