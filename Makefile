@@ -77,7 +77,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python benchmarks/run.py
 
 hostile: $(VENV)/.dev
-	$(BIN)/python tests/tools/hostile_table.py
+	$(BIN)/python -m tests.tools.hostile.hostile_table
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find orchestrator graphs tools tests -name __pycache__ -prune -exec rm -rf {} +

@@ -18,10 +18,10 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langgraph.store.base import PutOp
 
 from orchestrator import Budget, Persistence
-from orchestrator.accounts import Account
-from orchestrator.bridge import AWAITING
-from orchestrator.ledger import Ledger
-from orchestrator.model_call import ModelCalls, Question
+from orchestrator.budget.accounts import Account
+from orchestrator.budget.ledger import Ledger
+from orchestrator.concurrency import AWAITING
+from orchestrator.model_calls.calls import ModelCalls, Question
 from orchestrator.testing import ScriptedModel
 
 SUB_TASKS = 50

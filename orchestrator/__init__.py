@@ -7,42 +7,68 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from orchestrator.agents import Worker
-    from orchestrator.assignment import Result
-    from orchestrator.budget import Budget
-    from orchestrator.graph import GATES, build_graph, compile_graph
-    from orchestrator.limits import Limits
-    from orchestrator.memory import Entry, SharedMemory
-    from orchestrator.model_call import CallPolicy
-    from orchestrator.models import chat_model
-    from orchestrator.orchestrator import TaskOrchestrator
-    from orchestrator.persistence import Persistence
-    from orchestrator.plan import Outcome, Plan, SubTask, Verdict
-    from orchestrator.policy import Policy, Rule, declare
-    from orchestrator.reviews import Decision, Review
-    from orchestrator.roles import coder, researcher, reviewer
-    from orchestrator.run import Run
-    from orchestrator.supervisor import Supervisor
-    from orchestrator.team import Team
+    from orchestrator.agents.assignment import Result
+    from orchestrator.agents.roles import coder, researcher, reviewer
+    from orchestrator.agents.supervisor import Supervisor
+    from orchestrator.agents.team import Team
+    from orchestrator.agents.worker import Worker
+    from orchestrator.budget.budget import Budget
+    from orchestrator.budget.limits import Limits
+    from orchestrator.graph.build import GATES, build_graph, compile_graph
+    from orchestrator.memory.entry import Entry
+    from orchestrator.memory.shared_memory import SharedMemory
+    from orchestrator.model_calls.call_policy import CallPolicy
+    from orchestrator.models.factory import chat_model
+    from orchestrator.persistence.database import Persistence
+    from orchestrator.planning.outcome import Outcome, Verdict
+    from orchestrator.planning.plan import Plan, SubTask
+    from orchestrator.reviews.review import Decision, Review
+    from orchestrator.runs.run import Run
+    from orchestrator.runs.task_orchestrator import TaskOrchestrator
+    from orchestrator.tool_calls.declaration import declare
+    from orchestrator.tool_calls.policy import Policy, Rule
 
 _PLACES = {
-    "agents": ("Worker",),
-    "assignment": ("Result",),
-    "budget": ("Budget",),
-    "graph": ("GATES", "build_graph", "compile_graph"),
-    "limits": ("Limits",),
-    "memory": ("Entry", "SharedMemory"),
-    "model_call": ("CallPolicy",),
-    "models": ("chat_model",),
-    "orchestrator": ("TaskOrchestrator",),
-    "persistence": ("Persistence",),
-    "plan": ("Outcome", "Plan", "SubTask", "Verdict"),
-    "policy": ("Policy", "Rule", "declare"),
-    "reviews": ("Decision", "Review"),
-    "roles": ("coder", "researcher", "reviewer"),
-    "run": ("Run",),
-    "supervisor": ("Supervisor",),
-    "team": ("Team",),
+    "agents.assignment": ("Result",),
+    "agents.roles": (
+        "coder",
+        "researcher",
+        "reviewer",
+    ),
+    "agents.supervisor": ("Supervisor",),
+    "agents.team": ("Team",),
+    "agents.worker": ("Worker",),
+    "budget.budget": ("Budget",),
+    "budget.limits": ("Limits",),
+    "graph.build": (
+        "GATES",
+        "build_graph",
+        "compile_graph",
+    ),
+    "memory.entry": ("Entry",),
+    "memory.shared_memory": ("SharedMemory",),
+    "model_calls.call_policy": ("CallPolicy",),
+    "models.factory": ("chat_model",),
+    "persistence.database": ("Persistence",),
+    "planning.outcome": (
+        "Outcome",
+        "Verdict",
+    ),
+    "planning.plan": (
+        "Plan",
+        "SubTask",
+    ),
+    "reviews.review": (
+        "Decision",
+        "Review",
+    ),
+    "runs.run": ("Run",),
+    "runs.task_orchestrator": ("TaskOrchestrator",),
+    "tool_calls.declaration": ("declare",),
+    "tool_calls.policy": (
+        "Policy",
+        "Rule",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
 

@@ -1,11 +1,15 @@
 """Events: what a run tells while it works, one small class for each kind."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from orchestrator.plan import Plan, Status
-from orchestrator.reviews import Review
-from orchestrator.spend import NANO
+from orchestrator.budget.spend import NANO
+from orchestrator.planning.outcome import Status
+from orchestrator.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from orchestrator.reviews.review import Review
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class ToolRefused:
 class ReviewAsked:
     """A human is asked; the run goes on elsewhere as far as it can."""
 
-    review: Review
+    review: "Review"
 
 
 @dataclass(frozen=True)
@@ -171,3 +175,6 @@ def parse_event(data: Any) -> Event | None:
             return Summarizing()
         case _:
             return None
+
+
+Emit = Callable[[dict[str, Any]], None]

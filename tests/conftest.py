@@ -15,8 +15,8 @@ import pytest  # noqa: E402
 @pytest.fixture(autouse=True)
 def recall_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same recall and the same search whether the `semantic` extra is installed or not."""
-    monkeypatch.setattr("orchestrator.embedder.has_embedder", lambda: False)
-    monkeypatch.setattr("tools.meaning.has_embedder", lambda: False)
+    monkeypatch.setattr("orchestrator.memory.recall.has_embedder", lambda: False)
+    monkeypatch.setattr("orchestrator_tools.documents.semantic_index.has_embedder", lambda: False)
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,7 @@
 """For tests of teams: a model that follows a script, a loopback server that does so over HTTP, and crash helpers."""
 
 from orchestrator.testing.crash import CrashAfter, CrashingSaver, CrashingStore, EffectLog, run_until_killed
+from orchestrator.testing.openai_server import Fault, OpenAIServer
 from orchestrator.testing.script import (
     Gate,
     Reply,
@@ -13,10 +14,9 @@ from orchestrator.testing.script import (
     say,
     structure,
 )
-from orchestrator.testing.scripted import ScriptedModel
-from orchestrator.testing.server import Fault, OpenAIServer
+from orchestrator.testing.scripted_model import ScriptedModel
 from orchestrator.testing.team_script import TeamScript
-from orchestrator.testing.tools import ToolReport, assert_conforms, check_tool
+from orchestrator.testing.tool_conformance import ToolReport, assert_conforms, check_tool
 
 __all__ = [
     "CrashAfter",

@@ -14,7 +14,8 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.store.base import BaseStore, Op, PutOp, Result
 
 TIME_LIMIT_S = 300.0
-_PRELOADED = ["orchestrator.orchestrator", "orchestrator.testing", "langgraph.checkpoint.sqlite.aio"]
+
+_PRELOADED = ["orchestrator.runs.task_orchestrator", "orchestrator.testing", "langgraph.checkpoint.sqlite.aio"]
 
 
 class EffectLog:

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 from langchain_core.tools import BaseTool
-from loopback_site import Site
-from workspace_desk import Desk
+from orchestrator_tools.web.fetch import fetch_tool
 
-from tools.fetch import fetch_tool
+from tests.tools.web.loopback_site import Site
+from tests.tools.workspace.workspace_desk import Desk
 
 
 @pytest.fixture

@@ -6,8 +6,7 @@ import time
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-
-from tools.calculator import CalculationError, calculator, evaluate, normalise
+from orchestrator_tools.calculator import CalculationError, calculator, evaluate, normalise
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
+from orchestrator_tools.calculator import calculator
+from orchestrator_tools.documents.tools import document_tools
 
-from tools.calculator import calculator
-from tools.documents import document_tools
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 SHEETS = sorted((EXAMPLES / "countries").glob("*.md"))
 TASK_COUNTRIES = ("Iceland", "Mongolia", "Netherlands")
 

@@ -9,18 +9,8 @@ import os
 import common as C
 from langchain_core.tools import tool
 
-from orchestrator import (
-    Decision,
-    Limits,
-    Plan,
-    SubTask,
-    Supervisor,
-    TaskOrchestrator,
-    Worker,
-    chat_model,
-    declare,
-)
-from orchestrator.models import ModelSettings
+from orchestrator import Decision, Limits, Plan, SubTask, Supervisor, TaskOrchestrator, Worker, chat_model, declare
+from orchestrator.models.settings import ModelSettings
 
 IMPORT = "from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model; import orchestrator.endpoint"
 

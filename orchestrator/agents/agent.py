@@ -1,0 +1,59 @@
+"""Agent: a name, a prompt and a model."""
+
+import threading
+
+from langchain_core.language_models import BaseChatModel
+
+from orchestrator.concurrency import Bridge
+from orchestrator.errors import ConfigError
+from orchestrator.models.factory import chat_model
+from orchestrator.models.profile import context_window
+
+
+class Agent:
+    """A name, a role and a model.
+
+    Args:
+        name: How plans and people call it; also the name of its node in the graph.
+        prompt: Its role, as system prompt.
+        model: A chat model; without one, the default of `orchestrator.models.chat_model` when it is first needed.
+        description: One line for whoever plans: what it is good for. By default the prompt's first sentence.
+    """
+
+    def __init__(
+        self, name: str, prompt: str, *, model: BaseChatModel | None = None, description: str | None = None
+    ) -> None:
+        if not name.isidentifier():
+            raise ConfigError(f"'{name}' is no good name for an agent: use letters, digits and _, as in my_worker")
+        self.name = name
+        self.prompt = prompt
+        self.description = description or prompt.strip().split(". ")[0].rstrip(".")
+        self._model = model
+        self._model_lock = threading.Lock()
+
+    @property
+    def model(self) -> BaseChatModel:
+        """The chat model; the default one is made at first use."""
+        with self._model_lock:
+            if self._model is None:
+                self._model = chat_model()
+            return self._model
+
+    @model.setter
+    def model(self, model: BaseChatModel) -> None:
+        self._model = model
+
+    @property
+    def has_model(self) -> bool:
+        """Whether a model was given or made already."""
+        return self._model is not None
+
+    async def prepare(self, bridge: Bridge) -> None:
+        """Makes the default model off the event loop: doing so reads files."""
+        if self._model is None:
+            await bridge.offload(lambda: self.model)
+
+    @property
+    def window(self) -> int:
+        """Tokens that the model takes at once."""
+        return context_window(self.model)

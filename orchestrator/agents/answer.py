@@ -1,0 +1,62 @@
+"""The answer of a run: its references, and what is said when no model can write it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langchain_core.messages import BaseMessage
+
+from orchestrator.memory.entry import Entry
+from orchestrator.messages import Usage
+
+_MOST_NAMED = 20
+REFUSED = "The model refused to write an answer."
+EMPTY = "The model gave an empty answer."
+_REFERENCE = re.compile(r"\[([A-Za-z0-9][A-Za-z0-9_, -]*)\]")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to the user's task.
+
+    Args:
+        text: The answer, with references to the sub-tasks.
+        usage: Tokens and calls.
+        notes: What a reader should know of how it came about, as sentences; empty for a whole answer.
+    """
+
+    text: str
+    usage: Usage
+    notes: tuple[str, ...] = ()
+
+
+def has_words(reply: BaseMessage) -> bool:
+    """Whether a reply says anything besides what stands in square brackets."""
+    return re.search(r"\w", re.sub(r"\[[^]\n]*\]", "", str(reply.text))) is not None
+
+
+def left_out_note(sub_task_ids: Sequence[str]) -> str:
+    """Name the sub-tasks whose results the prompt of an answer leaves out."""
+    named = ", ".join(sub_task_ids[:_MOST_NAMED])
+    more = f" and {len(sub_task_ids) - _MOST_NAMED} more" if len(sub_task_ids) > _MOST_NAMED else ""
+    return f"there was no room for the results of {named}{more} when the answer was written"
+
+
+def with_references(text: str, sub_task_ids: Sequence[str]) -> str:
+    """The answer, with a closing line of references when the model gave none."""
+    known = set(sub_task_ids)
+    named = {part.strip() for found in _REFERENCE.findall(text) for part in found.split(",")}
+    if not text or not known or named & known:
+        return text
+    return f"{text}\n\nFrom: {' '.join(f'[{task_id}]' for task_id in sub_task_ids)}"
+
+
+def assembled(
+    entries: Sequence[Entry], missing: Sequence[str], why: str = "The budget did not suffice to write an answer."
+) -> str:
+    """An answer without a model: the results as they are, and what is missing."""
+    parts = [f"{why} These are the results as they stand."]
+    parts += [f"[{entry.sub_task_id}] {entry.text}" for entry in entries]
+    if missing:
+        parts.append("Missing:\n" + "\n".join(f"- {line}" for line in missing))
+    return "\n\n".join(parts)

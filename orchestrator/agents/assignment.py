@@ -1,0 +1,61 @@
+"""Assignment: a sub-task as it is handed to a worker. Result: what the worker made of it."""
+
+from dataclasses import dataclass, field
+
+from orchestrator.budget.budget import BudgetSpentError
+from orchestrator.messages import Usage
+from orchestrator.planning.outcome import Verdict
+from orchestrator.planning.plan import SubTask
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a worker made of a sub-task.
+
+    Args:
+        text: The result itself.
+        sources: Names of the tools that it was made with.
+        tainted_by: The sources from outside that it rests on.
+        usage: Tokens and calls.
+        verdict: A reviewer's judgement.
+        stopped: A human stopped the run while it was made.
+        limit: What ended it before it was finished; None when it was finished.
+        stalled: What the worker kept repeating, if that ended it.
+        cut_off: What cut the model's last answer off; empty when the text is whole.
+    """
+
+    text: str
+    sources: tuple[str, ...] = ()
+    tainted_by: tuple[str, ...] = ()
+    usage: Usage = field(default_factory=dict)
+    verdict: Verdict | None = None
+    stopped: bool = False
+    limit: BudgetSpentError | None = None
+    stalled: str = ""
+    cut_off: str = ""
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """A sub-task as it is handed to a worker: plain data, nothing of the process.
+
+    Args:
+        sub_task: What to do.
+        task: The user's whole task.
+        needs: Keys of the dependencies' results in the shared memory.
+        key: The sub-task's own key.
+        previous: Key of the result of the attempt before; empty at the first.
+        candidates: For a reviewer: ids of the sub-tasks that it may send back.
+        tainted_by: Sources from outside that have shaped the sub-task itself.
+    """
+
+    sub_task: SubTask
+    task: str = ""
+    needs: tuple[str, ...] = ()
+    key: str = ""
+    previous: str = ""
+    candidates: tuple[str, ...] = ()
+    tainted_by: tuple[str, ...] = ()

@@ -1,0 +1,263 @@
+"""What stands between a worker's agent and its model and tools.
+
+All of it wraps calls and adds no node to the agent's graph: LangChain's own limit and review middleware adds nodes,
+and each costs a super-step and a checkpoint for every model call.
+"""
+
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import replace
+from typing import Any
+
+from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
+from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.tools import BaseTool
+
+from orchestrator.agents.loop_detection import Repetition, repetitions
+from orchestrator.budget.budget import BudgetSpentError
+from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.memory.briefing import READ_ON, shorter
+from orchestrator.messages import is_opening
+from orchestrator.model_calls.calls import Question
+from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, request_for_the_rest
+from orchestrator.models.errors import is_refusal
+from orchestrator.models.profile import is_small
+from orchestrator.text import count_tokens
+from orchestrator.tool_calls.calls import Handler, ToolAnswer, call_tool
+from orchestrator.tool_calls.declaration import risk_of, says_its_risk
+from orchestrator.tool_calls.first_call import opening_call
+from orchestrator.tool_calls.results import read_memory
+from orchestrator.tool_calls.tool_search import ToolChoice
+from orchestrator.tool_calls.worker_context import WorkerContext
+
+_GIVE = "Give your result now, from what you have, and say what is missing."
+_LAST_STEP = f"You have no more tool calls. {_GIVE}"
+_NO_TOOL_CALLS = f"The tool calls of this run are used up. {_GIVE}"
+_LITTLE_LEFT = f"The budget is nearly spent, and this is your last answer. {_GIVE}"
+_REPEATS = "You are repeating yourself: {what} Do something else, or give your result from what you have."
+_STALLED = "You repeated yourself again: {what} You have no more tool calls. " + _GIVE
+_SO_FAR_CHARS = 600
+_SO_FAR_RESULTS = 6
+_SHORTENED_CHARS = (160, 0)
+
+
+class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
+    """Step limit, fitting the window, tool reviews, effects that happen once, tool errors, long tool results.
+
+    Args:
+        steps: Most model calls in one attempt; at the last one the agent has no tools.
+        choice: Which of many tools are shown; None for all.
+        begins_with: The tool that is called before the model is asked.
+    """
+
+    def __init__(self, steps: int, choice: ToolChoice | None = None, begins_with: str | None = None) -> None:
+        super().__init__()
+        self.steps = steps
+        self.choice = choice
+        self.begins_with = begins_with
+
+    def wrap_model_call(
+        self,
+        request: ModelRequest[WorkerContext],
+        handler: Callable[[ModelRequest[WorkerContext]], ModelResponse[Any]],
+    ) -> ModelResponse[Any]:
+        """Blocking twin."""
+        return run_blocking(self._model_call(BLOCKING, request, handler))
+
+    # The async twins are no coroutine functions: LangChain wraps these hooks in LangSmith's tracing, and its wrapper
+    # of coroutine functions sends every call through a thread twice, whether anything is traced or not.
+    def awrap_model_call(
+        self,
+        request: ModelRequest[WorkerContext],
+        handler: Callable[[ModelRequest[WorkerContext]], Awaitable[ModelResponse[Any]]],
+    ) -> Coroutine[Any, Any, ModelResponse[Any]]:
+        """Async twin."""
+        return self._model_call(AWAITING, request, handler)
+
+    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolAnswer]) -> ToolAnswer:
+        """Blocking twin."""
+        return run_blocking(call_tool(BLOCKING, request, handler))
+
+    def awrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolAnswer]]
+    ) -> Coroutine[Any, Any, ToolAnswer]:
+        """Async twin."""
+        return call_tool(AWAITING, request, handler)
+
+    async def _model_call(
+        self, bridge: Bridge, request: ModelRequest[WorkerContext], handler: Handler
+    ) -> ModelResponse[Any]:
+        context = request.runtime.context
+        if context.stopped:
+            return ModelResponse(result=[AIMessage(so_far(request.messages))])
+        tools = self._shown_tools(request)
+        messages = list(request.messages)
+        if self.begins_with and not any(isinstance(message, AIMessage) for message in messages):
+            return ModelResponse(result=[opening_call(self.begins_with, context.key)])
+        calls_so_far = sum(isinstance(message, AIMessage) and not is_opening(message) for message in messages)
+        told = repetitions(messages)
+        if tools and (notice := self._last_notice(context, calls_so_far, told)):
+            tools = []
+            messages.append(HumanMessage(notice))
+        elif told and told[-1].at == _last_answer(messages):
+            messages.append(HumanMessage(_REPEATS.format(what=told[-1].what)))
+        if len(messages) > 1:
+            messages = fit_messages(messages, context)
+        question = Question(_with_system(request, messages), tools)
+        spent = context.calls.last_call(request.model, question, of_run=context.winds_up) if tools else None
+        if spent is not None:
+            messages, tools = [*messages, HumanMessage(_LITTLE_LEFT)], []
+        try:
+            answer = await self._ask(bridge, request, handler, messages, tools)
+        except BudgetSpentError as error:
+            if error.is_of_run and not context.winds_up:
+                raise
+            context.limit = error
+            return ModelResponse(result=[AIMessage(so_far(request.messages))])
+        if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
+            tools = tools if calls_so_far + 2 < self.steps else []
+            answer = await self._gone_on(bridge, request, handler, last, messages, tools)
+        if not tools and self._still_calls(answer):
+            # A model that goes on calling tools when it has none left is not listened to: its attempt is over.
+            context.limit = spent
+            context.stalled = "" if spent else told[-1].what if told else f"it called tools after {self.steps} steps"
+            return ModelResponse(result=[AIMessage(so_far(request.messages))])
+        return answer
+
+    async def _ask(
+        self,
+        bridge: Bridge,
+        request: ModelRequest[WorkerContext],
+        handler: Handler,
+        messages: list[AnyMessage],
+        tools: list[Any],
+    ) -> ModelResponse[Any]:
+        choice = "any" if _has_to_call(request.model, messages, tools) else request.tool_choice
+        asked = request.override(tools=tools, messages=messages, tool_choice=choice)
+
+        async def send(model: BaseChatModel, more: dict[str, Any]) -> ModelResponse[Any]:
+            settings = {**request.model_settings, **more}
+            reply: ModelResponse[Any] = await bridge.call(handler, asked.override(model=model, model_settings=settings))
+            return reply
+
+        question = Question(_with_system(request, messages), tools)
+        answer: ModelResponse[Any] = await request.runtime.context.calls.call(request.model, question, send, _said)
+        return replace(answer, result=[_with_ids_of_their_own(message) for message in answer.result])
+
+    async def _gone_on(
+        self,
+        bridge: Bridge,
+        request: ModelRequest[WorkerContext],
+        handler: Handler,
+        answer: AIMessage,
+        messages: list[AnyMessage],
+        tools: list[Any],
+    ) -> ModelResponse[Any]:
+        """The answer with its rest, for which the model is asked once; as it is where there is no room for that."""
+        part = as_part(answer)
+        more = fit_messages([*messages, part, request_for_the_rest(part)], request.runtime.context)
+        try:
+            rest = await self._ask(bridge, request, handler, more, tools)
+        except Exception as error:
+            if isinstance(error, BudgetSpentError) or is_refusal(error):  # it may be too long by now
+                return ModelResponse(result=[answer])
+            raise
+        return ModelResponse(result=[part, *rest.result])
+
+    def _shown_tools(self, request: ModelRequest[WorkerContext]) -> list[Any]:
+        tools = list(request.tools)
+        # Found in the conversation itself, so that whoever goes on after a pause or a crash can read on too.
+        if not any(READ_ON in message.text for message in request.messages):
+            tools = [item for item in tools if item is not read_memory]
+        if self.choice is not None:
+            shown = self.choice.shown(request.messages)
+            tools = [item for item in tools if item is read_memory or getattr(item, "name", "") in shown]
+        return tools
+
+    def _last_notice(self, context: WorkerContext, calls_so_far: int, told: Sequence[Repetition]) -> str:
+        """Why the attempt has to end now; empty while it need not."""
+        if len(told) > 1:
+            return _STALLED.format(what=told[-1].what)
+        if calls_so_far >= self.steps - 1:
+            return _LAST_STEP
+        return _NO_TOOL_CALLS if context.calls.tool_calls_left == 0 else ""
+
+    def _still_calls(self, answer: ModelResponse[Any]) -> bool:
+        last = answer.result[-1] if answer.result else None
+        return isinstance(last, AIMessage) and bool(last.tool_calls)
+
+
+def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Sequence[Any]) -> bool:
+    """Whether the answer has to be the call of a tool: a small model's, until one has told it something.
+
+    Left the choice, it answers from what it believes to know. It has the choice where a tool does more than read: what
+    changes something must be wanted.
+    """
+    if not tools or not is_small(model):
+        return False
+    if any(isinstance(message, ToolMessage) and message.status != "error" for message in messages):
+        return False
+    return all(isinstance(tool, BaseTool) and says_its_risk(tool) and risk_of(tool) == "read" for tool in tools)
+
+
+def _with_ids_of_their_own(message: BaseMessage) -> BaseMessage:
+    """The message with no two calls under one id: reviews and the journal of effects tell calls apart by them."""
+    if not isinstance(message, AIMessage) or len({call["id"] or "" for call in message.tool_calls} | {""}) > len(
+        message.tool_calls
+    ):
+        return message
+    calls = [{**call, "id": f"{call['id'] or 'call'}-{at}"} for at, call in enumerate(message.tool_calls, 1)]
+    return message.model_copy(update={"tool_calls": calls})
+
+
+def _with_system(request: ModelRequest[WorkerContext], messages: Sequence[AnyMessage]) -> list[AnyMessage]:
+    return [*([request.system_message] if request.system_message is not None else []), *messages]
+
+
+def _last_answer(messages: Sequence[AnyMessage]) -> int:
+    """Index of the model's last message; -1 for none."""
+    return max((at for at, message in enumerate(messages) if isinstance(message, AIMessage)), default=-1)
+
+
+def _said(response: ModelResponse[Any]) -> Sequence[BaseMessage]:
+    return response.result
+
+
+def so_far(messages: Sequence[AnyMessage]) -> str:
+    """What an unfinished attempt has found: the newest words of the agent, and its tools' answers."""
+    said = (m for m in reversed(messages) if isinstance(m, AIMessage) and m.text.strip() and not is_lost(m))
+    words = next((m.text.strip() for m in said), "")
+    found = [
+        f"{m.name}: {' '.join(m.text.split())[:_SO_FAR_CHARS]}"
+        for m in messages
+        if isinstance(m, ToolMessage) and m.status != "error"
+    ]
+    parts = [part for part in (words, "\n".join(found[-_SO_FAR_RESULTS:])) if part]
+    return "Not finished. So far:\n" + "\n".join(parts) if parts else ""
+
+
+def fit_messages(messages: list[AnyMessage], context: WorkerContext) -> list[AnyMessage]:
+    """The conversation within the window: the oldest tool results are shortened further until it fits.
+
+    The first message (the sub-task) and the newest result stay as they are for as long as possible. Every result
+    that is shortened here can be read on by its key, or was short already.
+    """
+    budget = context.window * 3 // 4
+    total = sum(count_tokens(message.text) + _calls_tokens(message) for message in messages)
+    fitted = list(messages)
+    for most in _SHORTENED_CHARS:
+        for index, message in enumerate(fitted):
+            if total <= budget:
+                return fitted
+            if not isinstance(message, ToolMessage):
+                continue
+            short = shorter(message.text, most)
+            if (saved := count_tokens(message.text) - count_tokens(short)) > 0:
+                fitted[index] = message.model_copy(update={"content": short})
+                total -= saved
+    return fitted
+
+
+def _calls_tokens(message: AnyMessage) -> int:
+    return count_tokens(str(message.tool_calls)) if isinstance(message, AIMessage) and message.tool_calls else 0

@@ -1,0 +1,43 @@
+"""Roles: the workers that ship."""
+
+from collections.abc import Sequence
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.tools import BaseTool
+
+from orchestrator.agents.worker import Worker
+from orchestrator.prompts import prompt
+
+
+def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+    """The researcher that ships: finds facts in sources."""
+    return Worker(
+        "researcher",
+        prompt("researcher"),
+        tools=tools,
+        model=model,
+        description="finds facts and figures in the documents, with their source",
+    )
+
+
+def coder(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+    """The coder that ships: calculates and writes code."""
+    return Worker(
+        "coder",
+        prompt("coder"),
+        tools=tools,
+        model=model,
+        description="calculates and solves problems with code, from figures that others found",
+    )
+
+
+def reviewer(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+    """The reviewer that ships: judges others' work with a typed verdict."""
+    return Worker(
+        "reviewer",
+        prompt("reviewer"),
+        tools=tools,
+        model=model,
+        description="checks the results of other sub-tasks and accepts them or sends them back",
+        reviews=True,
+    )

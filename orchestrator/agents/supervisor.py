@@ -1,0 +1,204 @@
+"""Supervisor: decomposes a task into a plan, revises the plan after trouble, and writes the answer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.runnables import RunnableConfig
+
+from orchestrator.agents.agent import Agent
+from orchestrator.agents.answer import EMPTY, REFUSED, Answer, assembled, has_words, left_out_note, with_references
+from orchestrator.agents.worker import Worker
+from orchestrator.budget.limits import Limits
+from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.memory.briefing import fit
+from orchestrator.memory.entry import Entry
+from orchestrator.messages import Usage, usage_of
+from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.model_calls.structured_output import ask_structured
+from orchestrator.model_calls.truncation import cut_off_by, incomplete
+from orchestrator.models.errors import as_model_error, is_refusal
+from orchestrator.models.profile import is_small
+from orchestrator.planning.outcome import Outcome
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.revision import Revision
+from orchestrator.planning.schemas import plan_schema, revision_schema
+from orchestrator.planning.small_model import narrow_plan
+from orchestrator.prompts import prompt
+from orchestrator.text import excerpt
+
+
+class Supervisor(Agent):
+    """The agent that leads the team.
+
+    Args:
+        name: How people call it.
+        prompt: Its role when it plans.
+        summary_prompt: Its role when it writes the answer.
+        model: A chat model; see `Agent`.
+    """
+
+    def __init__(
+        self,
+        name: str = "supervisor",
+        prompt_: str | None = None,
+        *,
+        summary_prompt: str | None = None,
+        model: BaseChatModel | None = None,
+    ) -> None:
+        super().__init__(name, prompt_ or prompt("supervisor"), model=model)
+        self.summary_prompt = summary_prompt or prompt("summary")
+        self.workers: Mapping[str, Worker] = {}
+        self.limits = Limits()
+
+    async def prepare(self, bridge: Bridge) -> None:
+        """Makes the default model, and gives it to the workers that have none: one is enough for a team."""
+        await super().prepare(bridge)
+        for worker in self.workers.values():
+            if not worker.has_model:
+                worker.model = self.model
+
+    # -- the interface of the brief -------------------------------------------------------------------------------
+
+    def decompose(self, task: str) -> Plan:
+        """Splits a task into a plan for the team.
+
+        Raises:
+            PlanError: No sound plan came, after as many repairs as the limits allow.
+            ModelError: The model cannot be used.
+        """
+        return run_blocking(self.plan(ModelCalls(BLOCKING), task))[0]
+
+    async def adecompose(self, task: str) -> Plan:
+        """Async twin of `decompose`."""
+        return (await self.plan(ModelCalls(AWAITING), task))[0]
+
+    def summarize(self, entries: Sequence[Entry], task: str = "") -> str:
+        """Writes the answer from the results in a shared memory, with references to the sub-tasks."""
+        return run_blocking(self.answer(ModelCalls(BLOCKING), task, entries)).text
+
+    async def asummarize(self, entries: Sequence[Entry], task: str = "") -> str:
+        """Async twin of `summarize`."""
+        return (await self.answer(ModelCalls(AWAITING), task, entries)).text
+
+    def checked(self, plan: Plan) -> Plan:
+        """The plan itself, when this team can carry it out within its limits.
+
+        Raises:
+            PlanError: It cannot.
+        """
+        return plan.check(list(self.workers), most=self.limits.sub_tasks, depth=self.limits.depth)
+
+    # -- inside the graph -----------------------------------------------------------------------------------------
+
+    async def plan(
+        self, calls: ModelCalls, task: str, feedback: Sequence[str] = (), config: RunnableConfig | None = None
+    ) -> tuple[Plan, Usage]:
+        """See `decompose`; `feedback` is what a human said of earlier plans."""
+        await self.prepare(calls.bridge)
+        shown = excerpt(task, self.window // 2, "task")
+        if feedback:
+            shown = prompt("plan_again", task=shown, feedback="\n".join(f"- {line}" for line in feedback))
+        names = list(self.workers)
+        if is_small(self.model):
+            narrow = narrow_plan(shown, {n: w.description for n, w in self.workers.items()})
+            return await ask_structured(
+                calls,
+                self.model,
+                narrow.messages,
+                narrow.schema,
+                lambda answer: self.checked(Plan.parse(narrow.read(answer))),
+                repairs=self.limits.plan_repairs,
+                config=config,
+            )
+        team = "\n".join(f"- {worker.name}: {worker.description}" for worker in self.workers.values())
+        rules = prompt("plan_rules", team=team, most=str(self.limits.sub_tasks))
+        return await ask_structured(
+            calls,
+            self.model,
+            [SystemMessage(f"{self.prompt}\n\n{rules}"), HumanMessage(shown)],
+            plan_schema(names),
+            lambda answer: self.checked(Plan.parse(answer)),
+            repairs=self.limits.plan_repairs,
+            config=config,
+        )
+
+    async def revise(
+        self,
+        calls: ModelCalls,
+        task: str,
+        plan: Plan,
+        outcomes: Mapping[str, Outcome],
+        problems: Sequence[str],
+        config: RunnableConfig | None = None,
+    ) -> tuple[Revision, Usage]:
+        """Decides what to do about sub-tasks that failed: change the plan, finish, or ask the human.
+
+        Raises:
+            PlanError: No usable decision came.
+        """
+        await self.prepare(calls.bridge)
+        names = list(self.workers)
+
+        def read(answer: Any) -> Revision:
+            revision = Revision.parse(answer)
+            self.checked(revision.apply(plan, attempts=self.limits.attempts))
+            return revision
+
+        request = prompt(
+            "revise",
+            task=excerpt(task, self.window // 4, "task"),
+            table=excerpt(plan.table(outcomes), self.window // 4, "plan"),
+            problems=excerpt("\n".join(f"- {line}" for line in problems), self.window // 6, "problems"),
+        )
+        return await ask_structured(
+            calls,
+            self.model,
+            [SystemMessage(self.prompt), HumanMessage(request)],
+            revision_schema(names),
+            read,
+            repairs=self.limits.plan_repairs,
+            config=config,
+        )
+
+    async def answer(
+        self,
+        calls: ModelCalls,
+        task: str,
+        entries: Sequence[Entry],
+        missing: Sequence[str] = (),
+        config: RunnableConfig | None = None,
+    ) -> Answer:
+        """See `summarize`; `missing` is what the answer has to own up to.
+
+        Raises:
+            BudgetSpentError: Not even a short request fits into what is left.
+        """
+        await self.prepare(calls.bridge)
+        window = calls.window(self.window, share=0.8)
+        shown = fit(entries, window // 2)
+        notes = [left_out_note(shown.left_out)] if shown.left_out else []
+        gaps = "".join(f"- {line}\n" for line in [*missing, *notes])
+        about = {
+            "task": excerpt(task, window // 6, "task"),
+            "results": shown.text,
+            "missing": f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
+        }
+        example = entries[0].sub_task_id if entries else "t1"
+        try:
+            request = HumanMessage(prompt("summary_request", **about, example=example))
+            reply = await calls.invoke(self.model, [SystemMessage(self.summary_prompt), request], config)
+            usage = usage_of([reply])
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            why = f"no answer could be written: {as_model_error(error)}"
+            return Answer(assembled(entries, missing, REFUSED), {}, (why,))
+        text = str(reply.text).strip()
+        if not has_words(reply):  # small models can take the references for the answer
+            return Answer(assembled(entries, missing, EMPTY), usage, ("the model's answer was empty",))
+        if by := cut_off_by(reply):
+            notes = [*notes, f"the answer is {incomplete(by)}"]
+            text = f"{text}\n\n[… {incomplete(by)}]"
+        return Answer(with_references(text, [entry.sub_task_id for entry in entries]), usage, tuple(notes))

@@ -1,0 +1,328 @@
+"""Agent, Worker: a name, a role, tools and a model; a worker executes one sub-task at a time.
+
+A worker's agent is LangChain's `create_agent`, compiled once and called as a subgraph inside the worker's node: its
+own steps are checkpointed too, so that a worker killed in its fifth step goes on from its fifth step.
+"""
+
+import inspect
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from langchain.agents import create_agent
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.tools import BaseTool
+from langchain_core.tools import tool as as_tool
+from langgraph.store.memory import InMemoryStore
+from pydantic import ValidationError
+
+from orchestrator.agents.agent import Agent
+from orchestrator.agents.assignment import Assignment, Result
+from orchestrator.agents.middleware import WorkerMiddleware
+from orchestrator.budget.limits import Limits
+from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.errors import ConfigError, PlanError
+from orchestrator.memory.briefing import Context, fit, worker_context
+from orchestrator.memory.entry import Entry
+from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.messages import add_usage, usage_of
+from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.model_calls.structured_output import ask_structured
+from orchestrator.model_calls.truncation import cut_off_by, marked, whole_text
+from orchestrator.models.profile import is_small
+from orchestrator.planning.outcome import Verdict
+from orchestrator.planning.plan import Plan, SubTask
+from orchestrator.planning.schemas import verdict_schema
+from orchestrator.prompts import prompt
+from orchestrator.text import excerpt
+from orchestrator.tool_calls.first_call import check_opening
+from orchestrator.tool_calls.policy import Policy
+from orchestrator.tool_calls.results import read_memory
+from orchestrator.tool_calls.tool_search import ToolChoice
+from orchestrator.tool_calls.worker_context import WorkerContext
+from orchestrator.trust import merged, taint, tainted_by
+
+# A small model's first tool calls are its best ones; what it does after them is mostly to look for what it has.
+_SMALL_STEPS = 3
+_FIGURES_CHARS = 500
+
+
+class Worker(Agent):
+    """An agent that executes sub-tasks with its own tools.
+
+    Args:
+        name: How plans call it.
+        prompt: Its role.
+        tools: LangChain tools, or plain functions with a docstring. This list is all that it may use.
+        model: A chat model; see `Agent`.
+        description: One line for the supervisor.
+        reviews: Whether it judges others' work with a typed verdict.
+        steps: Most model calls in one attempt; None for the limit of the run.
+        begins_with: One of the tools, called without arguments before the model is asked for the first time: what
+            every sub-task needs to know anyway, such as the tables of a database.
+
+    Raises:
+        ConfigError: The name cannot be used, or the worker cannot begin with that tool.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        prompt: str,
+        *,
+        tools: Sequence[BaseTool | Callable[..., Any]] = (),
+        model: BaseChatModel | None = None,
+        description: str | None = None,
+        reviews: bool = False,
+        steps: int | None = None,
+        begins_with: str | None = None,
+    ) -> None:
+        super().__init__(name, prompt, model=model, description=description)
+        self.tools: tuple[BaseTool, ...] = tuple(t if isinstance(t, BaseTool) else as_tool(t) for t in tools)
+        if begins_with is not None:
+            check_opening(name, begins_with, self.tools)
+        self.begins_with = begins_with
+        self.reviews = reviews
+        self.steps = steps
+        self._graphs: dict[tuple[int, int], Runnable[Any, Any]] = {}
+        self._graph_lock = threading.Lock()
+
+    def add_tools(self, *tools: BaseTool) -> None:
+        """Gives the worker more tools; a run that has begun keeps those that it has.
+
+        Raises:
+            ConfigError: It has a tool of that name.
+        """
+        for tool in tools:
+            if any(tool.name == own.name for own in self.tools):
+                raise ConfigError(f"worker '{self.name}' has a tool '{tool.name}' already")
+            self.tools = (*self.tools, tool)
+        self._graphs.clear()
+
+    # -- the interface of the brief -------------------------------------------------------------------------------
+
+    def execute(self, sub_task: SubTask, context: Iterable[Entry] = ()) -> Result:
+        """Executes one sub-task outside any graph: no checkpoints, and tools that need a review are refused.
+
+        Args:
+            sub_task: What to do.
+            context: Entries of a shared memory, such as `memory.get_recent()`.
+        """
+        return run_blocking(self._execute_alone(BLOCKING, sub_task, context))
+
+    async def aexecute(self, sub_task: SubTask, context: Iterable[Entry] = ()) -> Result:
+        """Async twin of `execute`."""
+        return await self._execute_alone(AWAITING, sub_task, context)
+
+    async def _execute_alone(self, bridge: Bridge, sub_task: SubTask, context: Iterable[Entry]) -> Result:
+        store = InMemoryStore()
+        memory = SharedMemory(store, "alone")
+        entries = list(context)
+        await memory.write(bridge, *entries)
+        await self.prepare(bridge)
+        assignment = Assignment(
+            sub_task=sub_task,
+            needs=tuple(entry.key for entry in entries),
+            key=Plan(sub_tasks=(sub_task.model_copy(update={"depends_on": ()}),)).keys[sub_task.id],
+            candidates=tuple(entry.sub_task_id for entry in entries if entry.sub_task_id),
+        )
+        run = WorkerContext(
+            store=store,
+            memory=memory,
+            thread_id="alone",
+            sub_task_id=sub_task.id,
+            key=assignment.key,
+            auto_approve=False,
+            window=self.window,
+            emit=lambda _: None,
+            agent=self.name,
+            policy=Policy(),
+            unattended=True,
+            calls=ModelCalls(bridge),
+        )
+        return await self.carry_out(bridge, assignment, run, Limits())
+
+    # -- inside the graph -----------------------------------------------------------------------------------------
+
+    async def carry_out(
+        self,
+        bridge: Bridge,
+        assignment: Assignment,
+        context: WorkerContext,
+        limits: Limits,
+        config: RunnableConfig | None = None,
+    ) -> Result:
+        """Executes an assignment: the agent's loop, and for a reviewer the verdict after it.
+
+        Raises:
+            GraphInterrupt: A tool call waits for a human.
+            PlanError: The verdict could not be read.
+        """
+        shown = await worker_context(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
+        opening = HumanMessage(self._opening(assignment, context, shown))
+        taint(opening, merged(shown.tainted_by, assignment.tainted_by))
+        messages: list[BaseMessage] = [opening]
+        if self.tools or not self.reviews:
+            steps = self.steps or limits.steps
+            graph = self._graph(min(steps, _SMALL_STEPS) if is_small(self.model) else steps)
+            own = self._with_place(config, context) if self.tools else _without_durability(config)
+            final = await bridge.invoke(graph, {"messages": [opening]}, own, context=context)
+            messages = final["messages"]
+        result = self._result(messages)
+        if not self.reviews or context.stopped or context.limit is not None or context.stalled:
+            return replace(result, stopped=context.stopped, limit=context.limit, stalled=context.stalled)
+        return await self._judge(context.calls, assignment, messages, result, limits, config)
+
+    def _with_place(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
+        """The config with what tools that ask for it may know of where they work."""
+        if not any("config" in inspect.signature(_function_of(tool)).parameters for tool in self.tools):
+            return config
+        place = {"sub_task_key": context.session}
+        if context.workspace:
+            place["workspace"] = context.workspace
+        given = config or {}
+        return {**given, "configurable": {**given.get("configurable", {}), **place}}
+
+    async def end_sub_task(self, bridge: Bridge, session: str) -> None:
+        """Tells tools that keep something for a sub-task that it is over.
+
+        Args:
+            bridge: How to call them.
+            session: `WorkerContext.session` of the execution.
+        """
+        for tool in self.tools:
+            end = getattr(tool, "end_sub_task", None)
+            if end is not None:
+                await bridge.offload(partial(end, session))
+
+    def _graph(self, steps: int) -> Runnable[Any, Any]:
+        """The compiled agent, made once for each model. Without tools it has one step, and nothing to resume."""
+        model = self.model
+        with self._graph_lock:
+            graph = self._graphs.get((id(model), steps))
+            if graph is None:
+                choice = ToolChoice(self.tools)
+                more = [choice.finder()] if choice.is_needed else []
+                brief = [prompt("worker_brief"), *_examples(self.tools)] if is_small(model) else []
+                graph = create_agent(
+                    model,
+                    [*self.tools, *more, read_memory] if self.tools else [],
+                    system_prompt="\n\n".join((self.prompt, prompt("worker_rules"), *brief)),
+                    middleware=[WorkerMiddleware(steps, choice if choice.is_needed else None, self.begins_with)],
+                    context_schema=WorkerContext,
+                    checkpointer=None if self.tools else False,
+                    name=self.name,
+                )
+                self._graphs[(id(model), steps)] = graph
+            return graph
+
+    def _opening(self, assignment: Assignment, context: WorkerContext, shown: Context) -> str:
+        parts = []
+        if assignment.task and not is_small(self.model):  # a small model would do all of it at once
+            task = excerpt(assignment.task, max(64, context.window // 8), "task")
+            parts.append(f"The whole task, to know what it is about: {task}")
+        if shown.text:
+            parts.append(f"Results of other sub-tasks:\n{shown.text}")
+        sub_task = assignment.sub_task
+        before = context.memory.seen(assignment.previous)
+        if before is not None and before.text:
+            old = fit([before], context.window // 8)
+            about = "" if sub_task.feedback else ", which was cut off: go on from there"
+            parts.append(f"Your result of the attempt before{about}:\n{old.text}")
+        if sub_task.feedback:
+            told = "\n".join(f"- {line}" for line in sub_task.feedback)
+            about = (
+                "It was not accepted. Do it differently" if assignment.previous else "What an earlier attempt was told"
+            )
+            parts.append(f"{about}:\n{told}")
+        again = f" (attempt {sub_task.attempt})" if sub_task.attempt > 1 else ""
+        parts.append(f"Sub-task {sub_task.id}{again}: {sub_task.description}")
+        return "\n\n".join(parts)
+
+    def _result(self, messages: Sequence[BaseMessage]) -> Result:
+        by_name = {tool.name: tool for tool in (*self.tools, read_memory)}
+        used = dict.fromkeys(
+            message.name
+            for message in messages
+            if isinstance(message, ToolMessage) and message.name in by_name and message.status != "error"
+        )
+        text, cut_off = whole_text(messages), cut_off_by(messages[-1])
+        if text and is_small(self.model):
+            text += _figures(messages)
+        return Result(
+            text=marked(text, cut_off),
+            sources=tuple(name for name in used if name),
+            tainted_by=tainted_by(messages),
+            usage=usage_of(messages),
+            cut_off=cut_off,
+        )
+
+    async def _judge(
+        self,
+        calls: ModelCalls,
+        assignment: Assignment,
+        messages: Sequence[BaseMessage],
+        result: Result,
+        limits: Limits,
+        config: RunnableConfig | None,
+    ) -> Result:
+        candidates = assignment.candidates
+
+        def read(answer: Any) -> Verdict:
+            try:
+                verdict = Verdict.model_validate(answer)
+            except ValidationError as error:
+                raise PlanError([f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]) from None
+            if verdict.verdict == "changes_requested" and verdict.sub_task_id not in candidates:
+                if len(candidates) == 1:
+                    return verdict.model_copy(update={"sub_task_id": candidates[0]})
+                raise PlanError([f"sub_task_id must be one of {', '.join(candidates)}"])
+            return verdict
+
+        notes = [HumanMessage(f"Your notes on it:\n{result.text}")] if result.text else []
+        request = HumanMessage(prompt("verdict", candidates=", ".join(candidates) or "none"))
+        verdict, usage = await ask_structured(
+            calls,
+            self.model,
+            [SystemMessage(self.prompt), messages[0], *notes, request],
+            verdict_schema(candidates),
+            read,
+            repairs=limits.plan_repairs,
+            config=config,
+        )
+        said = "accepted" if verdict.verdict == "accept" else f"changes requested in {verdict.sub_task_id}"
+        text = f"{result.text}\n\n{said}: {verdict.reason}".strip()
+        return Result(text, result.sources, result.tainted_by, add_usage(result.usage, usage), verdict)
+
+
+def _figures(messages: Sequence[BaseMessage]) -> str:
+    """What trusted tools gave, as they gave it: a small model's words about figures are worth less than the figures."""
+    found = [
+        f"{message.name}: {message.text}"
+        for message in messages
+        if isinstance(message, ToolMessage) and message.status != "error" and not tainted_by([message])
+    ]
+    short = [line for line in found if len(line) <= _FIGURES_CHARS and not line.startswith(read_memory.name)]
+    return "\n\n" + "\n".join(short) if short else ""
+
+
+def _examples(tools: Iterable[BaseTool]) -> list[str]:
+    """Worked examples that tools bring along: they do for a small model what descriptions cannot."""
+    return [str(tool.metadata["example"]) for tool in tools if tool.metadata and "example" in tool.metadata]
+
+
+def _function_of(tool: BaseTool) -> Callable[..., Any]:
+    made_of = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
+    return made_of if callable(made_of) else tool._run
+
+
+def _without_durability(config: RunnableConfig | None) -> RunnableConfig | None:
+    """LangGraph 1.2 stumbles over a subgraph that saves nothing inside a run with durability "sync"."""
+    if config is None:
+        return None
+    kept = {name: value for name, value in config["configurable"].items() if name != "__pregel_durability"}
+    return {**config, "configurable": kept}

@@ -1,0 +1,163 @@
+"""Budget: what a run may spend at most, and when it begins to save."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from orchestrator.budget.prices import Price
+from orchestrator.budget.spend import NANO, Spend
+from orchestrator.errors import ConfigError, OrchestratorError
+
+DIMENSIONS = ("tokens", "cost_usd", "model_calls", "tool_calls", "wall_clock_s")
+
+
+class Budget(BaseModel):
+    """Limits of one run; None is no limit. They hold over all parallel workers, and over every resume.
+
+    Args:
+        tokens: Of prompts and answers together.
+        cost_usd: US dollars.
+        model_calls: Requests to models, repeated ones counted.
+        tool_calls: Calls of tools.
+        wall_clock_s: Seconds of running; the time in which a run waits for a human does not count.
+        workers: Share of the whole (0 to 1) that one worker may use, by its name.
+        sub_task: Share of the whole that one sub-task may use, all its attempts together.
+        summary: Share that is kept back for writing the answer.
+        warn_at: Used share from which on the run warns.
+        shrink_at: Used share from which on it saves: shorter context, fewer calls at once, the economy model.
+        answer_tokens: Most tokens of one answer, where tokens or cost are limited.
+        prices: By the model's name, before published ones; "*" for any model.
+        exact_bytes: Whether a prompt is reserved with one token a byte. No byte-level tokenizer makes more of it;
+            without it, prompts are estimated from above and the estimate is corrected by what endpoints report.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tokens: int | None = Field(default=None, ge=1)
+    cost_usd: float | None = Field(default=None, gt=0)
+    model_calls: int | None = Field(default=None, ge=1)
+    tool_calls: int | None = Field(default=None, ge=0)
+    wall_clock_s: float | None = Field(default=None, gt=0)
+    workers: dict[str, float] = Field(default_factory=dict)
+    sub_task: float = Field(default=1.0, gt=0, le=1)
+    summary: float = Field(default=0.15, ge=0, lt=1)
+    warn_at: float = Field(default=0.7, gt=0, le=1)
+    shrink_at: float = Field(default=0.85, gt=0, le=1)
+    answer_tokens: int = Field(default=4096, ge=16)
+    prices: dict[str, Price] = Field(default_factory=dict)
+    exact_bytes: bool = False
+
+    @model_validator(mode="after")
+    def _shares(self) -> "Budget":
+        for name, share in self.workers.items():
+            if not 0 < share <= 1:
+                raise ValueError(f"the share of '{name}' is {share}: use a number over 0 and up to 1")
+        return self
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything is limited."""
+        return any(getattr(self, name) is not None for name in DIMENSIONS)
+
+    @property
+    def limits_tokens(self) -> bool:
+        """Whether the length of answers matters."""
+        return self.tokens is not None or self.cost_usd is not None
+
+    def limits(self, share: float = 1.0) -> dict[str, int]:
+        """The limits on spending, by dimension, in whole units (cost in nano-dollars); a share of them, rounded down.
+
+        At least one model call is in every share.
+        """
+        found = {}
+        if self.tokens is not None:
+            found["tokens"] = int(self.tokens * share)
+        if self.cost_usd is not None:
+            found["nano_usd"] = int(self.cost_usd * NANO * share)
+        if self.model_calls is not None:
+            found["model_calls"] = max(1, int(self.model_calls * share))
+        if self.tool_calls is not None:
+            found["tool_calls"] = int(self.tool_calls * share)
+        return found
+
+    def kept_back(self) -> dict[str, int]:
+        """What only the summary may spend, by dimension: one model call, and its share of tokens and cost."""
+        kept = {name: int(limit * self.summary) for name, limit in self.limits().items() if name != "tool_calls"}
+        if "model_calls" in kept:
+            kept["model_calls"] = 1 if self.summary and self.limits()["model_calls"] > 1 else 0
+        return kept
+
+    def raised(self, data: Any) -> "Budget":
+        """The budget with some limits changed.
+
+        Args:
+            data: New values by name, JSON-plain.
+
+        Raises:
+            ConfigError: A name is none, or a value makes no sense.
+        """
+        return Budget.parse({**self.plain(), **(dict(data) if isinstance(data, Mapping) else {"limits": data})})
+
+    @classmethod
+    def parse(cls, data: Any) -> "Budget":
+        """Reads it from JSON-plain data.
+
+        Raises:
+            ConfigError: It has another shape.
+        """
+        try:
+            return cls.model_validate(data or {})
+        except ValidationError as error:
+            problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'budget'}: {e['msg']}" for e in error.errors())
+            raise ConfigError(f"this is no budget: {problems}") from None
+
+    def plain(self) -> dict[str, Any]:
+        """JSON-plain form, without defaults."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def __str__(self) -> str:
+        parts = []
+        if self.tokens is not None:
+            parts.append(f"{self.tokens:,} tokens")
+        if self.cost_usd is not None:
+            parts.append(f"${self.cost_usd:g}")
+        if self.model_calls is not None:
+            parts.append(f"{self.model_calls:,} model calls")
+        if self.tool_calls is not None:
+            parts.append(f"{self.tool_calls:,} tool calls")
+        if self.wall_clock_s is not None:
+            parts.append(f"{self.wall_clock_s:g} s")
+        return ", ".join(parts) or "no limit"
+
+
+_WORDS = {"nano_usd": "cost", "model_calls": "model calls", "tool_calls": "tool calls", "wall_clock_s": "time"}
+
+
+class BudgetSpentError(OrchestratorError):
+    """A call does not fit into what is left, and nothing under way could make room for it.
+
+    Args:
+        dimension: What has run out: tokens, nano_usd, model_calls, tool_calls or wall_clock_s.
+        scope: Of what: `run`, or the name of a worker's or a sub-task's share.
+        used: Spent so far.
+        limit: The limit, in the dimension's units.
+    """
+
+    def __init__(self, dimension: str, scope: str, used: Spend | float, limit: float) -> None:
+        self.dimension = dimension
+        self.scope = scope
+        what = _WORDS.get(dimension, dimension)
+        amount = getattr(used, dimension) if isinstance(used, Spend) else used
+        shown = (
+            f"${amount / NANO:.4f} of ${limit / NANO:.4f}"
+            if dimension == "nano_usd"
+            else f"{amount:,.0f} of {limit:,.0f}"
+        )
+        whose = "the budget" if scope == "run" else f"the share of {scope}"
+        super().__init__(f"{whose} of {what} is spent ({shown} used, and the next call does not fit)")
+
+    @property
+    def is_of_run(self) -> bool:
+        """Whether the whole run has run out, not just somebody's share."""
+        return self.scope == "run"

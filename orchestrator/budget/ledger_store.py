@@ -1,0 +1,65 @@
+"""Ledgers: one for each thread of this process, and how a thread's ledger is begun for another task."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, cast
+
+from langgraph.store.base import BaseStore, PutOp, SearchItem, SearchOp
+
+from orchestrator.budget.budget import Budget
+from orchestrator.budget.spend import Spend
+from orchestrator.concurrency import Bridge
+from orchestrator.persistence.namespaces import namespace
+
+BUDGET_ROW = "budget"
+_KIND = "ledger"
+_PAGE = 500
+
+
+def amounts_of(value: Mapping[str, Any]) -> Iterator[tuple[str, str, Spend]]:
+    """A stored row's amounts as (sub-task, model, amount); what was reserved and never settled counts as spent."""
+    for model, tasks in value.get("spent", {}).items():
+        for task, numbers in tasks.items():
+            yield task, model, Spend.parse(numbers)
+    for task, model, *numbers in value.get("open", {}).values():
+        yield task, model, Spend.parse(numbers)
+
+
+def row_op(thread_id: str, key: str, value: dict[str, Any] | None) -> PutOp:
+    """The operation that writes or deletes a row."""
+    return PutOp(namespace(thread_id, _KIND), key, value, index=False)
+
+
+async def read_rows(bridge: Bridge, store: BaseStore, thread_id: str) -> dict[str, dict[str, Any]]:
+    """All rows of a thread, by agent; the budget's own row is among them."""
+    rows: dict[str, dict[str, Any]] = {}
+    while True:
+        op = SearchOp(namespace(thread_id, _KIND), limit=_PAGE, offset=len(rows))
+        page = cast(list[SearchItem], (await bridge.batch(store, [op]))[0])
+        rows |= {item.key: item.value for item in page}
+        if len(page) < _PAGE:
+            return rows
+
+
+async def forget_ledger(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
+    """Deletes all rows of a thread."""
+    rows = await read_rows(bridge, store, thread_id)
+    if rows:
+        await bridge.batch(store, [row_op(thread_id, key, None) for key in rows])
+
+
+async def begin_ledger(bridge: Bridge, store: BaseStore, thread_id: str, budget: Budget, run: str) -> None:
+    """Starts anew for another task on a thread; not for the same run, begun again after a crash.
+
+    Args:
+        bridge: How to reach the store.
+        store: Where the ledger is kept.
+        thread_id: The thread.
+        budget: The limits of the run.
+        run: What tells this run from another on the same thread.
+    """
+    rows = await read_rows(bridge, store, thread_id)
+    before = rows.pop(BUDGET_ROW, None)
+    if before is not None and before.get("run") == run:
+        return
+    gone = [row_op(thread_id, key, None) for key in rows]
+    await bridge.batch(store, [*gone, row_op(thread_id, BUDGET_ROW, {"budget": budget.plain(), "run": run})])

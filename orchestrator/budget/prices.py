@@ -1,0 +1,89 @@
+"""Prices of models: as given, of `genai-prices` (Pydantic's collection of published prices), or not known.
+
+The collection is read when a price is first asked for: it takes a good part of a second.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.budget.spend import NANO
+from orchestrator.errors import ConfigError
+from orchestrator.models.profile import model_name
+
+FREE = " (embedded)"
+
+
+class Price(BaseModel):
+    """What a model costs, in US dollars for a million tokens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    input_usd: float = Field(ge=0)
+    output_usd: float = Field(ge=0)
+
+
+def booked_name(model: BaseChatModel) -> str:
+    """The name under which a model's calls are booked; it tells models that cost nothing."""
+    return model_name(model) + (FREE if getattr(model, "is_free", False) else "")
+
+
+def nano_usd(
+    model: BaseChatModel, input_tokens: int, output_tokens: int, given: Mapping[str, Price] | None = None
+) -> int | None:
+    """The price of a call; None where it is not known.
+
+    Args:
+        model: Which model; a model on this machine's own processor costs nothing.
+        input_tokens: Of the prompt. Discounts for cached ones are not counted on.
+        output_tokens: Of the answer.
+        given: Prices by the model's name, which go before published ones; "*" is any model's.
+    """
+    name = model_name(model)
+    price = (given or {}).get(name) or (given or {}).get("*")
+    if price is not None:
+        return round((price.input_usd * input_tokens + price.output_usd * output_tokens) * NANO / 1_000_000)
+    if getattr(model, "is_free", False):
+        return 0
+    return published_nano_usd(name, str(getattr(model, "openai_api_base", None) or ""), input_tokens, output_tokens)
+
+
+def published_nano_usd(name: str, url: str, input_tokens: int, output_tokens: int) -> int | None:
+    """The published price of a model's name, at an address where prices of its own are known; rounded up.
+
+    Args:
+        name: What the endpoint calls the model.
+        url: The endpoint; empty for OpenAI's.
+        input_tokens: Of the prompt.
+        output_tokens: Of the answer.
+    """
+    from genai_prices import Usage, calc_price
+
+    usage: Any = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    places: list[dict[str, Any]] = [{"provider_api_url": url} if url else {"provider_id": "openai"}, {}]
+    for place in places:
+        try:
+            return int(calc_price(usage, name, **place).total_price * NANO) + 1
+        except LookupError:
+            continue
+    return None
+
+
+def check_prices(models: Mapping[str, BaseChatModel], given: Mapping[str, Price]) -> None:
+    """Sees to it that a limit of cost can be kept.
+
+    Args:
+        models: By the name of whoever uses them.
+        given: See `nano_usd`.
+
+    Raises:
+        ConfigError: A model has no known price.
+    """
+    for user, model in models.items():
+        if nano_usd(model, 1000, 1000, given) is None:
+            raise ConfigError(
+                f"a limit of cost was set, and the price of '{model_name(model)}' ({user}) is not known: give it "
+                "with --price INPUT,OUTPUT or Budget(prices=…), in USD for a million tokens, or limit tokens instead"
+            )

@@ -1,0 +1,100 @@
+"""Spending: what a thread's ledger says, as a person or a script wants to see it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orchestrator.budget.ledger_store import amounts_of
+from orchestrator.budget.prices import FREE, published_nano_usd
+from orchestrator.budget.spend import NANO, Spend
+
+AT_HOME = " (local)"
+"""Ends the booked name of a model on this machine or in its network, whose price nobody has given. It may be called
+as one with a published price is, and costs what its owner knows."""
+
+
+@dataclass(frozen=True)
+class Spending:
+    """What a run spent.
+
+    Args:
+        total: Of the whole run, all attempts and repeated requests counted.
+        by_model: By the model's name.
+        by_worker: By the agent's name; the supervisor is one of them.
+        by_sub_task: By the sub-task's id; what belongs to none is not here.
+        reserved: How much of the total was reserved by calls whose end was never seen.
+        unpriced: Names of models whose price is not known, whatever others of that name cost.
+    """
+
+    total: Spend = field(default_factory=Spend)
+    by_model: dict[str, Spend] = field(default_factory=dict)
+    by_worker: dict[str, Spend] = field(default_factory=dict)
+    by_sub_task: dict[str, Spend] = field(default_factory=dict)
+    reserved: Spend = field(default_factory=Spend)
+    unpriced: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_rows(cls, rows: Mapping[str, Mapping[str, Any]]) -> "Spending":
+        """Reads the rows of a ledger, by agent."""
+        found: dict[str, dict[str, Spend]] = {"model": {}, "worker": {}, "sub_task": {}}
+        everything, reserved, unpriced = Spend(), Spend(), set[str]()
+        for agent, value in rows.items():
+            for task, booked, amount in amounts_of(value):
+                everything += amount
+                model = booked.removesuffix(AT_HOME)
+                unpriced |= {model} if model != booked else set()
+                for place, name in (("model", model), ("worker", agent), ("sub_task", task)):
+                    if name:
+                        found[place][name] = found[place].get(name, Spend()) + amount
+            for _, _, *numbers in value.get("open", {}).values():
+                reserved += Spend.parse(numbers)
+        return cls(everything, found["model"], found["worker"], found["sub_task"], reserved, frozenset(unpriced))
+
+    @property
+    def cost_usd(self) -> float | None:
+        """What it cost; None when the price of a model is not known."""
+        costs = [self._cost(name, amount) for name, amount in self.by_model.items()]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) / NANO if len(known) == len(costs) else None
+
+    def plain(self) -> dict[str, Any]:
+        """JSON-plain form."""
+        return {
+            **_plain(self.total),
+            "cost_usd": _rounded(self.cost_usd),
+            "by_model": {
+                name: {**_plain(s), "cost_usd": _rounded(None if (c := self._cost(name, s)) is None else c / NANO)}
+                for name, s in self.by_model.items()
+            },
+            "by_worker": {name: _plain(spend) for name, spend in self.by_worker.items()},
+            "by_sub_task": {name: _plain(spend) for name, spend in self.by_sub_task.items()},
+        }
+
+    def _cost(self, model: str, spend: Spend) -> int | None:
+        """As it was booked, or by published prices where cost was not limited."""
+        if spend.nano_usd or model.endswith(FREE) or not spend.tokens:
+            return spend.nano_usd
+        if model in self.unpriced:
+            return None
+        return published_nano_usd(model, "", spend.input_tokens, spend.output_tokens)
+
+    def __str__(self) -> str:
+        cost = self.cost_usd
+        price = "" if not cost else f" · ${cost:.4f}"
+        return (
+            f"{self.total.model_calls} model calls · {self.total.tool_calls} tool calls · "
+            f"{self.total.tokens:,} tokens{price}"
+        )
+
+
+def _plain(spend: Spend) -> dict[str, int]:
+    return {
+        "input_tokens": spend.input_tokens,
+        "output_tokens": spend.output_tokens,
+        "model_calls": spend.model_calls,
+        "tool_calls": spend.tool_calls,
+    }
+
+
+def _rounded(dollars: float | None) -> float | None:
+    return None if dollars is None else round(dollars, 6)

@@ -1,0 +1,64 @@
+"""Asking a review at the terminal."""
+
+import json
+
+from rich.console import Console
+from rich.markup import escape
+
+from orchestrator.cli.output import print_subject
+from orchestrator.reviews.review import Action, Decision, Review
+
+_KEYS: dict[str, Action] = {"a": "approve", "e": "edit", "r": "reject", "s": "stop"}
+
+
+def ask_at_terminal(review: Review, console: Console) -> Decision | None:
+    """Shows a review and reads the answer; None when the person leaves it open."""
+    console.print()
+    console.print(f"[bold yellow]?[/bold yellow] [bold]{escape(review.question)}[/bold]", highlight=False)
+    if review.stake:
+        console.print(f"  at stake: {escape(review.stake)}", style="dim", highlight=False)
+    print_subject(review, console)
+    choices = ", ".join(f"[b]{action[0]}[/b]{action[1:]}" for action in review.allowed)
+    try:
+        while True:
+            typed = console.input(f"{choices}, or Enter to leave it open: ").strip().lower()
+            if not typed:
+                return None
+            action = _KEYS.get(typed[0])
+            if action is None or action not in review.allowed or not action.startswith(typed):
+                console.print("  not one of these")
+            elif action == "reject":
+                why = console.input("What should be different? ").strip()
+                return Decision(review_id=review.id, action=action, text=why)
+            elif action != "edit":
+                return Decision(review_id=review.id, action=action)
+            elif (edited := _edited(review, console)) is not None:
+                return edited
+    except EOFError:  # Ctrl-D: whoever goes away has decided nothing
+        console.print()
+        return None
+
+
+def _edited(review: Review, console: Console) -> Decision | None:
+    """The decision that an editor was left with; None when nothing was saved, or nothing that can be read."""
+    import click
+
+    is_text = review.kind == "result"
+    field = {"result": "result", "plan": "plan", "steer": "budget"}.get(review.kind, "args")
+    before = review.subject[field]
+    try:
+        saved = click.edit(
+            before if is_text else json.dumps(before, indent=2, ensure_ascii=False),
+            extension=".txt" if is_text else ".json",
+        )
+        if saved is None:
+            console.print("  nothing was saved, so nothing is decided")
+            return None
+        if is_text:
+            return Decision(review_id=review.id, action="edit", text=saved)
+        return Decision(review_id=review.id, action="edit", data=json.loads(saved))
+    except click.ClickException as error:
+        console.print(f"[red]no editor: {escape(error.format_message())}; EDITOR names another[/red]")
+    except ValueError as error:
+        console.print(f"[red]this cannot be used: {escape(str(error))}[/red]")
+    return None

@@ -1,0 +1,91 @@
+"""`orchestrator model`: the embedded model's weights."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.errors import MissingModelError
+
+app = typer.Typer(help="The embedded model: get its weights, and see where they are.", no_args_is_help=True)
+Name = Annotated[str, typer.Argument(help="Which one; see `orchestrator model list`.")]
+_DEFAULT = "qwen2.5-coder-1.5b"
+
+
+@app.command()
+def fetch(
+    name: Name = _DEFAULT,
+    source: Annotated[Path | None, typer.Option("--from", help="A file that you have already.")] = None,
+    if_needed: Annotated[
+        bool, typer.Option("--if-needed", help="Do nothing when another model is configured.")
+    ] = False,
+) -> None:
+    """Get the weights into the cache, checked by their SHA-256."""
+    from orchestrator.models.factory import is_configured
+    from orchestrator.models.weights import cached, weights_named
+    from orchestrator.models.weights import fetch as get
+
+    weights = weights_named(name)
+    if if_needed and is_configured():
+        return
+    if source is None and (found := cached(weights)) is not None:
+        if not if_needed:
+            typer.echo(f"already there: {found}")
+        return
+    with _Bar(f"{name}, once") as bar:
+        path = get(weights, source=source, progress=bar.tell)
+    typer.echo(f"fetched: {path}")
+
+
+@app.command()
+def path(name: Name = _DEFAULT) -> None:
+    """Print where the weights are."""
+    from orchestrator.models.weights import cached, weights_named
+
+    found = cached(weights_named(name))
+    if found is None:
+        raise MissingModelError(f"{name} is not there: get it with `orchestrator model fetch {name}`")
+    typer.echo(str(found))
+
+
+@app.command("list")
+def list_() -> None:
+    """List the embedded models."""
+    from orchestrator.models.weights import CATALOGUE, cached
+
+    for weights in CATALOGUE.values():
+        there = "fetched" if cached(weights) else "not fetched"
+        typer.echo(f"{weights.name}  {there}  {weights.about}")
+
+
+class _Bar:
+    """A bar at a terminal, a line for each tenth elsewhere; on stderr."""
+
+    def __init__(self, title: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+
+        self._console = Console(stderr=True)
+        self._title = title
+        self._tenth = -1
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self._progress = Progress(*columns, console=self._console) if self._console.is_terminal else None
+        self._task = self._progress.add_task(f"fetching {title}", total=None) if self._progress else None
+
+    def __enter__(self) -> "_Bar":
+        if self._progress:
+            self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress:
+            self._progress.stop()
+
+    def tell(self, done: int, total: int) -> None:
+        """Takes bytes done and in all."""
+        if self._progress and self._task is not None:
+            self._progress.update(self._task, completed=done, total=total)
+        elif total and (tenth := done * 10 // total) > self._tenth:
+            self._tenth = tenth
+            print(f"fetching {self._title}: {done >> 20} of {total >> 20} MB", file=sys.stderr, flush=True)

@@ -1,0 +1,204 @@
+"""What the CLI prints: reviews with the commands that answer them, runs, threads."""
+
+import json
+import shlex
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from orchestrator.agents.team import Team
+from orchestrator.planning.plan import Plan
+from orchestrator.reviews.review import Review
+from orchestrator.runs.client import ThreadDesk
+from orchestrator.runs.run import Run
+from orchestrator.tool_calls.declaration import effect_of, is_contained, is_trusted, risk_of
+
+out = Console()
+err = Console(stderr=True)
+
+
+def command(*words: str, db: str | None = None) -> str:
+    """A command as the reader can type it, such as `.venv/bin/orchestrator resume t`.
+
+    Args:
+        words: The words after the program's name.
+        db: The database, where it is not the default one.
+    """
+    typed = Path(sys.argv[0])
+    name = "orchestrator"
+    if typed.stem == name and (found := shutil.which(name)) != sys.argv[0]:
+        is_on_path = found is not None and typed.exists() and typed.samefile(found)
+        name = name if is_on_path else sys.argv[0]
+    return shlex.join([name, *words, *(["--db", db] if db else [])])
+
+
+def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
+    """Each review with the commands that answer it."""
+    if not reviews:
+        out.print("nothing waits for a human")
+    for review in reviews:
+        out.print(f"[bold]{escape(review.question)}[/bold]", highlight=False, soft_wrap=True)
+        if review.stake:
+            out.print(f"  at stake: {escape(review.stake)}", highlight=False, soft_wrap=True)
+        print_subject(review, out)
+        edit = ["--text", _raised(review)] if "budget" in review.subject else ["--file", "FILE"]
+        hints = {"edit": edit, "reject": ["--text", "why"]}
+        for action in review.allowed:
+            typer.echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
+
+
+def _raised(review: Review) -> str:
+    """What raises the limit that is nearest to its end, with a blank for the number."""
+    budget, spent = review.subject["budget"], review.subject["spent"]
+    used = {name: spent[name] / budget[name] for name in spent if budget.get(name)}
+    return f'{{"{max(used, key=used.__getitem__) if used else "tokens"}": …}}'
+
+
+def print_subject(review: Review, console: Console) -> None:
+    """What a review is about."""
+    subject = review.subject
+    if review.kind == "plan":
+        console.print(plan_table(Plan.parse(subject["plan"]), subject.get("forecast", {}).get("tokens")))
+    elif review.kind == "tool":
+        console.print_json(data={"tool": subject["tool"], "args": subject["args"]})
+    elif review.kind == "result":
+        console.print(escape(subject["result"]), highlight=False)
+    else:
+        for line in subject.get("problems", ()):
+            console.print(f"  - {escape(line)}", highlight=False)
+        if "budget" in subject:
+            console.print(f"  limits: {escape(json.dumps(subject['budget']))}", highlight=False)
+            console.print(f"  spent:  {escape(json.dumps(subject['spent']))}", highlight=False)
+
+
+def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) -> Table:
+    """The plan as a table for a terminal.
+
+    Args:
+        plan: The plan.
+        tokens: What each sub-task is likely to cost, from and to.
+    """
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("id", "agent", "needs", "approval", *(["likely tokens"] if tokens else []), "description"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
+    for task in plan.sub_tasks:
+        row = [task.id, task.target_agent, " ".join(task.depends_on) or "-", "yes" if task.requires_approval else ""]
+        if tokens:
+            low, high = tokens.get(task.id, (0, 0))
+            row.append(f"{low:,} to {high:,}" if high else "done")
+        table.add_row(*row, escape(task.description))
+    return table
+
+
+def print_threads(desk: ThreadDesk, *, as_json: bool) -> None:
+    """Every thread, newest first."""
+    records = desk.threads()
+    rows = []
+    for record in records:
+        status = record.status
+        if status == "running" and not desk.persistence.is_leased(record.id):
+            status = "interrupted"
+        rows.append({"thread_id": record.id, "status": status, "task": record.task, "created": record.created})
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo("no threads yet")
+    for row in rows:
+        task = " ".join(str(row["task"]).split())
+        typer.echo(f"{row['thread_id']}  {row['status']}  {task if len(task) <= 70 else task[:69] + '…'}")
+
+
+_ASKS = {
+    ("allow", "allow"): "never",
+    ("allow", "ask"): "after untrusted text",
+    ("ask", "ask"): "always",
+    ("refuse", "refuse"): "refused",
+}
+
+
+def print_tools(team: Team, *, as_json: bool) -> None:
+    """Who may use which tool: what it is for, what it may do, and what the policy says to a call."""
+    rows = [
+        {
+            "worker": worker.name,
+            "tool": tool.name,
+            "about": tool.description.split("\n")[0].split(". ")[0].rstrip("."),
+            "risk": risk_of(tool),
+            "effect": effect_of(tool),
+            "returns": "trusted" if is_trusted(tool) else "untrusted",
+            "contained": is_contained(tool),
+            "backend": str((tool.metadata or {}).get("backend", "")),
+            "unasked": team.policy.rule_on(worker.name, tool, None).action,
+            "after_untrusted": team.policy.rule_on(worker.name, tool, None, ("untrusted text",)).action,
+        }
+        for worker in team.workers.values()
+        for tool in worker.tools
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    lines = []
+    for row in rows:
+        may = str(row["risk"]) + (" (contained)" if row["contained"] and row["risk"] != "read" else "")
+        tool = str(row["tool"]) + (f" ({row['backend']})" if row["backend"] else "")
+        rulings = (str(row["unasked"]), str(row["after_untrusted"]))
+        lines.append((str(row["worker"]), tool, may, str(row["returns"]), _ASKS.get(rulings, "/".join(rulings))))
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("worker", "tool", "may", "returns", "asks a human"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("what for")
+    for line, row in zip(lines, rows, strict=True):
+        table.add_row(*map(escape, line), escape(str(row["about"])))
+    out.print(table)
+    for name, worker in team.workers.items():
+        if not worker.tools:
+            typer.echo(f"{name} has no tools")
+    if team.policy.rules:
+        typer.echo(f"{len(team.policy.rules)} rules of a policy are in force; rules about arguments are not shown here")
+
+
+def print_run(run: Run, db: str | None) -> None:
+    """All of a run."""
+    out.print(f"[bold]{escape(run.thread_id)}[/bold]: {run.status}", highlight=False)
+    out.print(f"task: {escape(run.task)}", highlight=False)
+    if run.plan:
+        typer.echo(run.plan.table(run.outcomes))
+    print_end(run, db)
+
+
+def print_json(run: Run) -> None:
+    """A run as one JSON object."""
+    typer.echo(json.dumps(run.to_dict(), ensure_ascii=False))
+
+
+def print_end(run: Run, db: str | None) -> None:
+    """How a run ended: the answer on stdout, the rest on stderr, and the way on."""
+    go_on = command("resume", run.thread_id, db=db)
+    for error in run.errors:
+        err.print(f"[yellow]![/yellow] {escape(error)}", highlight=False)
+    if run.reviews:
+        print_reviews(run.reviews, db)
+        typer.echo(f"then: {go_on}")
+    elif run.is_resumable:
+        typer.echo(f"go on with: {go_on}", err=True)
+    elif run.limited_by == "budget":
+        typer.echo(f"go on with a higher limit: {go_on} --max-…", err=True)
+    if run.answer:
+        err.rule(style="dim")
+        typer.echo(run.answer)
+        err.rule(style="dim")
+    for artifact in run.artifacts:
+        err.print(f"file: {escape(artifact.name)}, {artifact.bytes:,} bytes", highlight=False, soft_wrap=True)
+    err.print(
+        f"{run.status} · {run.spending} · thread {escape(run.thread_id)}",
+        style="dim",
+        highlight=False,
+        soft_wrap=True,
+    )

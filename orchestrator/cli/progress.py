@@ -1,0 +1,212 @@
+"""Display: progress while a run works. A live table at a terminal, plain lines elsewhere."""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol, Self
+
+from rich.console import Console, RenderableType
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+from rich.text import Text
+
+from orchestrator.events import (
+    BudgetShort,
+    Event,
+    FellBack,
+    Planned,
+    Planning,
+    ReviewAsked,
+    RoundStarted,
+    Spent,
+    SubTaskChanged,
+    Summarizing,
+    ToolCalled,
+    ToolRefused,
+)
+from orchestrator.planning.plan import Plan
+
+_STAGE_WORDS = {
+    "warn": "most of the budget is used",
+    "short": "the budget is nearly spent: saving from here on",
+    "spent": "the budget is spent",
+}
+_STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "skipped": "dim", "waiting": "yellow"}
+
+
+class Display(Protocol):
+    """Shows the events of a run."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def tell(self, event: Event) -> None:
+        """Takes one event; called on the event loop's thread."""
+
+
+def open_display(console: Console, clock: Callable[[], float] = time.monotonic) -> Display:
+    """The display that fits the console."""
+    return LiveDisplay(console, clock) if console.is_terminal else PlainDisplay(console, clock)
+
+
+class PlainDisplay:
+    """One line for each event."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._start = clock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return None
+
+    def tell(self, event: Event) -> None:
+        """Prints it."""
+        line = describe_event(event)
+        if line:
+            stamp = f"{self._clock() - self._start:6.1f}s "
+            self._console.print(Text(stamp + line), soft_wrap=True)
+
+
+def describe_event(event: Event) -> str:
+    """One line of text for an event; empty for what only the live table shows."""
+    match event:
+        case Planning():
+            return "planning"
+        case Planned(plan=plan, retries=retries) if retries:
+            return "again: " + "; ".join(f"{i} ({plan.by_id[i].attempt}): {why}" for i, why in retries.items())
+        case Planned(plan=plan):
+            return f"plan of {len(plan.sub_tasks)} sub-tasks\n" + plan.table()
+        case RoundStarted(number=number) if number > 1:
+            return f"round {number}"
+        case SubTaskChanged(status="succeeded"):
+            return f"{event.id} succeeded in {event.seconds:.1f} s, {_tokens(event)} tokens"
+        case SubTaskChanged():
+            return f"{event.id} {event.status}" + (f": {event.error}" if event.error else "")
+        case ToolCalled():
+            return f"{event.sub_task_id} calls {event.tool}({_arguments(event)})"
+        case ToolRefused():
+            return f"{event.sub_task_id} may not call {event.tool}: {event.why}"
+        case ReviewAsked(review=review):
+            return f"waits for a human: {review.question} ({review.id})"
+        case Summarizing():
+            return "writing the answer"
+        case BudgetShort(stage=stage, budget=budget):
+            return f"{_STAGE_WORDS[stage]} ({budget})"
+        case FellBack():
+            return f"{event.model} failed, asking {event.instead}: {event.error}"
+        case _:
+            return ""
+
+
+def _tokens(event: SubTaskChanged) -> int:
+    return event.usage.get("input_tokens", 0) + event.usage.get("output_tokens", 0)
+
+
+def _arguments(event: ToolCalled) -> str:
+    text = ", ".join(f"{name}={value!r}" for name, value in event.args.items())
+    return text if len(text) <= 80 else text[:79] + "…"
+
+
+class LiveDisplay:
+    """A table that is drawn again as things change: state, what waits on what, tokens and time."""
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._start = clock()
+        self._lock = threading.Lock()
+        self._plan: Plan | None = None
+        self._phase = ""
+        self._spent = ""
+        self._notice = ""
+        self._last: dict[str, SubTaskChanged] = {}
+        self._doing: dict[str, str] = {}
+        self._since: dict[str, float] = {}
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=False)
+        self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._phase = ""
+            self._live.stop()
+            self._live = None
+
+    def tell(self, event: Event) -> None:
+        """Takes it into the table."""
+        with self._lock:
+            match event:
+                case Planning():
+                    self._phase = "planning"
+                case Planned(plan=plan):
+                    self._plan, self._phase = plan, ""
+                    self._last = {i: e for i, e in self._last.items() if plan.by_id.get(i) and _same(e, plan)}
+                case SubTaskChanged():
+                    self._last[event.id] = event
+                    self._doing.pop(event.id, None)
+                    self._since.setdefault(event.id, self._clock())
+                    if event.status == "running":
+                        self._since[event.id] = self._clock()
+                case ToolCalled():
+                    self._doing[event.sub_task_id] = f"{event.tool}({_arguments(event)})"
+                case Summarizing():
+                    self._phase = "writing the answer"
+                case Spent():
+                    dollars = f", ${event.cost_usd:.4f}" if event.cost_usd else ""
+                    self._spent = f"{event.model_calls} model calls, {event.tokens:,} tokens{dollars}"
+                case BudgetShort() | FellBack() | ToolRefused():
+                    self._notice = describe_event(event)
+                case _:
+                    self._phase = ""
+
+    def _render(self) -> RenderableType:
+        with self._lock:
+            grid = Table.grid(padding=(0, 2))
+            if self._plan is not None:
+                for task_id in self._plan.by_id:
+                    grid.add_row(*self._row(self._plan, task_id))
+            if self._phase:
+                seconds = Text(f"{self._clock() - self._start:.0f} s")
+                grid.add_row("", Spinner("dots"), Text(self._phase), seconds)
+            if self._spent or self._notice:
+                grid.add_row("", "", "", Text(self._spent, style="dim"), Text(self._notice, style="yellow"))
+            return grid
+
+    def _row(self, plan: Plan, task_id: str) -> list[RenderableType]:
+        task, last = plan.by_id[task_id], self._last.get(task_id)
+        status = last.status if last else "pending"
+        about = Text(task.description, overflow="ellipsis", no_wrap=True)
+        if status == "running":
+            about = Text.from_markup(f"[cyan]{escape(self._doing.get(task_id, 'thinking'))}[/cyan]")
+        elif status == "pending" and task.depends_on:
+            waits = [d for d in task.depends_on if not (e := self._last.get(d)) or e.status != "succeeded"]
+            about = Text(f"waits on {' '.join(waits)}" if waits else task.description, style="dim")
+        elif last is not None and last.error:
+            about = Text(last.error, style="red", overflow="ellipsis", no_wrap=True)
+        spent = ""
+        if last is not None and status == "running":
+            spent = f"{self._clock() - self._since[task_id]:.0f} s"
+        elif last is not None and last.seconds:
+            spent = f"{last.seconds:.1f} s, {_tokens(last):,} tokens"
+        attempt = f" ({task.attempt})" if task.attempt > 1 else ""
+        return [
+            Text(task_id + attempt),
+            Text(status, style=_STYLES.get(status, "dim")),
+            Text(task.target_agent),
+            Text(spent),
+            about,
+        ]
+
+
+def _same(event: SubTaskChanged, plan: Plan) -> bool:
+    return event.attempt == plan.by_id[event.id].attempt

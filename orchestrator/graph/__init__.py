@@ -1,0 +1,1 @@
+"""The LangGraph state graph: its state, nodes, edges and rounds."""

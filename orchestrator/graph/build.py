@@ -1,0 +1,56 @@
+"""build_graph: the state graph of a team.
+
+START -> supervisor -> approve_plan (interrupt before) -> supervisor
+                    -> one node for each worker        -> supervisor
+                    -> human_review (interrupt before) -> supervisor
+                    -> summarize -> END
+"""
+
+from typing import Any
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.base import BaseStore
+from langgraph.types import Checkpointer
+
+from orchestrator.agents.team import Team
+from orchestrator.graph.nodes.gates import approve_plan, human_review
+from orchestrator.graph.nodes.summarize import summarize
+from orchestrator.graph.nodes.supervisor import supervise
+from orchestrator.graph.nodes.worker import worker
+from orchestrator.graph.routing import after_supervisor
+from orchestrator.graph.state import State, TaskInput
+
+GATES = ["approve_plan", "human_review"]
+
+
+def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, State]":
+    """The team's graph, not compiled. Compile it with `interrupt_before=GATES`, a checkpointer and a store."""
+    graph: StateGraph[State, None, TaskInput, State] = StateGraph(State, input_schema=TaskInput)
+    graph.add_node("supervisor", supervise(team.supervisor, team.limits, team.budget, team.calls))
+    graph.add_node("approve_plan", approve_plan())
+    for agent in team.workers.values():
+        graph.add_node(agent.name, worker(agent, team.limits, team.policy, team.calls))
+    graph.add_node("human_review", human_review())
+    graph.add_node("summarize", summarize(team.supervisor, team.calls))
+    graph.add_edge(START, "supervisor")
+    graph.add_conditional_edges(
+        "supervisor", after_supervisor, ["approve_plan", *team.workers, "human_review", "summarize", END]
+    )
+    for name in (*GATES, *team.workers):
+        graph.add_edge(name, "supervisor")
+    graph.add_edge("summarize", END)
+    return graph
+
+
+def compile_graph(
+    team: Team, *, checkpointer: Checkpointer = None, store: BaseStore | None = None
+) -> CompiledStateGraph[State, None, Any, Any]:
+    """The team's graph, compiled with its gates.
+
+    Args:
+        team: Who works together.
+        checkpointer: Where the state is saved; None for a server that brings its own.
+        store: Where the shared memory is; belongs with the checkpointer.
+    """
+    return build_graph(team).compile(checkpointer=checkpointer, store=store, interrupt_before=GATES)

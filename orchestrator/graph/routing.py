@@ -1,0 +1,68 @@
+"""Where the graph goes next: pure functions of the state."""
+
+from typing import Any
+
+from langgraph.graph import END
+from langgraph.types import Send
+
+from orchestrator.graph.state import State
+from orchestrator.planning.plan import Plan
+
+
+def after_supervisor(state: State) -> str | list[Send]:
+    """A gate, the summary, the end, or one Send for each unfinished sub-task."""
+    phase = state.get("phase", "end")
+    if phase == "end":
+        return END
+    return assignments(state) if phase == "work" else phase
+
+
+def unfinished(plan: Plan, outcomes: dict[str, Any]) -> list[str]:
+    """Ids without a success under their present key, in topological order, longest chain of dependents first.
+
+    Topological order matters: with a limited pool of threads, a waiting sub-task must never keep a thread from one
+    that it waits for.
+    """
+    open_ids = [
+        task_id
+        for task_id in plan.order
+        if (outcome := outcomes.get(task_id)) is None
+        or outcome["key"] != plan.keys[task_id]
+        or outcome["status"] != "succeeded"
+    ]
+    depth = _depths(plan)
+    return sorted(open_ids, key=lambda task_id: (depth[task_id], -plan.ranks[task_id]))
+
+
+def _depths(plan: Plan) -> dict[str, int]:
+    depths: dict[str, int] = {}
+    for task_id in plan.order:
+        depths[task_id] = max((depths[dep] + 1 for dep in plan.by_id[task_id].depends_on), default=0)
+    return depths
+
+
+def assignments(state: State) -> list[Send]:
+    """The round: every unfinished sub-task at once, each with all that its worker node needs, as plain data."""
+    plan = Plan.parse(state["plan"])
+    outcomes = state.get("outcomes") or {}
+    sends = []
+    sent = unfinished(plan, outcomes)
+    for task_id in sent:
+        sub_task = plan.by_id[task_id]
+        payload: dict[str, Any] = {
+            "sub_task": sub_task.model_dump(mode="json", exclude_defaults=True),
+            "key": plan.keys[task_id],
+            "needs": {dep: plan.keys[dep] for dep in sub_task.depends_on},
+            "rank": plan.ranks[task_id],
+            "round": state.get("round", 0),
+            "memory_id": state["memory_id"],
+        }
+        if done := [dep for dep in sub_task.depends_on if dep not in sent]:
+            payload["done"] = done  # nothing in this round will signal them
+        if state.get("unattended"):
+            payload["auto_approve"] = True
+        # A sub-task that is done again only because of what it is built on has no attempt before this one.
+        if task_id in outcomes and outcomes[task_id].get("attempt", 1) < sub_task.attempt:
+            payload["previous"] = outcomes[task_id]["key"]
+        sends.append(Send(sub_task.target_agent, payload))
+    return sends

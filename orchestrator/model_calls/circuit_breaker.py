@@ -1,0 +1,99 @@
+"""Circuit: keeps a crowd of workers from hammering an endpoint that is dead.
+
+Own code, since the kept libraries do not fit: purgatory's asynchronous circuit awaits its storage and its blocking
+one is another class, which would make two bodies of code; neither holds the others back while one request tries the
+endpoint out, and neither knows of outcomes that say nothing, such as a cancelled request.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from orchestrator.models.errors import CircuitOpenError, Sign
+
+
+class Circuit:
+    """The state of one endpoint, shared by all threads and event loops: closed, or open until a trial succeeds.
+
+    After some failures in a row, requests fail at once for a while. Then one request is let through as a trial. The
+    others go on failing at once instead of waiting for its outcome: a trial can take as long as the model's time
+    limit, and they may have a fallback model that answers now. A request that was under way when the circuit opened
+    neither keeps it open for longer by failing, nor is ignored when it succeeds.
+
+    Args:
+        endpoint: What the endpoint is called in errors.
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, endpoint: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self.endpoint = endpoint
+        self._clock = clock
+        self._lock = threading.Lock()  # held for a few statements only, never over an await
+        self._in_a_row = 0
+        self._failed_at = 0.0  # of the failure that opened the circuit, or of the last trial
+        self._last = ""
+        self._trial_under_way = False
+
+    def check(self, failures: int, reset_s: float) -> None:
+        """Sees whether a request could be made now.
+
+        Args:
+            failures: How many in a row open the circuit.
+            reset_s: Seconds for which it then stays open.
+
+        Raises:
+            CircuitOpenError: It could not.
+        """
+        with self._lock:
+            self._check(failures, reset_s)
+
+    def is_open(self, failures: int, reset_s: float) -> bool:
+        """Whether `check` would raise."""
+        try:
+            self.check(failures, reset_s)
+        except CircuitOpenError:
+            return True
+        return False
+
+    @contextmanager
+    def request(self, failures: int, reset_s: float, sign: Callable[[BaseException], Sign]) -> Iterator[None]:
+        """Surrounds one request.
+
+        Args:
+            failures: How many in a row open the circuit.
+            reset_s: Seconds for which it then stays open.
+            sign: What an error says about the endpoint.
+
+        Raises:
+            CircuitOpenError: The request is not to be made.
+        """
+        with self._lock:
+            self._check(failures, reset_s)
+            if is_trial := self._in_a_row >= failures:
+                self._trial_under_way = True
+        try:
+            yield
+        except BaseException as error:
+            self._ended(sign(error), is_trial, failures, f"{type(error).__name__}: {error}"[:200])
+            raise
+        self._ended("alive", is_trial, failures)
+
+    def _check(self, failures: int, reset_s: float) -> None:
+        if self._in_a_row < failures:
+            return
+        left = self._failed_at + reset_s - self._clock()
+        if left > 0 or self._trial_under_way:
+            raise CircuitOpenError(self.endpoint, self._last, max(0.0, left))
+
+    def _ended(self, sign: Sign, is_trial: bool, failures: int, what: str = "") -> None:
+        with self._lock:
+            if is_trial:
+                self._trial_under_way = False
+            if sign == "alive":
+                self._in_a_row = 0
+            elif sign == "dead":
+                self._in_a_row += 1
+                self._last = what
+                if is_trial or self._in_a_row <= failures:
+                    self._failed_at = self._clock()

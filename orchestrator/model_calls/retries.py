@@ -1,0 +1,126 @@
+"""Resilience: what is done when a model's endpoint fails, or must not be asked too often.
+
+Only what can pass is tried again: too many requests, failures of the server, timeouts, lost connections. A refusal
+(a wrong key, a malformed request) is raised at once. Tenacity drives the retries; its waiting goes through the bridge.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from orchestrator.concurrency import Bridge
+from orchestrator.model_calls.circuit_breaker import Circuit
+from orchestrator.model_calls.rate_limit import Rate
+from orchestrator.models.errors import endpoint_health, may_pass, retry_after
+
+T = TypeVar("T")
+LONGEST_RETRY_AFTER_S = 60.0
+
+
+class Resilience(BaseModel):
+    """Settings.
+
+    Args:
+        retries: How often a failed request is repeated.
+        first_wait_s: Longest wait before the first repetition, in seconds; it doubles each time, and the real wait
+            is random below it, so that many workers do not come back at once.
+        longest_wait_s: It does not grow beyond this. A `Retry-After` of the endpoint goes before both, up to a minute;
+            where it asks for more, the error is raised at once.
+        circuit_failures: Failures in a row after which an endpoint is left alone.
+        circuit_reset_s: For how long, in seconds.
+        requests_per_minute: Most requests to one endpoint, by all workers of the process together.
+        tokens_per_minute: Most tokens of prompts, likewise.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    retries: int = Field(default=2, ge=0)
+    first_wait_s: float = Field(default=0.5, ge=0)
+    longest_wait_s: float = Field(default=30.0, ge=0)
+    circuit_failures: int = Field(default=5, ge=1)
+    circuit_reset_s: float = Field(default=30.0, ge=0)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+
+
+class Endpoints:
+    """The circuits and rates of all endpoints that were asked.
+
+    Args:
+        clock: Seconds, monotonic.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[Circuit, Rate]] = {}
+
+    def of(self, endpoint: str) -> tuple[Circuit, Rate]:
+        """The circuit and the rate of an endpoint; always the same ones."""
+        with self._lock:
+            if endpoint not in self._known:
+                self._known[endpoint] = Circuit(endpoint, self._clock), Rate(self._clock)
+            return self._known[endpoint]
+
+
+OF_THIS_PROCESS = Endpoints()
+
+
+async def call_endpoint(
+    bridge: Bridge,
+    endpoint: str,
+    settings: Resilience,
+    attempt: Callable[[], Coroutine[Any, Any, T]],
+    *,
+    tokens: int = 0,
+    endpoints: Endpoints = OF_THIS_PROCESS,
+) -> T:
+    """Makes a request, and makes it again where that can help.
+
+    Args:
+        bridge: How to wait.
+        endpoint: Whom it goes to; see `endpoint_of`.
+        settings: How often, and how fast.
+        attempt: Makes one request.
+        tokens: Tokens of its prompt, for the limit of tokens a minute.
+        endpoints: Where the state of the endpoint is kept.
+
+    Raises:
+        CircuitOpenError: The endpoint has failed too often just now; nothing was sent.
+        ConfigError: The request alone is larger than the limit of tokens a minute.
+    """
+    circuit, rate = endpoints.of(endpoint)
+    requests, most_tokens = settings.requests_per_minute, settings.tokens_per_minute
+    after = (settings.circuit_failures, settings.circuit_reset_s)
+
+    async def once() -> T:
+        if requests is not None or most_tokens is not None:
+            circuit.check(*after)  # a dead endpoint is not queued for
+            await rate.acquire(bridge, tokens, requests, most_tokens)
+        with circuit.request(*after, endpoint_health):
+            return await attempt()
+
+    def is_worth_another(error: BaseException) -> bool:
+        return may_pass(error) and (retry_after(error) or 0.0) <= LONGEST_RETRY_AFTER_S and not circuit.is_open(*after)
+
+    backoff = wait_random_exponential(multiplier=settings.first_wait_s, max=settings.longest_wait_s)
+
+    def wait(state: RetryCallState) -> float:
+        told = retry_after(error) if state.outcome and (error := state.outcome.exception()) else None
+        return backoff(state) if told is None else told
+
+    if settings.retries == 0:
+        return await once()
+    # Nothing in it suspends but `sleep`, so that it serves the blocking bridge too.
+    retrying = AsyncRetrying(
+        sleep=bridge.sleep,
+        wait=wait,
+        stop=stop_after_attempt(settings.retries + 1),
+        retry=retry_if_exception(is_worth_another),
+        reraise=True,
+    )
+    return await retrying(once)

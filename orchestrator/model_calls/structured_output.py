@@ -1,0 +1,95 @@
+"""Structured answers: a JSON schema goes to the model, checked data comes back, errors are sent back to be repaired."""
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+from langchain_core.runnables import RunnableConfig
+
+from orchestrator.errors import PlanError
+from orchestrator.messages import Usage, add_usage, usage_of
+from orchestrator.model_calls.calls import ModelCalls, Question, Send
+from orchestrator.model_calls.truncation import cut_off_by
+
+T = TypeVar("T")
+Schema = dict[str, Any]
+
+
+async def ask_structured(
+    calls: ModelCalls,
+    model: BaseChatModel,
+    messages: Sequence[BaseMessage],
+    schema: Schema,
+    read: Callable[[Any], T],
+    *,
+    repairs: int,
+    config: RunnableConfig | None = None,
+) -> tuple[T, Usage]:
+    """Asks until the answer can be read.
+
+    Args:
+        calls: How to call the model.
+        model: Any chat model with `with_structured_output`.
+        messages: The prompt.
+        schema: JSON schema of the answer, with a title.
+        read: Turns the parsed answer into what the caller wants; raises PlanError with what is wrong with it.
+        repairs: How often a wrong answer goes back to the model.
+        config: Passed to the model.
+
+    Raises:
+        PlanError: The last answer was still wrong; the problems are those of the last answer.
+        BudgetSpentError: There is nothing left to ask with.
+    """
+    usage: Usage = {}
+    conversation = list(messages)
+    problems: list[str] = []
+    for _ in range(repairs + 1):
+        question = Question(conversation, schema=schema)
+        reply = await calls.call(model, question, _sender(calls, question, config), _raw)
+        usage = add_usage(usage, usage_of([reply["raw"]]))
+        if cut := _cut_off(reply["raw"]):
+            problems = [f"the answer was cut off by {cut}: give a shorter one"]
+        elif reply["parsing_error"] is not None or reply["parsed"] is None:
+            problems = [f"the answer is not JSON of the wanted schema: {reply['parsing_error'] or 'nothing came'}"]
+        else:
+            try:
+                return read(reply["parsed"]), usage
+            except PlanError as error:
+                problems = error.problems
+        listed = "\n".join(f"- {problem}" for problem in problems)
+        conversation = [
+            *messages,
+            AIMessage(_text(reply["raw"]) or "(no answer)"),
+            HumanMessage(f"This cannot be used:\n{listed}\nAnswer again in full, with these mended."),
+        ]
+    raise PlanError([*problems, f"the model was asked {repairs + 1} times"])
+
+
+def _sender(calls: ModelCalls, question: Question, config: RunnableConfig | None) -> Send:
+    async def send(model: BaseChatModel, more: dict[str, Any]) -> Any:
+        asked = model.with_structured_output(question.schema or {}, method="json_schema", include_raw=True, **more)
+        return await calls.bridge.invoke(asked, list(question.messages), config)
+
+    return send
+
+
+def _raw(reply: dict[str, Any]) -> Sequence[BaseMessage]:
+    return [reply["raw"]]
+
+
+def _cut_off(message: AIMessage) -> str:
+    """What cut the answer off in the middle of its JSON: parsers mend that, and half a plan looks like a whole one."""
+    text = _text(message).strip()
+    if not text or not (by := cut_off_by(message)):
+        return ""
+    try:
+        json.loads(text)
+    except ValueError:
+        return by
+    return ""
+
+
+def _text(message: AIMessage) -> str:
+    return str(message.text)

@@ -1,0 +1,1 @@
+"""Chat models, and how their endpoints are spoken to."""

@@ -1,0 +1,109 @@
+"""The embedded model: llama.cpp inside this process, spoken to like any other OpenAI-compatible endpoint.
+
+`xllamacpp.Server` starts its own HTTP thread on a free loopback port, so `ChatOpenAI` stays the only client. It is
+started once a process and lives as long as it.
+"""
+
+import os
+import secrets
+import threading
+from pathlib import Path
+from typing import Any
+
+from pydantic import SecretStr
+
+from orchestrator.errors import MissingModelError, ModelError
+from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
+from orchestrator.models.settings import ModelSettings
+from orchestrator.models.weights import DEFAULT, cached, weights_named
+
+WINDOW = 4096
+PARALLEL = 2
+ANSWER_TOKENS = 700
+_TIMEOUT_S = 3600.0  # a busy machine is slow, and nothing is lost on the way
+_lock = threading.Lock()
+_servers: dict[str, tuple[Any, str]] = {}  # with its key; a server ends when its object is collected
+
+
+def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
+    """The embedded model, started if it is not running yet.
+
+    Args:
+        settings: `model` may name another entry of the catalogue.
+
+    Raises:
+        MissingModelError: The engine or the weights are not there.
+    """
+    name = settings.model or DEFAULT
+    try:
+        weights = weights_named(name)
+    except MissingModelError as error:
+        raise MissingModelError(
+            f"no endpoint is configured, and {error}. For a model elsewhere set OPENAI_API_KEY, or name an "
+            "OpenAI-compatible endpoint with --base-url or OPENAI_BASE_URL"
+        ) from None
+    path = cached(weights)
+    if path is None:
+        raise MissingModelError(
+            "no model is configured: set OPENAI_API_KEY, or name an OpenAI-compatible endpoint with --base-url or "
+            "OPENAI_BASE_URL, or get the embedded model with `orchestrator model fetch`"
+        )
+    url, key = _serve(path)
+    changed = {
+        "timeout_s": max(settings.timeout_s, _TIMEOUT_S),
+        "temperature": settings.temperature or 0.0,
+        "window": settings.window or WINDOW,
+        "tool_mode": "json",
+        "max_retries": 0,
+    }
+    return make_endpoint(
+        name,
+        url,
+        SecretStr(key),
+        settings.model_copy(update=changed),
+        max_tokens=ANSWER_TOKENS,
+        label="embedded, on this machine's CPU",
+        small=True,
+        is_free=True,
+    )
+
+
+def _serve(path: Path) -> tuple[str, str]:
+    """The address of the server for these weights, and its key."""
+    with _lock:
+        if str(path) not in _servers:
+            # The port is open to every user of the machine; the key is known to this process alone.
+            key = secrets.token_urlsafe(24)
+            _servers[str(path)] = (_start(path, key), key)
+        server, key = _servers[str(path)]
+        return f"{server.listening_address}/v1", key
+
+
+def _start(path: Path, key: str) -> Any:
+    # Without this, llama.cpp's threads spin while they wait, and two busy cores give a fifth of the speed.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    try:
+        import xllamacpp
+    except ImportError:
+        raise MissingModelError(
+            "the embedded model needs its engine: pip install 'agent-task-orchestrator[local]'"
+        ) from None
+    params = xllamacpp.CommonParams()
+    params.model.path = str(path)
+    params.n_ctx = WINDOW * PARALLEL
+    params.n_parallel = PARALLEL
+    params.hostnames = ["127.0.0.1"]
+    params.port = 0
+    params.ui = False
+    params.cors_origins = ""
+    params.cache_ram_mib = 256
+    params.n_predict = ANSWER_TOKENS
+    params.verbosity = -1
+    params.api_keys = [key]
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError as error:
+        raise ModelError(
+            f"the embedded model's engine cannot load {path} ({error}): get the weights again with "
+            "`orchestrator model fetch`, after deleting that file"
+        ) from error

@@ -1,0 +1,99 @@
+"""Models: which chat model a team gets, from settings; and what an endpoint's errors mean to a person."""
+
+import json
+import re
+
+import openai
+from langchain_core.language_models import BaseChatModel
+from pydantic import SecretStr
+
+from orchestrator.errors import MissingModelError, ModelError
+from orchestrator.models.errors import explain
+from orchestrator.models.http_client import blocking_client
+from orchestrator.models.openai_compatible import OPENAI_URL, AdaptiveChatOpenAI, make_endpoint
+from orchestrator.models.proxies import proxy_for
+from orchestrator.models.settings import ModelSettings
+
+DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
+
+_OPENAIS_OWN = re.compile(r"https://(\w+\.)?api\.openai\.com(/|:|$)")
+# Endpoints list all that they serve, in any order, and say of none what it is for.
+_NOT_FOR_CHAT = re.compile(
+    r"embed|rerank|colbert|minilm|mpnet|whisper|transcri|moderation|llama-?guard|shieldgemma|dall-?e|gpt-image|"
+    r"stable-diffusion|davinci|babbage|(^|[-_/.:])(tts|stt|bge|e5|gte|clip|sora|flux|sdxl)([-_/.:0-9]|$)",
+    re.I,
+)
+
+
+def chat_model(settings: ModelSettings | None = None) -> BaseChatModel:
+    """The chat model that the settings ask for: an endpoint, OpenAI, or the embedded model.
+
+    Raises:
+        MissingModelError: None is configured and the embedded model's weights are not there.
+        ModelError: The endpoint has to be asked for its models and cannot be.
+        ConfigError: A setting makes no sense, or the proxy cannot be used.
+    """
+    settings = settings or ModelSettings()
+    if is_configured(settings):
+        return _endpoint(settings)
+    from orchestrator.models.embedded import embedded_model
+
+    return embedded_model(settings)
+
+
+def is_configured(settings: ModelSettings | None = None) -> bool:
+    """Whether a model other than the embedded one is configured."""
+    settings = settings or ModelSettings()
+    return bool(settings.base_url or (settings.api_key and settings.api_key.get_secret_value()))
+
+
+def _endpoint(settings: ModelSettings) -> AdaptiveChatOpenAI:
+    base_url = settings.base_url
+    key = settings.api_key or SecretStr("not-needed")
+    proxy = proxy_for(base_url or OPENAI_URL)
+    name = settings.model
+    if not name and base_url and not _OPENAIS_OWN.match(base_url):  # that one lists dozens, in no order
+        name = _first_model(base_url, key, settings.timeout_s, proxy)
+    return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy)
+
+
+def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | None) -> str:
+    """The first model that an endpoint lists and that looks like one to talk to.
+
+    Raises:
+        ModelError: It cannot be asked, lists none, or is no OpenAI-compatible endpoint.
+        ConfigError: The proxy cannot be used.
+    """
+    client = openai.OpenAI(
+        base_url=base_url,
+        api_key=key.get_secret_value(),
+        timeout=min(timeout_s, 15),
+        max_retries=1,
+        http_client=blocking_client(proxy),
+    )
+    try:
+        # As it comes: the typed method takes whatever has no list of models for an empty one, or stumbles over it.
+        names = _names(client.get("/models", cast_to=object))
+    except json.JSONDecodeError:
+        names = None
+    except openai.OpenAIError as error:
+        explained = explain(error, base_url)
+        raise explained if explained is not None else ModelError(str(error)) from error
+    if names is None:
+        raise ModelError(
+            f"{base_url} is no OpenAI-compatible endpoint: {base_url.rstrip('/')}/models gave no list of models. "
+            "Does the URL have to end in /v1?"
+        )
+    if not names:
+        raise MissingModelError(f"{base_url} lists no models: name one with --model")
+    return next((name for name in names if not _NOT_FOR_CHAT.search(name)), names[0])
+
+
+def _names(listed: object) -> list[str] | None:
+    """The names in a list of models; None for anything else. Ollama says null where it has none."""
+    if isinstance(listed, dict) and "data" in listed:
+        listed = listed["data"] or []
+    if not isinstance(listed, list):
+        return None
+    found = [model.get("id") if isinstance(model, dict) else model for model in listed]
+    return [name for name in found if isinstance(name, str) and name]

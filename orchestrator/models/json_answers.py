@@ -1,0 +1,147 @@
+"""JSON answers: finding them in a text, and checking them against a schema."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+Schema = dict[str, Any]
+
+_PLACES = ("$defs", "definitions")
+# What OpenAI takes in a strict schema; it refuses one that has anything else.
+_STRICT_WORDS = frozenset(
+    {"type", "title", "description", "properties", "required", "additionalProperties", "items", "enum", "const"}
+    | {"anyOf", "$ref", "$defs", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
+    | {"multipleOf", "minItems", "maxItems"}
+)
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "object": (dict,),
+    "array": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "number": (int, float),
+    "boolean": (bool,),
+    "null": (type(None),),
+}
+_TAG = r"(?:think|thinking|thought|reasoning)"
+_THOUGHTS = re.compile(rf"<{_TAG}>.*?</{_TAG}>", re.S | re.I)
+# At the beginning of an answer; some chat templates open the tag in the prompt, so that only its end is in the answer.
+_FIRST_THOUGHTS = re.compile(
+    rf"\A(?:(?:\s*<{_TAG}>.*?</{_TAG}>)+|(?:(?!<{_TAG}>).)*?^[ \t]*</{_TAG}>[ \t]*$)\s*", re.S | re.I | re.M
+)
+
+
+def inlined(schema: Mapping[str, Any]) -> Schema:
+    """A schema with its local references replaced by what they name.
+
+    References are resolved from a schema's root, and inside another schema this one is no root any more. Where a
+    definition contains itself, the inner one is left open.
+    """
+    definitions = {f"#/{place}/{name}": body for place in _PLACES for name, body in (schema.get(place) or {}).items()}
+
+    def resolve(node: Any, inside: tuple[str, ...]) -> Any:
+        if isinstance(node, list):
+            return [resolve(item, inside) for item in node]
+        if not isinstance(node, Mapping):
+            return node
+        name = node.get("$ref")
+        if isinstance(name, str) and name in definitions:
+            beside = {key: value for key, value in node.items() if key != "$ref"}
+            return {} if name in inside else resolve({**definitions[name], **beside}, (*inside, name))
+        return {key: resolve(value, inside) for key, value in node.items()}
+
+    return {key: resolve(value, ()) for key, value in schema.items() if key not in _PLACES}
+
+
+def schema_prompt(schema: Mapping[str, Any]) -> str:
+    """Asks in words for JSON of a schema, for endpoints that take none."""
+    return "Answer with one JSON object, and nothing else, that fits this JSON schema:\n" + json.dumps(schema)
+
+
+def json_objects(text: str) -> Iterator[dict[str, Any]]:
+    """The JSON objects in a text that may have words or a code fence around them; none of them is inside another."""
+    decoder = json.JSONDecoder()
+    at = text.find("{")
+    while at >= 0:
+        try:
+            found, end = decoder.raw_decode(text, at)
+        except ValueError:
+            end = at + 1
+        else:
+            yield found
+        at = text.find("{", end)
+
+
+def answered_json(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The JSON object that a text gives as its answer: the first that fits the schema, or else the first.
+
+    What the model thought before is no answer: it often has drafts in it.
+    """
+    try:
+        whole = json.loads(text)
+    except ValueError:
+        said = _THOUGHTS.sub("", without_thoughts(text))
+    else:
+        return whole if isinstance(whole, dict) else None
+    found = list(json_objects(re.split(rf"<{_TAG}>", said, maxsplit=1, flags=re.I)[0]))
+    return next((one for one in found if fits(one, schema)), found[0] if found else None)
+
+
+def without_thoughts(text: str) -> str:
+    """An answer without the thoughts before it, where the endpoint leaves them in it; all of it if nothing else is."""
+    return (_FIRST_THOUGHTS.sub("", text, count=1) or text) if "</" in text else text
+
+
+def fits(value: object, schema: Mapping[str, Any]) -> bool:
+    """Whether a value has the shape that a schema asks for; lengths, patterns and ranges are not looked at."""
+    return _fits(value, inlined(schema))
+
+
+def _fits(value: object, schema: object) -> bool:
+    if not isinstance(schema, Mapping):
+        return True  # true and false are schemas too
+    if "enum" in schema and value not in schema["enum"]:
+        return False
+    if "const" in schema and value != schema["const"]:
+        return False
+    if "anyOf" in schema and not any(_fits(value, part) for part in schema["anyOf"]):
+        return False
+    kinds = schema.get("type", ())
+    kinds = (kinds,) if isinstance(kinds, str) else tuple(kinds)
+    if kinds and not any(_is_a(value, kind) for kind in kinds):
+        return False
+    if isinstance(value, list):
+        return all(_fits(item, schema.get("items")) for item in value)
+    if not isinstance(value, dict):
+        return True
+    known = schema.get("properties") or {}
+    if any(name not in value for name in schema.get("required") or ()):
+        return False
+    if schema.get("additionalProperties") is False and any(name not in known for name in value):
+        return False
+    return all(_fits(item, known.get(name)) for name, item in value.items())
+
+
+def _is_a(value: object, kind: str) -> bool:
+    if isinstance(value, bool):
+        return kind == "boolean"
+    return isinstance(value, _TYPES.get(kind, (object,)))
+
+
+def may_be_strict(schema: Mapping[str, Any]) -> bool:
+    """Whether a schema keeps to OpenAI's rules for strict ones: closed objects whose properties are all required."""
+    return schema.get("type") == "object" and "anyOf" not in schema and _may_be_strict(schema)
+
+
+def _may_be_strict(schema: Mapping[str, Any]) -> bool:
+    if not _STRICT_WORDS.issuperset(schema):
+        return False
+    properties = schema.get("properties") or {}
+    if "properties" in schema or schema.get("type") == "object":
+        closed = schema.get("additionalProperties") is False
+        if not closed or set(schema.get("required") or ()) != set(properties):
+            return False
+    inner = [*properties.values(), *(schema.get("anyOf") or ()), *(schema.get("$defs") or {}).values()]
+    if "items" in schema:
+        inner.append(schema["items"])
+    return all(isinstance(part, Mapping) and _may_be_strict(part) for part in inner)

@@ -1,0 +1,145 @@
+"""Tools and structured answers for endpoints that have neither: a JSON schema constrains the answer instead.
+
+A call of tools becomes one schema with an alternative for each tool and one for the final answer; the JSON that comes
+back becomes real tool calls again, so that agents need not know. The history is rendered as plain text, since such
+endpoints often refuse the roles and fields of tool calling too.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+from orchestrator.models.json_answers import Schema, inlined, json_objects
+
+ANSWER = "answer"
+
+
+def tool_schema(
+    tools: Sequence[Mapping[str, Any]], tool_choice: object, answer_schema: Mapping[str, Any] | None = None
+) -> Schema:
+    """The schema of one step: a call of one of the tools, or the final answer where the choice leaves it open.
+
+    Args:
+        tools: In OpenAI's form, `{"type": "function", "function": {…}}`.
+        tool_choice: As OpenAI has it: None, "auto", "any", "required", or one tool's name or object.
+        answer_schema: What the final answer must fit; None for plain text.
+    """
+    functions = [tool["function"] for tool in tools]
+    forced = tool_choice if isinstance(tool_choice, str) else _chosen_name(tool_choice)
+    if forced in {function["name"] for function in functions}:
+        functions = [function for function in functions if function["name"] == forced]
+    alternatives = [
+        _closed(tool={"const": function["name"]}, args=_plain_schema(function.get("parameters") or {}))
+        for function in functions
+    ]
+    if forced in (None, "auto", "none"):
+        text = {"type": "string"} if answer_schema is None else inlined(answer_schema)
+        alternatives.append(_closed(tool={"const": ANSWER}, text=text))
+    return {"title": "Step", "anyOf": alternatives} if len(alternatives) > 1 else {"title": "Step", **alternatives[0]}
+
+
+def _chosen_name(tool_choice: object) -> str | None:
+    if isinstance(tool_choice, Mapping):
+        return str(tool_choice.get("function", {}).get("name") or "") or None
+    return None
+
+
+def _closed(**properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _plain_schema(parameters: Mapping[str, Any]) -> Schema:
+    """A tool's parameters without what grammars stumble over; optional arguments stay optional."""
+    kept = {
+        name: value for name, value in inlined(parameters).items() if name not in ("title", "description", "$schema")
+    }
+    kept.setdefault("type", "object")
+    kept["properties"] = {
+        name: {k: v for k, v in value.items() if k not in ("title", "description", "default")}
+        for name, value in (kept.get("properties") or {}).items()
+    }
+    kept["additionalProperties"] = False
+    return kept
+
+
+def _about(function: Mapping[str, Any]) -> str:
+    """The first paragraph of a tool's description, and its example."""
+    paragraphs = str(function.get("description") or "").split("\n\n")
+    shown = [paragraphs[0], *(part for part in paragraphs[1:] if part.strip().startswith("For example"))]
+    return " ".join(" ".join(shown).split())
+
+
+def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
+    """Says in words which tools there are and how a step looks."""
+    lines = ["Answer with one JSON object: the next step. You have these tools:"]
+    for tool in tools:
+        function = tool["function"]
+        parameters = function.get("parameters") or {}
+        required = parameters.get("required") or ()
+        arguments = ", ".join(n if n in required else f"[{n}]" for n in parameters.get("properties") or {})
+        lines.append(f"- {function['name']}({arguments}): {_about(function)}")
+    lines.append('To use a tool: {"tool": "<its name>", "args": {…}}. Leave out arguments in [brackets] at first.')
+    if tool_choice in (None, "auto", "none"):
+        lines.append(
+            "When you know enough, or a tool has already given what was asked: "
+            f'{{"tool": "{ANSWER}", "text": "<your result>"}}'
+        )
+    return "\n".join(lines)
+
+
+def render_plain(messages: Sequence[BaseMessage], extra: str = "") -> list[BaseMessage]:
+    """The conversation in plain roles: calls as the JSON that made them, results as the user's text.
+
+    Args:
+        messages: The conversation.
+        extra: Added to the system message.
+    """
+    rendered: list[BaseMessage] = []
+    for message in messages:
+        if isinstance(message, AIMessage) and message.tool_calls:
+            steps = [json.dumps({"tool": c["name"], "args": c["args"]}, ensure_ascii=False) for c in message.tool_calls]
+            rendered.append(AIMessage("\n".join(steps)))
+        elif isinstance(message, ToolMessage):
+            rendered.append(HumanMessage(f"Result of {message.name or 'the tool'}:\n{message.text}"))
+        else:
+            rendered.append(message)
+    if not extra:
+        return rendered
+    if rendered and isinstance(rendered[0], SystemMessage):
+        return [SystemMessage(f"{rendered[0].text}\n\n{extra}"), *rendered[1:]]
+    return [SystemMessage(extra), *rendered]
+
+
+def restore_calls(result: ChatResult, tools: Sequence[Mapping[str, Any]]) -> ChatResult:
+    """Turns the JSON step in an answer back into a tool call, or into the final text."""
+    return ChatResult(
+        generations=[
+            ChatGeneration(message=_restored(g.message, tools), generation_info=g.generation_info)
+            for g in result.generations
+        ],
+        llm_output=result.llm_output,
+    )
+
+
+def _restored(message: BaseMessage, tools: Sequence[Mapping[str, Any]]) -> BaseMessage:
+    names = {tool["function"]["name"] for tool in tools}
+    step = next((found for found in json_objects(str(message.text)) if "tool" in found), None)
+    if step is None:
+        return message
+    if step.get("tool") in names and isinstance(step.get("args"), dict):
+        digest = hashlib.sha256(json.dumps([message.id, step], sort_keys=True).encode()).hexdigest()[:16]
+        call = {"name": step["tool"], "args": step["args"], "id": f"call_{digest}", "type": "tool_call"}
+        return message.model_copy(update={"content": "", "tool_calls": [call]})
+    if step.get("tool") == ANSWER:
+        text = step.get("text", "")
+        return message.model_copy(update={"content": text if isinstance(text, str) else json.dumps(text)})
+    return message

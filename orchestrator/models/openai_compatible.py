@@ -1,0 +1,341 @@
+"""AdaptiveChatOpenAI: `ChatOpenAI` for any OpenAI-compatible endpoint, whatever it can and cannot do.
+
+What an endpoint cannot do (tool calls, strict schemas, schemas at all) is found out from its refusal, remembered for
+the process, and replaced by the next best: constrained JSON for tool calls, a schema without `strict`, and at last
+the schema in the prompt. A refusal costs one request. An endpoint that takes a schema and does not keep to it is found
+out from its answer, and told the schema in the prompt from then on: the request that repairs the answer has it already.
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeGuard
+
+import openai
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.messages import AIMessageChunk, BaseMessage
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.utils.function_calling import convert_to_json_schema
+from langchain_openai import ChatOpenAI
+from pydantic import BaseModel, SecretStr, ValidationError
+
+from orchestrator.models.capabilities import KNOWN, LIMIT_NAMES, Abilities, SchemaMode, ToolMode
+from orchestrator.models.completions import checked, no_completion, reading
+from orchestrator.models.http_client import LoopTransport, blocking_client
+from orchestrator.models.json_answers import answered_json, fits, may_be_strict, schema_prompt, without_thoughts
+from orchestrator.models.json_tool_calls import render_plain, restore_calls, tool_prompt, tool_schema
+from orchestrator.models.settings import ModelSettings
+
+OPENAI_URL = "https://api.openai.com/v1"
+
+_MOST_JUNK = 4000  # characters that are kept of an answer that should be JSON and has none
+_REFUSALS = (400, 404, 415, 422, 500, 501)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """A request in the form that the endpoint takes, and the way back."""
+
+    messages: list[BaseMessage]
+    kwargs: dict[str, Any]
+    restore: Callable[[ChatResult], ChatResult]
+    uses_tools: bool
+    uses_schema: SchemaMode | None
+
+
+class AdaptiveChatOpenAI(ChatOpenAI):
+    """See the module.
+
+    Args:
+        tool_mode: `native` and `json` fix how tools are called; `auto` finds out.
+        window: Tokens that the model takes at once, prompt and answer together; None when not known.
+        label: What to call the endpoint to a person.
+        small: Whether the model needs narrow schemas and short prompts.
+        retries: How often the engine repeats a request that failed; None for the engine's own setting.
+        is_free: Whether it runs on this machine, and its tokens cost nothing.
+    """
+
+    tool_mode: ToolMode = "auto"
+    window: int | None = None
+    label: str = ""
+    small: bool = False
+    retries: int | None = None
+    is_free: bool = False
+
+    @property
+    def abilities(self) -> Abilities:
+        """What was found out of this endpoint's model, shared by all objects of the process."""
+        return KNOWN.setdefault((str(self.openai_api_base or ""), self.model_name), Abilities())
+
+    @property
+    def is_openai(self) -> bool:
+        """Whether it is OpenAI's own endpoint."""
+        return "://api.openai.com/" in f"{self.openai_api_base or '://api.openai.com'}/"
+
+    @property
+    def has_native_tools(self) -> bool:
+        """Whether the endpoint takes tools as such, as far as is known."""
+        return self.abilities.tools if self.tool_mode == "auto" else self.tool_mode == "native"
+
+    def with_structured_output(
+        self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[Any, Any]:
+        """As `ChatOpenAI` has it, and strict where the schema can be.
+
+        A pydantic class is sent as its JSON schema, and checks what comes back.
+        """
+        if kwargs.get("method", "json_schema") != "json_schema":
+            return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
+        wanted = schema if isinstance(schema, type) and issubclass(schema, BaseModel) else None
+        plain = schema if wanted is None else convert_to_json_schema(wanted)
+        if isinstance(plain, dict) and may_be_strict(plain):
+            kwargs = {"strict": True, **kwargs}
+        if wanted is None:
+            return super().with_structured_output(plain, include_raw=include_raw, **kwargs)
+        asked = super().with_structured_output(plain, include_raw=True, **kwargs)
+        return asked | RunnableLambda(partial(_as_model, wanted, include_raw))
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        while True:
+            request = self._adapted(messages, kwargs)
+            payload = self._payload(request, stop)
+            try:
+                answer = self.root_client.post("/chat/completions", cast_to=object, body=payload)
+                return self._read(request, answer)
+            except json.JSONDecodeError as error:
+                raise no_completion(error.doc) from error
+            except RecursionError as error:
+                raise no_completion(str(error)) from error
+            except openai.APIStatusError as error:
+                if not self._learned(error, request, payload):
+                    raise
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        # `post` instead of the typed method: transforming arguments and answers into models and back takes half of
+        # the client's time, and the answer is wanted as a plain dict.
+        while True:
+            request = self._adapted(messages, kwargs)
+            payload = self._payload(request, stop)
+            try:
+                answer = await self.root_async_client.post("/chat/completions", cast_to=object, body=payload)
+                return self._read(request, answer)
+            except json.JSONDecodeError as error:
+                raise no_completion(error.doc) from error
+            except RecursionError as error:
+                raise no_completion(str(error)) from error
+            except openai.APIStatusError as error:
+                if not self._learned(error, request, payload):
+                    raise
+
+    def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        if not _plain(kwargs):
+            yield _whole(self._generate(messages, **_call_kwargs(args, kwargs)))
+            return
+        yield from super()._stream(messages, *args, **kwargs)
+
+    async def _astream(
+        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        if not _plain(kwargs):
+            yield _whole(await self._agenerate(messages, **_call_kwargs(args, kwargs)))
+            return
+        async for chunk in super()._astream(messages, *args, **kwargs):
+            yield chunk
+
+    def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        """As `ChatOpenAI` has it, with the answer's limit under the name that the endpoint knows."""
+        payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
+        given = [limit for name in LIMIT_NAMES if (limit := payload.pop(name, None)) is not None]
+        if given:
+            payload[self.abilities.cap or LIMIT_NAMES[0 if self.is_openai else 1]] = min(given)
+        return payload
+
+    def _read(self, request: _Request, answer: object) -> ChatResult:
+        found = checked(answer)
+        return reading(lambda: request.restore(_thoughtless(self._create_chat_result(found))))
+
+    def _payload(self, request: _Request, stop: list[str] | None) -> dict[str, Any]:
+        payload = self._get_request_payload(request.messages, stop=stop, **request.kwargs)
+        payload.pop("stream", None)
+        payload.pop("stream_options", None)
+        return payload
+
+    def _learned(self, error: openai.APIStatusError, request: _Request, payload: dict[str, Any]) -> bool:
+        if error.status_code not in _REFUSALS:
+            return False
+        may_change = request.uses_tools and self.tool_mode == "auto"
+        cap = next((name for name in LIMIT_NAMES if name in payload), "")
+        return self.abilities.learn(str(error.body or error.message), may_change, request.uses_schema, cap)
+
+    def _adapted(self, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> _Request:
+        """The request in the best form that the endpoint is known to take."""
+        given, level, native = dict(kwargs), self.abilities.schema, self.has_native_tools
+        tools, wanted = given.get("tools"), given.get("response_format")
+        adapted, restore = list(messages), _same
+        if tools and not native:
+            choice = given.pop("tool_choice", None)
+            for name in ("tools", "parallel_tool_calls", "strict"):
+                given.pop(name, None)
+            final = wanted["json_schema"]["schema"] if _has_schema(wanted) else None
+            adapted = render_plain(messages, tool_prompt(tools, choice))
+            wanted = given["response_format"] = _wrapped(tool_schema(tools, choice, final))
+
+            def restore(result: ChatResult) -> ChatResult:
+                return restore_calls(result, tools)
+
+        elif not native:
+            adapted = render_plain(messages)
+        if not _has_schema(wanted):
+            return _Request(adapted, given, restore, bool(tools) and native, "plain" if wanted else None)
+        inner = dict(wanted["json_schema"])
+        schema, asked = inner["schema"], _form(inner, level)
+        if native or not tools:
+            restore = partial(self._read_json, schema, None if tools else asked)
+        if asked is None or (self.abilities.also_in_words and not tools):
+            adapted = render_plain(adapted, schema_prompt(schema))
+        if asked is None:
+            del given["response_format"]
+        else:
+            if asked == "plain":
+                inner.pop("strict", None)
+            given["response_format"] = {"type": "json_schema", "json_schema": inner}
+        return _Request(adapted, given, restore, bool(tools) and native, asked)
+
+    def _read_json(self, schema: dict[str, Any], asked: SchemaMode | None, result: ChatResult) -> ChatResult:
+        """Takes the JSON out of an answer that may have words around it, and learns from one that does not fit."""
+        for generation in result.generations:
+            message: Any = generation.message
+            if message.tool_calls or message.additional_kwargs.get("refusal"):
+                continue  # neither has to fit
+            found = answered_json(str(message.text), schema)
+            does_fit = found is not None and fits(found, schema)
+            ended = (generation.generation_info or {}).get("finish_reason")
+            if does_fit or (found is not None and ended != "length"):  # else it is a part of what was cut off
+                generation.message = message.model_copy(update={"content": json.dumps(found, ensure_ascii=False)})
+            elif found is None and len(message.text) > _MOST_JUNK:  # parsers that mend JSON take for ever over it
+                generation.message = message.model_copy(update={"content": message.text[:_MOST_JUNK]})
+            if asked is not None and ended == "stop" and not does_fit:
+                self.abilities.ignored(asked)
+        return result
+
+
+def _form(wanted: Mapping[str, Any], level: SchemaMode) -> SchemaMode | None:
+    """The form in which a schema is asked for at an endpoint of this level; None for words."""
+    if level == "words":
+        return None
+    return "strict" if level == "strict" and wanted.get("strict") else "plain"
+
+
+def _as_model(schema: type[BaseModel], include_raw: bool, reply: dict[str, Any]) -> Any:
+    """Checks a structured reply against a pydantic class.
+
+    Raises:
+        ValueError: It does not fit, and the raw reply was not asked for beside the error.
+    """
+    if (error := reply["parsing_error"]) is None and reply["parsed"] is not None:
+        try:
+            reply = {**reply, "parsed": schema.model_validate(reply["parsed"])}
+        except ValidationError as wrong:
+            error, reply = wrong, {**reply, "parsed": None, "parsing_error": wrong}
+    if include_raw:
+        return reply
+    if error is not None:
+        raise error
+    return reply["parsed"]
+
+
+def _same(result: ChatResult) -> ChatResult:
+    return result
+
+
+def _thoughtless(result: ChatResult) -> ChatResult:
+    """Leaves out what a model thought before it answered: it would become a part of results, and be read again."""
+    for generation in result.generations:
+        said = generation.message.content
+        if isinstance(said, str) and (answer := without_thoughts(said)) != said:
+            generation.message = generation.message.model_copy(update={"content": answer})
+    return result
+
+
+def _has_schema(wanted: object) -> TypeGuard[dict[str, Any]]:
+    return isinstance(wanted, dict) and wanted.get("type") == "json_schema"
+
+
+def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "json_schema",
+        "json_schema": {"name": str(schema.get("title", "answer")), "schema": schema},
+    }
+
+
+def _plain(kwargs: Mapping[str, Any]) -> bool:
+    return not kwargs.get("tools") and kwargs.get("response_format") is None
+
+
+def _call_kwargs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    named = dict(zip(("stop", "run_manager"), args, strict=False)) | kwargs
+    return {name: value for name, value in named.items() if name != "stream_usage"}
+
+
+def _whole(result: ChatResult) -> ChatGenerationChunk:
+    message: Any = result.generations[0].message
+    fields = {name: value for name, value in message.__dict__.items() if name != "type"}
+    chunk = AIMessageChunk(**fields)
+    return ChatGenerationChunk(message=chunk, generation_info=result.generations[0].generation_info)
+
+
+def make_endpoint(
+    name: str, base_url: str | None, key: SecretStr, settings: ModelSettings, proxy: str | None = None, **more: Any
+) -> AdaptiveChatOpenAI:
+    """A chat model at an endpoint, over the shared HTTP clients.
+
+    Args:
+        name: The model's name there.
+        base_url: The endpoint; None for OpenAI's.
+        key: Its key.
+        settings: Everything else.
+        proxy: The proxy to go through; None to go there directly, whatever the environment says.
+        **more: Further fields of the model.
+
+    Raises:
+        ConfigError: The proxy cannot be used.
+    """
+    import httpx2
+
+    given: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature is not None else {}
+    return AdaptiveChatOpenAI(
+        model=name,
+        base_url=base_url,
+        api_key=key,
+        timeout=settings.timeout_s,
+        max_retries=0,  # the engine repeats requests itself: each has to be reserved in the budget
+        retries=settings.max_retries,
+        stream_usage=True,
+        http_client=blocking_client(proxy),
+        http_async_client=httpx2.AsyncClient(
+            transport=LoopTransport(proxy), timeout=settings.timeout_s, follow_redirects=True
+        ),
+        http_socket_options=(),  # they are for clients that it would make itself
+        openai_proxy=None,  # read by `proxy_for`; beside a client of one's own it is an error
+        **{
+            "tool_mode": settings.tool_mode,
+            "window": settings.window,
+            "label": base_url or OPENAI_URL,
+            **given,
+            **more,
+        },
+    )

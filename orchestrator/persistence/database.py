@@ -1,0 +1,119 @@
+"""Checkpoints, shared memory and the lease of a thread, opened from one URL.
+
+Checkpointer and store share **one** SQLite connection under one lock: over two connections, writes of a few hundred
+concurrent runs meet as `database is locked`. Both serve threads and event loops alike; on a loop they call SQLite
+directly, since a write takes about a tenth of a millisecond and a hop to another thread costs several times that.
+(`langgraph dev` forbids blocking calls on its loop and has its own factories at the end of `studio.py`.)
+
+The journal is WAL with `synchronous=NORMAL`: a killed process loses no committed write. After a power failure the
+newest writes may be missing, and the database is still consistent.
+"""
+
+import builtins
+import contextlib
+import sqlite3
+import threading
+from pathlib import Path
+from typing import Self
+
+import platformdirs
+
+from orchestrator.errors import ConfigError, PersistenceError
+from orchestrator.persistence.leases import Leases
+from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S, Saver, Store, explain_sqlite
+
+
+def default_url() -> str:
+    """URL of the database under the user's data folder."""
+    return "sqlite:///" + str(Path(platformdirs.user_data_dir("agent-task-orchestrator")) / "orchestrator.db")
+
+
+def database_path(url: str) -> Path | None:
+    """The file that a database URL names; None for a database in memory.
+
+    Args:
+        url: `sqlite:///relative/or//absolute.db`, a plain path, or `memory://`.
+
+    Raises:
+        ConfigError: The scheme is not known.
+    """
+    if url in ("memory://", ":memory:", "sqlite://", "sqlite:///:memory:"):
+        return None
+    if url.startswith("sqlite:///"):
+        url = url.removeprefix("sqlite:///")
+    if "://" in url:
+        raise ConfigError(f"unknown database URL '{url}': use sqlite:///path/to/file.db, a path, or memory://")
+    return Path(url).expanduser()
+
+
+class Persistence:
+    """Everything durable of one database: `checkpointer`, `store` and the leases. Use it as a context manager.
+
+    Args:
+        url: See `database_path`.
+
+    Raises:
+        ConfigError: The URL's scheme is not known.
+        PersistenceError: The file cannot be opened, or is no SQLite database.
+    """
+
+    def __init__(self, url: str | None = None) -> None:
+        self.url = url or default_url()
+        self.path = database_path(self.url)
+        self.where = str(self.path or "in memory")
+        lock = threading.Lock()
+        try:
+            if self.path is not None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._conn = sqlite3.connect(
+                self.path or ":memory:", check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_S
+            )
+            self._conn.execute("PRAGMA synchronous=NORMAL")
+            self.checkpointer = Saver(self._conn, lock, self.where)
+            self.store = Store(self._conn, lock, self.where)
+            self.checkpointer.setup()
+            self.store.setup()
+        except OSError as error:
+            raise PersistenceError(f"cannot create {self.where}: {error.strerror or error}") from error
+        except sqlite3.Error as error:
+            raise explain_sqlite(error, self.where) from error
+        self._leases = Leases(self.path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the connection; the object is of no use afterwards."""
+        self._conn.close()
+
+    def thread_ids(self) -> builtins.list[str]:
+        """Every thread that has a checkpoint."""
+        with self.checkpointer.cursor(transaction=False) as cursor:
+            return [row[0] for row in cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]
+
+    def has_thread(self, thread_id: str) -> bool:
+        """Whether a thread has a checkpoint."""
+        with self.checkpointer.cursor(transaction=False) as cursor:
+            return bool(
+                cursor.execute("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (thread_id,)).fetchone()
+            )
+
+    def lease(self, thread_id: str) -> contextlib.AbstractContextManager[None]:
+        """Holds the thread for this process; see `Leases.hold`."""
+        return self._leases.hold(thread_id)
+
+    def is_leased(self, thread_id: str) -> bool:
+        """Whether somebody runs this thread right now."""
+        return self._leases.is_held(thread_id)
+
+    def forget(self, thread_id: str) -> None:
+        """Deletes the lock of a thread that was deleted; call it as the last act under its lease."""
+        self._leases.forget(thread_id)
+
+    def vacuum(self) -> None:
+        """Gives the space of deleted threads back to the file system."""
+        with self.checkpointer.cursor(transaction=False) as cursor:
+            cursor.execute("VACUUM")

@@ -1,0 +1,238 @@
+"""Checkpoints and store in SQLite."""
+
+import builtins
+import contextlib
+import shutil
+import sqlite3
+import threading
+import zlib
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import WRITES_IDX_MAP, ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.store.base import Op, PutOp, Result
+from langgraph.store.sqlite import SqliteStore
+
+from orchestrator.errors import PersistenceError
+from orchestrator.persistence.serializer import PackedSerializer
+
+BUSY_TIMEOUT_S = 10.0
+
+_PACKED_WRITES = "__writes__"
+
+
+def _is_full(where: str) -> bool:
+    """Whether the disk has no room for SQLite's index of its journal (32 KB), which fails as an "I/O error"."""
+    try:
+        return shutil.disk_usage(Path(where).parent).free < 64 * 1024
+    except OSError:
+        return False
+
+
+def explain_sqlite(error: sqlite3.Error, where: str) -> PersistenceError:
+    """Return an error for a person: what is wrong with the database, and what to do."""
+    text = str(error)
+    if "locked" in text or "busy" in text:
+        return PersistenceError(
+            f"the database {where} is locked by another program: close it, or choose another with --db"
+        )
+    if "not a database" in text or "malformed" in text or "encrypted" in text:
+        return PersistenceError(
+            f"{where} is not a SQLite database, or it is damaged ({text}): restore it from a copy, or choose "
+            "another with --db"
+        )
+    if "disk is full" in text or ("disk I/O error" in text and _is_full(where)):
+        return PersistenceError(f"no space left to write {where}: free some, then resume the thread")
+    if "readonly" in text or "unable to open" in text:
+        return PersistenceError(f"cannot open {where} for writing ({text}): check the path and its permissions")
+    return PersistenceError(f"the database {where} failed: {text}")
+
+
+@contextlib.contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """What cannot be deserialised was damaged on disk.
+
+    Raises:
+        PersistenceError: It cannot.
+    """
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, zlib.error) as error:
+        what = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        raise PersistenceError(
+            f"{where} is damaged ({what}): restore it from a copy, or choose another with --db"
+        ) from error
+
+
+def _unpacked(found: CheckpointTuple) -> CheckpointTuple:
+    """The tuple with packed writes taken apart again."""
+    writes: builtins.list[tuple[str, str, Any]] = []
+    for task_id, channel, value in found.pending_writes or ():
+        if channel == _PACKED_WRITES:
+            writes += [(task_id, name, part) for name, part in value]
+        else:
+            writes.append((task_id, channel, value))
+    return found._replace(pending_writes=writes)
+
+
+class Saver(SqliteSaver):
+    """`SqliteSaver` that serves threads and event loops, in explicit transactions with clear errors.
+
+    All that a task writes goes into one row instead of one row for each channel: a round of 200 sub-tasks would
+    otherwise take 200 rows for its sends alone.
+    """
+
+    def __init__(self, conn: sqlite3.Connection, lock: threading.Lock, where: str) -> None:
+        super().__init__(conn, serde=PackedSerializer())
+        self.lock = lock
+        self.where = where
+
+    @contextlib.contextmanager
+    def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
+        """A cursor under the lock; a transaction is rolled back when its body fails."""
+        with self.lock:
+            try:
+                self.setup()
+                cursor = self.conn.cursor()
+                if transaction:
+                    cursor.execute("BEGIN IMMEDIATE")
+                try:
+                    yield cursor
+                    if transaction:
+                        cursor.execute("COMMIT")
+                finally:
+                    if transaction and self.conn.in_transaction:
+                        cursor.execute("ROLLBACK")
+                    cursor.close()
+            except sqlite3.Error as error:
+                raise explain_sqlite(error, self.where) from error
+
+    def put_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Saves a task's writes; ordinary ones packed, special ones (errors, interrupts, resumes) as they are."""
+        if len(writes) > 1 and not any(channel in WRITES_IDX_MAP for channel, _ in writes):
+            writes = [(_PACKED_WRITES, [list(write) for write in writes])]
+        super().put_writes(config, writes, task_id, task_path)
+
+    def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """The checkpoint with its pending writes."""
+        with _reading(self.where):
+            found = super().get_tuple(config)
+        return None if found is None else _unpacked(found)
+
+    def list(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> Iterator[CheckpointTuple]:
+        """The checkpoints, newest first; read to the end before the first is given, since the caller may write."""
+        with _reading(self.where):
+            found = [_unpacked(one) for one in super().list(config, filter=filter, before=before, limit=limit)]
+        yield from found
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """Like `get_tuple`."""
+        return self.get_tuple(config)
+
+    async def alist(
+        self,
+        config: RunnableConfig | None,
+        *,
+        filter: dict[str, Any] | None = None,
+        before: RunnableConfig | None = None,
+        limit: int | None = None,
+    ) -> AsyncIterator[CheckpointTuple]:
+        """Like `list`."""
+        for found in self.list(config, filter=filter, before=before, limit=limit):
+            yield found
+
+    async def aput(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Like `put`."""
+        return self.put(config, checkpoint, metadata, new_versions)
+
+    async def aput_writes(
+        self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
+    ) -> None:
+        """Like `put_writes`."""
+        self.put_writes(config, writes, task_id, task_path)
+
+    async def adelete_thread(self, thread_id: str) -> None:
+        """Like `delete_thread`."""
+        self.delete_thread(thread_id)
+
+    def drop_namespace(self, thread_id: str, checkpoint_ns: str) -> None:
+        """Deletes what a finished worker's subgraph left: its result is in the shared memory by then."""
+        with self.cursor() as cursor:
+            for table in ("checkpoints", "writes"):
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE thread_id = ?"
+                    " AND (checkpoint_ns = ? OR substr(checkpoint_ns, 1, ?) = ?)",
+                    (thread_id, checkpoint_ns, len(checkpoint_ns) + 1, checkpoint_ns + "|"),
+                )
+
+    async def adrop_namespace(self, thread_id: str, checkpoint_ns: str) -> None:
+        """Like `drop_namespace`."""
+        self.drop_namespace(thread_id, checkpoint_ns)
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Deletes the checkpoints that these runs of a LangGraph server saved."""
+        these = ", ".join("?" * len(run_ids))
+        made = (
+            f"SELECT checkpoint_id FROM checkpoints WHERE json_extract(CAST(metadata AS TEXT), '$.run_id') IN ({these})"
+        )
+        with self.cursor() as cursor:
+            cursor.execute(f"DELETE FROM writes WHERE checkpoint_id IN ({made})", tuple(run_ids))
+            cursor.execute(f"DELETE FROM checkpoints WHERE checkpoint_id IN ({made})", tuple(run_ids))
+
+
+class Store(SqliteStore):
+    """`SqliteStore` that serves threads and event loops, with clear errors."""
+
+    def __init__(self, conn: sqlite3.Connection, lock: threading.Lock, where: str) -> None:
+        super().__init__(conn)
+        self.lock = lock
+        self.where = where
+
+    @contextlib.contextmanager
+    def _cursor(self, *, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
+        try:
+            self.setup()
+            with self.lock:
+                cursor = self.conn.cursor()
+                if transaction:
+                    cursor.execute("BEGIN")
+                try:
+                    yield cursor
+                    if transaction:
+                        cursor.execute("COMMIT")
+                finally:
+                    if transaction and self.conn.in_transaction:
+                        cursor.execute("ROLLBACK")
+                    cursor.close()
+        except sqlite3.Error as error:
+            raise explain_sqlite(error, self.where) from error
+
+    def batch(self, ops: Iterable[Op]) -> list[Result]:
+        """Carries out operations; what was damaged on disk is told as such."""
+        given = list(ops)
+        if any(isinstance(op, PutOp) for op in given):
+            return super().batch(given)
+        with _reading(self.where):
+            return super().batch(given)
+
+    async def abatch(self, ops: Iterable[Op]) -> list[Result]:
+        """Like `batch`."""
+        return self.batch(ops)

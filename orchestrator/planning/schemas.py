@@ -1,0 +1,64 @@
+"""JSON schemas of the answers that the supervisor and reviewers give. Every property is required, so that endpoints
+with strict schemas take them; the reason stands before the judgement, since a model writes in that order."""
+
+from collections.abc import Sequence
+from typing import Any
+
+Schema = dict[str, Any]
+_TEXT: Schema = {"type": "string"}
+
+
+def _object(**properties: Schema) -> Schema:
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": list(properties),
+        "additionalProperties": False,
+    }
+
+
+def _titled(title: str, schema: Schema) -> Schema:
+    return {"title": title, **schema}
+
+
+def plan_schema(agents: Sequence[str]) -> Schema:
+    """A plan for a team with these agents."""
+    sub_task = _object(
+        id=_TEXT,
+        description=_TEXT,
+        target_agent={"type": "string", "enum": list(agents)},
+        depends_on={"type": "array", "items": _TEXT},
+        requires_approval={"type": "boolean"},
+    )
+    return _titled("Plan", _object(sub_tasks={"type": "array", "items": sub_task}))
+
+
+def verdict_schema(candidates: Sequence[str]) -> Schema:
+    """A reviewer's verdict on one of these sub-tasks."""
+    return _titled(
+        "Verdict",
+        _object(
+            reason=_TEXT,
+            verdict={"type": "string", "enum": ["accept", "changes_requested"]},
+            sub_task_id={"type": "string", "enum": [*candidates, ""]},
+        ),
+    )
+
+
+def revision_schema(agents: Sequence[str]) -> Schema:
+    """Changes of a plan after something went wrong."""
+    change = _object(
+        action={"type": "string", "enum": ["retry", "reassign", "add", "drop"]},
+        sub_task_id=_TEXT,
+        text=_TEXT,
+        target_agent={"type": "string", "enum": [*agents, ""]},
+        depends_on={"type": "array", "items": _TEXT},
+    )
+    return _titled(
+        "Revision",
+        _object(
+            reason=_TEXT,
+            decision={"type": "string", "enum": ["revise", "finish", "ask_human"]},
+            changes={"type": "array", "items": change},
+        ),
+    )

@@ -1,0 +1,122 @@
+"""Planning with a small model: a narrow grammar and worked examples do what instructions cannot.
+
+A small model writes a sound plan when the grammar leaves it no way to write another: an object with the keys t1, t2, …
+instead of a list, the description before the agent, and dependencies that can only name earlier sub-tasks, so that
+no cycle can be written. Two worked examples show the pattern: look things up side by side, then calculate, then check.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from orchestrator.prompts import prompt
+
+MOST = 6
+LEAST = 2
+_EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
+    (
+        "Which of the rivers Rhine and Loire is longer, and by how many percent?",
+        (
+            "Find the length of the Rhine in km.",
+            "Find the length of the Loire in km.",
+            "From both lengths, calculate by how many percent the longer river is longer.",
+            "Check the lengths and the percentage.",
+        ),
+    ),
+    (
+        "How much energy does a person use in Chile, Peru and Ecuador (energy consumption divided by population)? "
+        "Say which is the most, which is the least, and how many times more.",
+        (
+            "Find the energy consumption and the population of Chile.",
+            "Find the energy consumption and the population of Peru.",
+            "Find the energy consumption and the population of Ecuador.",
+            "Divide consumption by population for each country, then divide the largest by the smallest.",
+            "Check the figures and the calculations.",
+        ),
+    ),
+)
+"""Questions with a plan each: all steps but two are looked up side by side, then one calculates, and one checks."""
+
+
+@dataclass(frozen=True)
+class NarrowPlan:
+    """How a small model is asked for a plan: its own prompt and grammar, and the way back to a plan."""
+
+    messages: list[BaseMessage]
+    schema: dict[str, Any]
+    read: Callable[[Any], Any]
+
+
+def narrow_plan(task: str, agents: Mapping[str, str]) -> NarrowPlan:
+    """The narrow way to ask a small model.
+
+    Args:
+        task: The task, already short enough.
+        agents: Descriptions of the workers by name.
+    """
+    team = "\n".join(f"- {name}: {about}" for name, about in agents.items())
+    messages: list[BaseMessage] = [SystemMessage(prompt("plan_narrow", team=team))]
+    for question, steps in _EXAMPLES:
+        messages += [HumanMessage(question), AIMessage(_worked(steps, list(agents)))]
+    return NarrowPlan([*messages, HumanMessage(task)], _schema(list(agents)), _read)
+
+
+def _worked(steps: tuple[str, ...], agents: list[str]) -> str:
+    """A worked example for the team at hand: its first worker looks up, its last one checks."""
+    first, last = agents[0], agents[-1]
+    middle = agents[1] if len(agents) > 2 else first
+    ids = [f"t{number}" for number in range(1, len(steps) + 1)]
+    *lookups, calculation, check = ids
+    needs: dict[str, list[str]] = {**{task_id: [] for task_id in lookups}, calculation: lookups, check: [calculation]}
+    chosen = {**dict.fromkeys(lookups, first), calculation: middle, check: last}
+    return json.dumps(
+        {
+            task_id: {"description": text, "agent": chosen[task_id], "depends_on": needs[task_id]}
+            for task_id, text in zip(ids, steps, strict=True)
+        }
+    )
+
+
+def _schema(agents: list[str]) -> dict[str, Any]:
+    ids = [f"t{number}" for number in range(1, MOST + 1)]
+    properties: dict[str, Any] = {}
+    for at, task_id in enumerate(ids):
+        needs: dict[str, Any] = {"type": "array", "maxItems": 0, "items": {"type": "string"}}
+        if at:
+            needs = {"type": "array", "maxItems": at, "items": {"type": "string", "enum": ids[:at]}}
+        properties[task_id] = {
+            "type": "object",
+            "properties": {
+                "description": {"type": "string", "minLength": 15, "maxLength": 160},
+                "agent": {"type": "string", "enum": agents},
+                "depends_on": needs,
+            },
+            "required": ["description", "agent", "depends_on"],
+            "additionalProperties": False,
+        }
+    return {
+        "title": "Plan",
+        "type": "object",
+        "properties": properties,
+        "required": ids[:LEAST],
+        "additionalProperties": False,
+    }
+
+
+def _read(answer: Any) -> Any:
+    """The ordinary form of a plan; what has another shape is left for the plan's own checks to refuse."""
+    if not isinstance(answer, dict):
+        return answer
+    return [
+        {
+            "id": task_id,
+            "description": part.get("description", ""),
+            "target_agent": part.get("agent", ""),
+            "depends_on": tuple(dict.fromkeys(part.get("depends_on", ()))),
+        }
+        for task_id, part in answer.items()
+        if isinstance(part, dict)
+    ]

@@ -1,0 +1,63 @@
+"""A plan as an SVG picture: a column for each level, an arrow for each dependency. Needs no browser script."""
+
+from collections.abc import Mapping
+from html import escape
+
+from orchestrator.planning.outcome import Outcome
+from orchestrator.planning.plan import Plan
+
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 52, 56, 18
+_FILL = {
+    "succeeded": "#d3f0dc",
+    "failed": "#f8d0d6",
+    "skipped": "#e6e6e6",
+    "waiting": "#ffeebf",
+    "running": "#d7e6fb",
+}
+
+
+def plan_svg(plan: Plan, outcomes: Mapping[str, Outcome] | None = None) -> str:
+    """The plan as an SVG element; colours show the status of finished sub-tasks."""
+    depth: dict[str, int] = {}
+    for task_id in plan.order:
+        depth[task_id] = max((depth[dep] + 1 for dep in plan.by_id[task_id].depends_on), default=0)
+    rows: dict[int, int] = {}
+    place: dict[str, tuple[int, int]] = {}
+    for task in plan.sub_tasks:
+        column = depth[task.id]
+        row = rows.setdefault(column, 0)
+        rows[column] += 1
+        place[task.id] = (8 + column * (_WIDTH + _GAP_X), 8 + row * (_HEIGHT + _GAP_Y))
+    width = 16 + (max(rows, default=0) + 1) * (_WIDTH + _GAP_X) - _GAP_X
+    height = 16 + max(rows.values(), default=1) * (_HEIGHT + _GAP_Y) - _GAP_Y
+    parts = [_arrow(place[dep], place[task.id]) for task in plan.sub_tasks for dep in task.depends_on]
+    parts += [_box(plan, task_id, place[task_id], (outcomes or {}).get(task_id)) for task_id in place]
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
+        'font-family="sans-serif" role="img" aria-label="plan"><defs><marker id="tip" markerWidth="8" markerHeight="8" '
+        'refX="7" refY="3" orient="auto"><path d="M0,0 L7,3 L0,6 z" fill="#777"/></marker></defs>'
+        + "".join(parts)
+        + "</svg>"
+    )
+
+
+def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
+    x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT // 2
+    x2, y2 = end[0] - 2, end[1] + _HEIGHT // 2
+    middle = (x1 + x2) // 2
+    curve = f"M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"
+    return f'<path d="{curve}" fill="none" stroke="#777" marker-end="url(#tip)"/>'
+
+
+def _box(plan: Plan, task_id: str, place: tuple[int, int], outcome: Outcome | None) -> str:
+    task = plan.by_id[task_id]
+    x, y = place
+    fill = _FILL.get(outcome.status, "#ffffff") if outcome else "#ffffff"
+    text = task.description if len(task.description) <= 31 else task.description[:30] + "…"
+    mark = " ✋" if task.requires_approval else ""
+    return (
+        f'<g><title>{escape(task.description)}</title><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="7" '
+        f'fill="{fill}" stroke="#888"/><text x="{x + 9}" y="{y + 20}" font-size="12" font-weight="bold" fill="#222">'
+        f"{escape(task_id)} · {escape(task.target_agent)}{mark}</text>"
+        f'<text x="{x + 9}" y="{y + 39}" font-size="11" fill="#333">{escape(text)}</text></g>'
+    )

@@ -1,0 +1,1 @@
+"""Questions to a human, and their answers."""

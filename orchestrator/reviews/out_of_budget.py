@@ -1,0 +1,43 @@
+"""When the budget is spent and somebody is there to ask: raise it, finish with what there is, or stop.
+
+All that wait for room ask the same question, with the same id, so one answer is enough for all of them.
+"""
+
+from typing import Literal
+
+from langgraph.errors import GraphInterrupt
+from langgraph.store.base import BaseStore
+from langgraph.types import Interrupt
+
+from orchestrator.budget.ledger import Ledger
+from orchestrator.concurrency import Bridge
+from orchestrator.reviews.decisions import ask_unless_stopped, record_decision
+from orchestrator.reviews.questions import budget_review
+
+Way = Literal["go", "finish", "stop"]
+
+
+def pause(ledger: Ledger, thread_id: str, namespace: str) -> GraphInterrupt:
+    """The pause of a node that found the budget spent. Raise it; `way_on` takes it up when the node runs again.
+
+    Not LangGraph's `interrupt`, which may return: the node could do nothing with an answer now.
+    """
+    payload = budget_review(thread_id, ledger).model_dump(mode="json", exclude_defaults=True)
+    return GraphInterrupt((Interrupt.from_ns(payload, namespace),))
+
+
+async def way_on(bridge: Bridge, store: BaseStore, ledger: Ledger, thread_id: str) -> Way:
+    """What a human decided about a spent budget; `go` when nobody had to be asked, or it was raised.
+
+    Raises:
+        GraphInterrupt: It is not decided yet.
+    """
+    if not ledger.asked:
+        return "go"
+    review = budget_review(thread_id, ledger)
+    decision = await ask_unless_stopped(bridge, store, review)
+    if decision.action == "edit":
+        await ledger.set_budget(bridge, ledger.budget.raised(decision.data))
+        return "go"
+    await record_decision(bridge, store, review, decision)  # so that it holds for all who will ask the same
+    return "finish" if decision.action == "approve" else "stop"

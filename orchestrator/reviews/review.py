@@ -1,0 +1,108 @@
+"""Review and Decision: a question to a human, and its answer."""
+
+import hashlib
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from orchestrator.budget.budget import Budget
+from orchestrator.errors import ConfigError, DecisionError, PlanError
+from orchestrator.planning.plan import Plan
+
+Kind = Literal["plan", "result", "tool", "steer"]
+Action = Literal["approve", "edit", "reject", "stop"]
+
+
+class Review(BaseModel):
+    """One question.
+
+    Args:
+        id: `<thread>/<kind>-<hash>`; the same question always has the same id.
+        kind: What is asked about.
+        question: One sentence.
+        stake: What hangs on it.
+        subject: The plan, the result or the tool call, JSON-plain.
+        allowed: The actions that answer it.
+        sub_task_id: The sub-task that it is about, if one.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    kind: Kind
+    question: str
+    stake: str = ""
+    subject: dict[str, Any] = Field(default_factory=dict)
+    allowed: tuple[Action, ...] = ("approve", "edit", "reject", "stop")
+    sub_task_id: str = ""
+
+    @property
+    def thread_id(self) -> str:
+        """The thread that waits for the answer."""
+        return self.id.rpartition("/")[0]
+
+
+class Decision(BaseModel):
+    """The answer to one review.
+
+    Args:
+        review_id: The review.
+        action: What to do.
+        text: For `reject`: why; for `edit` of a result: the new text; otherwise a remark.
+        data: For `edit` of a plan: the plan; of a tool call: its arguments; of a spent budget: its new limits.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    review_id: str
+    action: Action
+    text: str = ""
+    data: dict[str, Any] | list[Any] | None = None
+
+
+def review_id(thread_id: str, kind: Kind, *subject: str) -> str:
+    """The id of the question of this kind about this subject."""
+    return f"{thread_id}/{kind}-{hashlib.sha256(chr(0).join(subject).encode()).hexdigest()[:8]}"
+
+
+def check_decision(review: Review, decision: Decision) -> Decision:
+    """Returns the decision when it answers the review.
+
+    Raises:
+        DecisionError: It names another review, is not allowed, or lacks what its action needs.
+    """
+    if decision.review_id != review.id:
+        raise DecisionError(f"the decision names review '{decision.review_id}', the open one is '{review.id}'")
+    if decision.action not in review.allowed:
+        raise DecisionError(f"'{decision.action}' does not answer {review.id}: use one of {', '.join(review.allowed)}")
+    if decision.action == "reject" and not decision.text.strip():
+        raise DecisionError("a rejection needs a text that says what should be different")
+    if decision.action == "edit":
+        _check_edit(review, decision)
+    return decision
+
+
+def _check_edit(review: Review, decision: Decision) -> None:
+    if review.kind == "result" and not decision.text.strip():
+        raise DecisionError("editing a result needs its new text")
+    if review.kind == "tool" and not isinstance(decision.data, dict):
+        raise DecisionError("editing a tool call needs its new arguments as a JSON object")
+    if review.kind == "steer":
+        _check_raise(review, decision)
+    if review.kind == "plan":
+        try:
+            Plan.parse(decision.data).check(review.subject["agents"], most=review.subject.get("most"))
+        except PlanError as error:
+            raise DecisionError(f"the edited plan is not sound: {error}") from error
+
+
+def _check_raise(review: Review, decision: Decision) -> None:
+    before = Budget.parse(review.subject["budget"])
+    if not isinstance(decision.data, dict) or not decision.data:
+        raise DecisionError('raising the budget needs its new limits as a JSON object, such as {"tokens": 50000}')
+    try:
+        after = before.raised(decision.data)
+    except ConfigError as error:
+        raise DecisionError(str(error)) from None
+    if after == before:
+        raise DecisionError(f"that is the budget as it was ({before}): give higher limits")

@@ -1,0 +1,1 @@
+"""The Python interface: running tasks and looking at threads."""

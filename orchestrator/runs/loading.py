@@ -1,0 +1,122 @@
+"""A team by its name, and the orchestrator of a thread by what the thread recorded."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from orchestrator.agents.team import Team
+from orchestrator.errors import ConfigError, UnknownThreadError
+from orchestrator.model_calls.call_policy import CallPolicy
+from orchestrator.model_calls.retries import Resilience
+from orchestrator.models.factory import chat_model
+from orchestrator.models.settings import ModelSettings
+from orchestrator.persistence.database import Persistence
+from orchestrator.runs.task_orchestrator import TaskOrchestrator
+from orchestrator.tool_calls.policy import Policy
+
+
+def load_team(name: str, docs: str | None = None) -> Team:
+    """A team by the name of its file in `graphs/`, or by `module:attribute`.
+
+    Raises:
+        ConfigError: There is no such module or attribute, or it is no team.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not attribute:
+        module_name, attribute = f"orchestrator_graphs.{name}", "team"
+    # The folder that one is in holds the user's own modules. It comes last for the teams that ship: a project's own
+    # `tools` or `graphs` must not take the place of theirs.
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0 if ":" in name else len(sys.path), here)
+    try:
+        found = getattr(import_module(module_name), attribute)
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"no team '{name}': {error}. Use a name from graphs/, or module:attribute") from error
+    except AttributeError as error:
+        raise ConfigError(f"no team '{name}': {error}") from error
+    if callable(found) and not isinstance(found, Team):
+        try:
+            found = found(docs) if docs is not None else found()
+        except TypeError as error:
+            raise ConfigError(f"'{name}' does not make a team: {error}") from error
+    elif docs is not None:
+        raise ConfigError(f"team '{name}' takes no --docs: {attribute} is a team, not a function of a folder")
+    if not isinstance(found, Team):
+        raise ConfigError(f"'{name}' is a {type(found).__name__}, not a Team or a function that makes one")
+    return found
+
+
+def open_orchestrator(
+    db: str | None, about: dict[str, Any], persistence: Persistence | None = None
+) -> TaskOrchestrator:
+    """The orchestrator for a run: team, model and database."""
+    team = load_team(about.get("team") or "research_team", about.get("docs"))
+    equip(team, about.get("mcp"), about.get("policy"))
+    given = {name: about[name] for name in ("model", "base_url") if about.get(name)}
+    model = chat_model(ModelSettings(**given))
+    team.use_model(model)
+    team.calls = _call_policy(about, given)
+    return TaskOrchestrator(team=team, db=persistence or Persistence(db), about=about)
+
+
+def equip(team: Team, mcp: str | None, policy: str | None) -> None:
+    """Gives a team the tools of MCP servers, and a policy.
+
+    Args:
+        team: Whom.
+        mcp: A file that names the servers.
+        policy: A file that says what is allowed.
+
+    Raises:
+        ConfigError: A file is wrong, or a server cannot be used.
+    """
+    if mcp:
+        servers: Any = import_module("orchestrator_tools.mcp")  # by its name: the engine knows nothing of tools
+        try:
+            team.add_tools(servers.mcp_tools_by_worker(mcp))
+        except servers.McpServerError as error:
+            raise ConfigError(str(error)) from error
+    if policy:
+        team.use_policy(Policy.load(policy))
+
+
+def _call_policy(about: dict[str, Any], given: dict[str, Any]) -> CallPolicy:
+    """Fallbacks and economy model at the same endpoint, and the rate limits."""
+    others = [chat_model(ModelSettings(**{**given, "model": name})) for name in about.get("fallback_models") or ()]
+    economy = about.get("economy_model")
+    rates = {n: about[n] for n in ("requests_per_minute", "tokens_per_minute") if about.get(n)}
+    return CallPolicy(
+        fallbacks=tuple(others),
+        economy=chat_model(ModelSettings(**{**given, "model": economy})) if economy else None,
+        resilience=Resilience(**rates),
+    )
+
+
+def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> TaskOrchestrator:
+    """The orchestrator that a thread was started with, by its id alone.
+
+    Args:
+        db: The database.
+        thread_id: The thread.
+        instead: What takes the place of what the thread was started with.
+
+    Raises:
+        UnknownThreadError: There is no such thread.
+        ConfigError: It was started from Python, and no team was named.
+    """
+    persistence = Persistence(db)
+    item = persistence.store.get(("orchestrator", "threads"), thread_id)
+    if item is None and not persistence.has_thread(thread_id):
+        raise UnknownThreadError(
+            f"there is no thread '{thread_id}' in {persistence.where}: `orchestrator threads` lists them"
+        )
+    known = item.value["about"] if item is not None else {}
+    about = {**known, **{name: value for name, value in instead.items() if value}}
+    if not about.get("team"):
+        raise ConfigError(
+            f"thread '{thread_id}' was started from Python or Studio, where its team is: resume it there, or name the "
+            "team with --team"
+        )
+    return open_orchestrator(db, about, persistence)

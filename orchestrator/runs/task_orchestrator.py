@@ -1,0 +1,361 @@
+"""TaskOrchestrator: runs tasks on threads, asks and takes decisions, resumes. The Python interface of the engine."""
+
+import asyncio
+import queue
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from langchain_core.language_models import BaseChatModel
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import StateSnapshot
+
+from orchestrator.agents.supervisor import Supervisor
+from orchestrator.agents.team import Team
+from orchestrator.agents.worker import Worker
+from orchestrator.budget.budget import Budget
+from orchestrator.budget.ledger import Ledger
+from orchestrator.budget.limits import Limits
+from orchestrator.budget.prices import check_prices
+from orchestrator.concurrency import AWAITING, BackgroundWork, is_background_loop, run_in_background
+from orchestrator.errors import ConfigError
+from orchestrator.events import Event, ReviewAsked, parse_event
+from orchestrator.graph.build import compile_graph
+from orchestrator.graph.invocation import LEDGERS
+from orchestrator.graph.round import ROUNDS
+from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.persistence.database import Persistence
+from orchestrator.planning.plan import Plan, SubTask
+from orchestrator.reviews.decisions import record_decision, recorded_decision
+from orchestrator.reviews.review import Decision, Review
+from orchestrator.runs.client import ThreadDesk
+from orchestrator.runs.run import Run
+from orchestrator.runs.thread_list import check_thread_id, new_thread_id
+
+OnEvent = Callable[[Event], None]
+OnReview = Callable[[Review], Decision | None]
+
+
+class TaskOrchestrator(ThreadDesk):
+    """A team, and the database on which its threads live.
+
+    Args:
+        supervisor: Plans and writes the answer; None for the one that ships.
+        workers: The workers.
+        team: A whole team, instead of the two.
+        db: Database URL or path, or an open `Persistence`; None for the one under the user's data folder.
+        model: For every agent that has none of its own.
+        limits: Bounds of a run.
+        budget: What a run may spend, where `run` is not given another; None for the team's.
+        about: JSON-plain facts kept with each thread, for whoever resumes it.
+
+    Raises:
+        ConfigError: The team or the URL is wrong.
+        PersistenceError: The database cannot be used.
+    """
+
+    def __init__(
+        self,
+        supervisor: Supervisor | None = None,
+        workers: Sequence[Worker] = (),
+        *,
+        team: Team | None = None,
+        db: str | Persistence | None = None,
+        model: BaseChatModel | None = None,
+        limits: Limits | None = None,
+        budget: Budget | None = None,
+        about: dict[str, Any] | None = None,
+    ) -> None:
+        self.team = team or Team(supervisor or Supervisor(), workers, limits=limits)
+        if model is not None:
+            self.team.use_model(model)
+        if budget is not None:
+            self.team.budget = budget
+        self.supervisor = self.team.supervisor
+        self.workers = self.team.workers
+        self.about = about or {}
+        self.thread_id = ""
+        persistence = db if isinstance(db, Persistence) else Persistence(db)
+        super().__init__(persistence)
+        self.graph = compile_graph(self.team, checkpointer=persistence.checkpointer, store=persistence.store)
+
+    def _graph_of(self, agents: frozenset[str]) -> CompiledStateGraph[Any, Any, Any, Any]:
+        return self.graph if agents <= self.workers.keys() else super()._graph_of(agents)
+
+    def run(
+        self,
+        original_task: str,
+        *,
+        thread_id: str | None = None,
+        plan: Plan | None = None,
+        budget: Budget | None = None,
+        auto_approve: bool = False,
+        on_event: OnEvent | None = None,
+        on_review: OnReview | None = None,
+    ) -> Run:
+        """Runs a task until it is done or waits for a human.
+
+        Args:
+            original_task: What to do.
+            thread_id: Name of the thread; None for a new one.
+            plan: A plan to carry out as it is, instead of one from the supervisor.
+            budget: What the run may spend; None for the orchestrator's.
+            auto_approve: Whether reviews pass without a human, so that the run ends by itself. The call of
+                a tool that declares a risk is refused instead to a worker that has read untrusted text, unless its
+                effect stays in the workspace.
+            on_event: Is told of progress, on the thread of the event loop.
+            on_review: Is asked each open review when nothing else can go on; None leaves it open. `run` calls it on a
+                thread of its own, `arun` on the event loop.
+
+        Raises:
+            PlanError: No sound plan came, or the given one is not sound.
+            ConfigError: The thread's name cannot be used, or its last run is not finished.
+            ModelError: The supervisor's model cannot be used. The thread can be resumed.
+            ThreadBusyError: Somebody else runs this thread.
+            PersistenceError: The database failed. The thread can be resumed.
+        """
+        return run_in_background(
+            lambda: self.arun(
+                original_task,
+                thread_id=thread_id,
+                plan=plan,
+                budget=budget,
+                auto_approve=auto_approve,
+                on_event=on_event,
+                on_review=on_review,
+            )
+        )
+
+    async def arun(
+        self,
+        original_task: str,
+        *,
+        thread_id: str | None = None,
+        plan: Plan | None = None,
+        budget: Budget | None = None,
+        auto_approve: bool = False,
+        on_event: OnEvent | None = None,
+        on_review: OnReview | None = None,
+    ) -> Run:
+        """Async twin of `run`."""
+        thread_id = check_thread_id(thread_id or new_thread_id(original_task))
+        allowed = budget or self.team.budget
+        await self._check_prices(allowed)
+        given: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
+        if plan is not None:
+            self.supervisor.checked(plan)
+            given["given_plan"] = plan.plain()
+        with self.persistence.lease(thread_id):
+            if (await self.graph.aget_state(self._config(thread_id))).tasks:
+                raise ConfigError(
+                    f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
+                )
+            await self._threads.begin(AWAITING, thread_id, self.about, given)
+            return await self._drive(thread_id, given, on_event, on_review)
+
+    def stream(self, original_task: str, **options: Any) -> Iterator[Event | Run]:
+        """Runs a task and gives its events as they come; the last item is the `Run`.
+
+        Args:
+            original_task: What to do.
+            options: As for `run`, without `on_event`.
+
+        A run whose events are not read to the end is cancelled; its thread can be resumed.
+        """
+        items: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+
+        async def work() -> Run:
+            try:
+                return await self.arun(original_task, on_event=items.put, **options)
+            finally:
+                items.put(None)
+
+        background = BackgroundWork(work)
+        try:
+            while (item := items.get()) is not None:
+                yield item
+            yield background.result()
+        finally:
+            background.cancel()  # whoever stops reading wants no more of it
+
+    async def astream(self, original_task: str, **options: Any) -> AsyncIterator[Event | Run]:
+        """Async twin of `stream`."""
+        items: asyncio.Queue[Event | Run | None] = asyncio.Queue()
+        running = asyncio.ensure_future(self.arun(original_task, on_event=items.put_nowait, **options))
+        running.add_done_callback(lambda _: items.put_nowait(None))
+        try:
+            while (item := await items.get()) is not None:
+                yield item
+            yield await running
+        finally:
+            running.cancel()
+
+    async def _check_prices(self, budget: Budget) -> None:
+        if budget.cost_usd is None:
+            return
+
+        def check() -> None:
+            agents = (self.supervisor, *self.workers.values())
+            more = {f"fallback {at + 1}": model for at, model in enumerate(self.team.calls.fallbacks)}
+            if self.team.calls.economy is not None:
+                more["economy"] = self.team.calls.economy
+            check_prices({agent.name: agent.model for agent in agents} | more, budget.prices)
+
+        await asyncio.to_thread(check)
+
+    def resume(
+        self,
+        thread_id: str,
+        *,
+        budget: Mapping[str, Any] | None = None,
+        on_event: OnEvent | None = None,
+        on_review: OnReview | None = None,
+    ) -> Run:
+        """Goes on with a thread after a decision, an interruption or a crash; nothing finished is done again.
+
+        Args:
+            thread_id: The thread.
+            budget: New limits by name, such as `{"tokens": 50_000}`, in place of those that the run has.
+            on_event: As for `run`.
+            on_review: As for `run`.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+            ThreadBusyError: Somebody else runs it.
+            ConfigError: The thread belongs to another team, or no budget ended it and one was to be raised.
+        """
+        return run_in_background(lambda: self.aresume(thread_id, budget=budget, on_event=on_event, on_review=on_review))
+
+    async def aresume(
+        self,
+        thread_id: str,
+        *,
+        budget: Mapping[str, Any] | None = None,
+        on_event: OnEvent | None = None,
+        on_review: OnReview | None = None,
+    ) -> Run:
+        """Async twin of `resume`."""
+        await self._record(thread_id)
+        with self.persistence.lease(thread_id):
+            snapshot = await self._snapshot(thread_id)
+            if snapshot.tasks and (strangers := await self._agents_of(thread_id) - self.workers.keys()):
+                raise ConfigError(
+                    f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
+                    f"{', '.join(self.workers)}: resume it with the team that it was started with"
+                )
+            if not snapshot.tasks and (given := await self._threads.given(AWAITING, thread_id)):
+                # It was killed before the first checkpoint of its task; there may be older ones, of another task.
+                if budget:
+                    given["budget"] = (await self._raised(Budget.parse(given.get("budget")), budget)).plain()
+                return await self._drive(thread_id, given, on_event, on_review)
+            if budget:
+                await self._raise(thread_id, budget, snapshot)
+                snapshot = await self.graph.aget_state(self._config(thread_id))
+            if not snapshot.tasks:  # not `next`: that leaves out nodes whose writes are saved and not yet applied
+                return await self._run_of(thread_id)
+            return await self._drive(thread_id, None, on_event, on_review)
+
+    async def _raise(self, thread_id: str, limits: Mapping[str, Any], snapshot: StateSnapshot) -> None:
+        """Sets other limits; a run that the budget had ended is taken up again. Holds the lease."""
+        has_ended = not snapshot.tasks
+        if has_ended and snapshot.values.get("limited_by") != "budget":
+            status = (await self._run_of(thread_id)).status
+            raise ConfigError(f"thread '{thread_id}' is {status}, and no budget ended it: there is nothing to raise")
+        ledger = Ledger(Budget(), self.persistence.store, thread_id, AWAITING.lock())
+        await ledger.load(AWAITING)
+        await ledger.set_budget(AWAITING, await self._raised(ledger.budget, limits))
+        if has_ended:
+            taken_up = {"phase": "raised", "status": "running"}
+            await self.graph.aupdate_state(self._config(thread_id), taken_up, as_node="approve_plan")
+
+    async def _raised(self, budget: Budget, limits: Mapping[str, Any]) -> Budget:
+        raised = budget.raised(limits)
+        await self._check_prices(raised)
+        return raised
+
+    async def _drive(
+        self,
+        thread_id: str,
+        given: dict[str, Any] | None,
+        on_event: OnEvent | None,
+        on_review: OnReview | None,
+    ) -> Run:
+        """Invokes the graph again and again until it ends or nobody answers its reviews. Holds the lease."""
+        self.thread_id = thread_id
+        config = self._config(thread_id)
+        value: Any = given
+        told: set[str] = set()
+        try:
+            while True:
+                try:
+                    await self._invoke(value, config, on_event)
+                finally:
+                    await LEDGERS.flush(AWAITING, f"|{thread_id}")
+                run = await self._run_of(thread_id, await self.graph.aget_state(config))
+                if on_event is not None:
+                    for review in run.reviews:
+                        if review.id not in told:
+                            told.add(review.id)
+                            on_event(ReviewAsked(review))
+                if not await self._answered(run.reviews, on_review):
+                    break
+                value = None
+        except BaseException:
+            await self._threads.mark(AWAITING, thread_id, "interrupted")
+            raise
+        finally:
+            ROUNDS.drop(f"|{thread_id}")
+            LEDGERS.drop(f"|{thread_id}")
+        await self._threads.mark(AWAITING, thread_id, run.status)
+        return run
+
+    async def _invoke(self, value: Any, config: RunnableConfig, on_event: OnEvent | None) -> None:
+        if on_event is None:
+            await self.graph.ainvoke(value, config, durability="sync")
+            return
+        async for chunk in self.graph.astream(value, config, stream_mode="custom", durability="sync"):
+            if (event := parse_event(chunk)) is not None:
+                on_event(event)
+
+    async def _answered(self, reviews: Sequence[Review], on_review: OnReview | None) -> bool:
+        """Whether one of the open reviews has a decision now, recorded by somebody else or asked for here."""
+        any_answered = False
+        for review in reviews:
+            if await recorded_decision(AWAITING, self.persistence.store, review) is not None:
+                any_answered = True
+                continue
+            decision = await self._ask_here(review, on_review)
+            if decision is not None:
+                await record_decision(AWAITING, self.persistence.store, review, decision)
+                any_answered = True
+        return any_answered
+
+    async def _ask_here(self, review: Review, on_review: OnReview | None) -> Decision | None:
+        ask: Callable[[], Decision | None] | None = partial(on_review, review) if on_review is not None else None
+        if ask is None and review.kind == "result":
+            about = review.subject
+            sub_task = SubTask(id=review.sub_task_id, description=about["description"], target_agent=about["agent"])
+            ask = partial(self.request_human_review, sub_task, about["result"], review)
+        if ask is None:
+            return None
+        # The background loop serves every run of the process; while a person thinks, the others go on.
+        return await asyncio.to_thread(ask) if is_background_loop() else ask()
+
+    def request_human_review(self, sub_task: SubTask, result: str, review: Review | None = None) -> Decision | None:
+        """Called when a result with `requires_approval` waits for a human. Override it to ask on the spot.
+
+        Args:
+            sub_task: What was done.
+            result: What came of it; a long result is shortened, and is whole in the shared memory.
+            review: The open review, whose id a decision must name.
+
+        Returns:
+            The decision; None, as here, leaves the review open for `decide`.
+        """
+        return None
+
+    @property
+    def memory(self) -> SharedMemory:
+        """The shared memory of the thread that was run last."""
+        return self.memory_of(self.thread_id)

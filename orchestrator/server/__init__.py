@@ -1,0 +1,1 @@
+"""What LangGraph's server needs of the engine."""

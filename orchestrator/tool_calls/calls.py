@@ -1,0 +1,266 @@
+"""One call of a tool: may it be made, is it made once, how long may it take, and what its agent is shown of the answer.
+
+In this order: the policy decides, and a human where it says so; a call that must happen once is noted before it is
+made; the call runs within its time limit; its answer is shortened to what fits, kept whole in the shared memory, and
+marked when it comes from outside.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.tools import BaseTool
+from langgraph.errors import GraphBubbleUp
+from langgraph.types import Command
+
+from orchestrator.budget.budget import BudgetSpentError
+from orchestrator.concurrency import Bridge
+from orchestrator.memory.entry import Entry
+from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
+from orchestrator.reviews.review import Decision, Review, review_id
+from orchestrator.text import count_tokens, excerpt_parts
+from orchestrator.tool_calls.declaration import (
+    effect_of,
+    is_contained,
+    is_trusted,
+    output_limit_of,
+    risk_of,
+    says_its_risk,
+    sent_by,
+    time_limit_of,
+)
+from orchestrator.tool_calls.policy import Ruling
+from orchestrator.tool_calls.results import entry_under, read_memory, result_allowance
+from orchestrator.tool_calls.worker_context import WorkerContext
+from orchestrator.trust import as_data, label, taint, tainted_by
+
+Handler = Callable[[Any], Any]
+ToolAnswer = ToolMessage | Command[Any]
+
+
+async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolAnswer:
+    """Carries out one call, or says why not.
+
+    Args:
+        bridge: How to reach the store, and the handler.
+        request: The call.
+        handler: Makes it.
+
+    Raises:
+        GraphInterrupt: A human must decide first.
+    """
+    if request.tool is None:  # the agent's tool node answers with the names that there are
+        unknown: ToolAnswer = await bridge.call(handler, request)
+        return unknown
+    context = cast(WorkerContext, request.runtime.context)
+    return await _Call(bridge, request, handler, context, request.tool).carry_out()
+
+
+@dataclass
+class _Call:
+    bridge: Bridge
+    request: ToolCallRequest
+    handler: Handler
+    context: WorkerContext
+    tool: BaseTool
+
+    @property
+    def call(self) -> ToolCall:
+        """The name, arguments and id."""
+        return self.request.tool_call
+
+    @property
+    def identity(self) -> str:
+        """What tells the call from all others of the sub-task; the id alone does not: some endpoints repeat theirs."""
+        step = sum(isinstance(message, AIMessage) for message in self.request.state["messages"])
+        return f"{step}-{self.call['id']}"
+
+    @property
+    def journal(self) -> str:
+        """Where the call is noted in the shared memory."""
+        return f"call-{self.context.key}-{self.identity}"
+
+    async def carry_out(self) -> ToolAnswer:
+        messages = self.request.state["messages"]
+        tainted = tainted_by(messages)
+        sent = sent_by(self.tool, self.call["args"])
+        unseen = bool(sent) and not any(sent in m.text for m in messages if not isinstance(m, AIMessage))
+        ruling = self.context.policy.rule_on(
+            self.context.agent,
+            self.tool,
+            self.call["args"],
+            tainted,
+            sends_unseen=unseen,
+            used_share=self.context.calls.used_share,
+        )
+        if ruling.action == "refuse":
+            why = f"the policy does not allow this call: {ruling.reason or 'no reason given'}"
+            self._tell_refusal(why)
+            return self._error(f"{why}. Do without")
+        if ruling.action == "ask":
+            decision = await self._review(ruling, tainted)
+            if decision.action in ("reject", "stop"):
+                return self._refused(decision)
+            if decision.action == "edit":
+                self.request = self.request.override(tool_call={**self.call, "args": dict(decision.data or {})})
+        try:
+            await self.context.calls.count_tool_call()
+        except BudgetSpentError as error:
+            return self._error(f"{error}. Give your result from what you have")
+        event = {"event": "tool", "sub_task_id": self.context.sub_task_id, "tool": self.tool.name}
+        self.context.emit({**event, "args": self.call["args"]})
+        if effect_of(self.tool) == "once":
+            if (before := await self.context.memory.fetch(self.bridge, self.journal)) is not None:
+                return await self._after_crash(before)
+            await self.context.memory.write(
+                self.bridge, Entry(key=self.journal, text="", status="note", agent=self.tool.name)
+            )
+        return await self._call_and_keep()
+
+    async def _review(self, ruling: Ruling, tainted: tuple[str, ...]) -> Decision:
+        risk, effect = risk_of(self.tool), effect_of(self.tool)
+        stake = f"the tool may {risk}" + (", and its effect cannot be repeated" if effect == "once" else "")
+        subject: dict[str, Any] = {"tool": self.tool.name, "args": self.call["args"], "risk": risk, "effect": effect}
+        if tainted:
+            subject["tainted_by"] = list(tainted)
+        review = Review(
+            id=review_id(self.context.thread_id, "tool", self.context.key, self.identity),
+            kind="tool",
+            question=f"May sub-task {self.context.sub_task_id} call the tool '{self.tool.name}'?",
+            stake=f"{stake}; {ruling.reason}" if ruling.reason else stake,
+            subject=subject,
+            sub_task_id=self.context.sub_task_id,
+        )
+        # Whoever approves everything in advance has not seen what a text from outside asks for. A tool that says
+        # nothing of itself is a function of theirs, and they know better than its defaults what it does.
+        if self.context.auto_approve and (not tainted or is_contained(self.tool) or not says_its_risk(self.tool)):
+            return Decision(review_id=review.id, action="approve")
+        if self.context.auto_approve:
+            why = (
+                f"the worker has read text from outside ({'; '.join(tainted)}) and nobody is there to ask; "
+                "a rule with tainted = true allows it"
+            )
+            self._tell_refusal(why)
+            return Decision(review_id=review.id, action="reject", text=why)
+        if self.context.unattended:
+            return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
+        return await ask_unless_stopped(self.bridge, self.context.store, review)
+
+    async def _call_and_keep(self) -> ToolAnswer:
+        limit, left = time_limit_of(self.tool), self._time_left()
+        try:
+            answer: ToolAnswer = await self.bridge.call_within(min(limit, left), self.handler, self.request)
+        except GraphBubbleUp:
+            raise
+        except TimeoutError:
+            if left < limit:
+                return self._tainted(self._error(f"the run's time was over before '{self.tool.name}' answered"))
+            return self._tainted(self._error(f"'{self.tool.name}' did not answer within {limit:g} s and was given up"))
+        except Exception as error:  # noqa: BLE001 - whatever a tool raises is something for its agent to react to
+            return self._tainted(self._error(f"{type(error).__name__}: {error}"))
+        return await self._shown(answer) if isinstance(answer, ToolMessage) else answer
+
+    def _time_left(self) -> float:
+        """Seconds that are left of the run's own time."""
+        calls = self.context.calls
+        left = calls.ledger.time_left(calls.account) if calls.ledger is not None else None
+        return math.inf if left is None else left
+
+    async def _shown(self, answer: ToolMessage) -> ToolMessage:
+        """The answer as its agent sees it; whole in the memory where that is more, or must outlive a crash."""
+        # Half of a surrogate pair can be written to no database and sent to no model.
+        text = answer.text.encode("utf-8", "replace").decode("utf-8")
+        allowance = result_allowance(self.context.window)
+        too_long = count_tokens(text) > allowance or len(text) > output_limit_of(self.tool)
+        if self.tool is read_memory:
+            return self._reread(answer)
+        if too_long or effect_of(self.tool) == "once":
+            await self.context.memory.write(self.bridge, self._note(text))
+        return self._tainted(answer.model_copy(update={"content": self._as_shown(text, too_long)}))
+
+    def _as_shown(self, text: str, too_long: bool) -> str:
+        note = ""
+        if too_long:
+            allowance = result_allowance(self.context.window)
+            text, note = excerpt_parts(text, allowance, self.journal, most=output_limit_of(self.tool))
+        return (text if is_trusted(self.tool) else as_data(text, self.tool.name)) + note
+
+    def _note(self, text: str) -> Entry:
+        return Entry(
+            key=self.journal,
+            text=text,
+            status="note",
+            agent=self.tool.name,
+            trusted=is_trusted(self.tool),
+            tainted_by=self._labels(),
+            outcome={"done": True},
+        )
+
+    def _reread(self, answer: ToolMessage) -> ToolMessage:
+        """What is read on from the memory is as trusted as it was when it went in."""
+        entry = entry_under(self.context.memory, str(self.call["args"].get("key", "")))
+        if entry is None or entry.trusted:
+            return answer
+        shown = answer.model_copy(update={"content": as_data(answer.text, entry.agent or "memory")})
+        taint(shown, entry.taint)
+        return shown
+
+    def _labels(self) -> tuple[str, ...]:
+        if is_trusted(self.tool):
+            return ()
+        return (label(self.context.sub_task_id, self.tool.name, self.call["args"]),)
+
+    def _tainted(self, answer: ToolMessage) -> ToolMessage:
+        taint(answer, self._labels())
+        return answer
+
+    async def _after_crash(self, before: Entry) -> ToolAnswer:
+        """The call was begun by a process that is gone: give its result again, or ask a human when it has none."""
+        if before.outcome.get("done"):
+            long = count_tokens(before.text) > result_allowance(self.context.window)
+            text = self._as_shown(before.text, long)
+            return self._tainted(ToolMessage(text, tool_call_id=self.call["id"], name=self.tool.name))
+        unknown = (
+            f"the call of '{self.tool.name}' was begun, and the run was interrupted before it ended: "
+            "it may have had its effect or not"
+        )
+        if self.context.auto_approve:
+            return self._error(unknown + ". It was not repeated")
+        review = Review(
+            id=review_id(self.context.thread_id, "tool", self.context.key, self.identity, "again"),
+            kind="tool",
+            question=f"Call '{self.tool.name}' again for sub-task {self.context.sub_task_id}?",
+            stake=unknown,
+            subject={"tool": self.tool.name, "args": self.call["args"]},
+            allowed=("approve", "reject", "stop"),
+            sub_task_id=self.context.sub_task_id,
+        )
+        decision = await ask_unless_stopped(self.bridge, self.context.store, review)
+        if decision.action == "approve":
+            return await self._call_and_keep()
+        if decision.action == "stop":
+            return self._stopped()
+        return self._error(f"{unknown}. A human decided not to repeat it: {decision.text or 'no reason given'}")
+
+    def _tell_refusal(self, why: str) -> None:
+        self.context.emit(
+            {"event": "tool_refused", "sub_task_id": self.context.sub_task_id, "tool": self.tool.name, "why": why}
+        )
+
+    def _refused(self, decision: Decision) -> ToolMessage:
+        if decision.action == "stop":
+            return self._stopped()
+        reason = decision.text.strip() or "no reason given"
+        who = "this run does" if self.context.auto_approve else "a human did"
+        return self._error(f"{who} not allow this call: {reason}. Go on without it")
+
+    def _stopped(self) -> ToolMessage:
+        """The call is not made, nor any other from here on; the middleware ends the attempt."""
+        self.context.stopped = True
+        return self._error(STOPPED)
+
+    def _error(self, text: str) -> ToolMessage:
+        return ToolMessage(f"error: {text}", tool_call_id=self.call["id"], name=self.call["name"], status="error")

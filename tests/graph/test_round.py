@@ -1,0 +1,235 @@
+"""The round on a virtual clock: the makespan is the critical path, and every sub-task runs once, whatever pauses."""
+
+import asyncio
+import selectors
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+from langchain_core.messages import BaseMessage
+from langchain_core.outputs import ChatResult
+from langgraph.checkpoint.memory import InMemorySaver
+
+from orchestrator import Limits, Plan, Supervisor, Team, Worker, compile_graph
+from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
+from orchestrator.graph.round import Round, Rounds
+from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.testing import ScriptedModel, TeamScript
+from tests.support.strategies import plans
+from tests.support.teams import statuses, worked
+
+THREAD: Any = {"configurable": {"thread_id": "thread"}}
+
+
+class VirtualClock(asyncio.SelectorEventLoop):
+    """An event loop whose time jumps to the next timer instead of waiting for it."""
+
+    def __init__(self) -> None:
+        super().__init__(_Jumping(self))
+        self.now = 0.0
+
+    def time(self) -> float:
+        return self.now
+
+
+class _Jumping(selectors.DefaultSelector):
+    def __init__(self, loop: VirtualClock) -> None:
+        super().__init__()
+        self._loop = loop
+
+    def select(self, timeout: float | None = None) -> Any:
+        if timeout:
+            self._loop.now += timeout
+        return super().select(0 if timeout is not None else None)
+
+
+def on_virtual_clock(work: Callable[[], Coroutine[Any, Any, Any]]) -> tuple[Any, float]:
+    """The coroutine's result, and the virtual seconds that it took."""
+    loop = VirtualClock()
+    try:
+        return loop.run_until_complete(work()), loop.now
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        loop.close()
+
+
+class TimedModel(ScriptedModel):
+    """A scripted model whose workers take their time, and that notes when they begin and end."""
+
+    durations: dict[str, float]
+    spans: dict[str, list[tuple[float, float]]]
+
+    async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
+        found = worked_by(messages)
+        loop = asyncio.get_running_loop()
+        begin = loop.time()
+        if found:
+            await asyncio.sleep(self.durations.get(found, 0))
+        answer = await super()._agenerate(messages, *args, **kwargs)
+        if found:
+            self.spans.setdefault(found, []).append((begin, loop.time()))
+        return answer
+
+
+def worked_by(messages: list[BaseMessage]) -> str:
+    import re
+
+    ids = re.findall(r"^Sub-task ([\w-]+)", str(messages[-1].text), re.M)
+    return str(ids[-1]) if ids else ""
+
+
+@pytest.fixture(autouse=True)
+def recall_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in another thread takes no virtual time, so the clock would jump while it lasts."""
+
+    async def at_once(_: object, function: Callable[[], Any]) -> Any:
+        return function()
+
+    monkeypatch.setattr(type(AWAITING), "offload", at_once)
+
+
+def timed_team(plan: Plan, durations: dict[str, float], parallel: int = 64) -> tuple[Team, TimedModel]:
+    script = TeamScript([task.model_dump(mode="json", exclude={"attempt", "feedback"}) for task in plan.sub_tasks])
+    model = TimedModel(script, durations=durations, spans={})
+    limits = Limits(parallel_workers=parallel)
+    return Team(Supervisor(), [Worker("worker", "You work.")], model=model, limits=limits), model
+
+
+def a_graph(team: Team) -> Any:
+    return compile_graph(team, checkpointer=InMemorySaver())
+
+
+# Shrinking runs a graph hundreds of times; a found case is told as it is.
+UNSHRUNK = (Phase.explicit, Phase.reuse, Phase.generate)
+DURATIONS = st.integers(0, 9).map(float)
+
+
+@settings(max_examples=40, phases=UNSHRUNK)
+@given(plans(max_size=10), st.data())
+def test_the_makespan_is_the_critical_path(plan: Plan, data: st.DataObject) -> None:
+    durations = {i: data.draw(DURATIONS) for i in plan.by_id}
+    team, model = timed_team(plan, durations)
+    graph = a_graph(team)
+    state, took = on_virtual_clock(lambda: graph.ainvoke({"task": "go", "auto_approve": True}, THREAD))
+    assert state["status"] == "done"
+    assert took == pytest.approx(plan.critical_path(durations)[1])
+    assert all(len(spans) == 1 for spans in model.spans.values())
+    for task in plan.sub_tasks:
+        for dep in task.depends_on:
+            assert model.spans[dep][0][1] <= model.spans[task.id][0][0]
+
+
+@settings(max_examples=25, phases=UNSHRUNK)
+@given(plans(max_size=10), st.integers(1, 3), st.data())
+def test_the_limit_on_parallel_workers_holds_and_never_counts_the_waiting(
+    plan: Plan, parallel: int, data: st.DataObject
+) -> None:
+    durations = {i: data.draw(st.integers(1, 9)) * 1.0 for i in plan.by_id}
+    team, model = timed_team(plan, durations, parallel)
+    graph = a_graph(team)
+    _, took = on_virtual_clock(lambda: graph.ainvoke({"task": "go", "auto_approve": True}, THREAD))
+    spans = [span for found in model.spans.values() for span in found]
+    assert max(sum(a <= at < b for a, b in spans) for at, _ in spans) <= parallel
+    # Graham's bound for list scheduling: nobody idles while something is ready.
+    longest, work = plan.critical_path(durations)[1], sum(durations.values())
+    assert took <= work / parallel + longest * (1 - 1 / parallel) + 1e-6
+
+
+@settings(max_examples=25, phases=UNSHRUNK)
+@given(plans(max_size=8), st.data())
+def test_random_pauses_end_and_every_sub_task_runs_once(plan: Plan, data: st.DataObject) -> None:
+    approval = data.draw(st.sets(st.sampled_from(sorted(plan.by_id))))
+    marked = plan.replace(*(plan.by_id[i].model_copy(update={"requires_approval": True}) for i in approval))
+    team, model = timed_team(marked, {i: data.draw(DURATIONS) for i in plan.by_id})
+    graph = a_graph(team)
+
+    async def drive() -> Any:
+        from langgraph.types import Command
+
+        await graph.ainvoke({"task": "go"}, THREAD)
+        snapshot = await graph.aget_state(THREAD)
+        review = snapshot.values["review"]["id"]
+        value: Any = Command(resume={"review_id": review, "action": "approve"})
+        for _ in range(3 * len(approval) + 3):
+            await graph.ainvoke(value, THREAD)
+            snapshot = await graph.aget_state(THREAD)
+            if not snapshot.next:
+                return snapshot.values
+            asked = {i.value["sub_task_id"]: i for i in snapshot.interrupts}
+            done = set(model.spans)
+            blocked = {d for a in asked for d in marked.dependents(a)}
+            assert done | blocked == set(marked.by_id), "something that nothing blocks was not done"
+            chosen = data.draw(st.sampled_from(sorted(asked)))
+            answer = {"review_id": asked[chosen].value["id"], "action": "approve"}
+            value = Command(resume={asked[chosen].id: answer})
+        raise AssertionError("it did not end")
+
+    state, _ = on_virtual_clock(drive)
+    assert state["status"] == "done"
+    assert set(statuses(state["outcomes"]).values()) == {"succeeded"}
+    assert sorted(worked(model)) == sorted(marked.by_id)
+
+
+def make_round(slots: int = 1) -> Round:
+    from langgraph.store.memory import InMemoryStore
+
+    return Round(object(), SharedMemory(InMemoryStore(), "t"), BLOCKING.lock(), slots)
+
+
+def test_a_round_of_an_earlier_invocation_is_never_found() -> None:
+    rounds, before, now = Rounds(), object(), object()
+
+    def create(control: object) -> Callable[[], Round]:
+        def made() -> Round:
+            fresh = make_round()
+            fresh.control = control
+            return fresh
+
+        return made
+
+    first = rounds.find(("t", 1), before, create(before))
+    first.enter("a")
+    first.leave("a", "paused")
+    assert rounds.find(("t", 1), before, create(before)) is first
+    again = rounds.find(("t", 1), now, create(now))
+    assert again is not first
+    assert again.signal_of("a") is None
+
+
+def test_waiting_for_what_has_signalled_already_returns_at_once() -> None:
+    made = make_round()
+    made.enter("a")
+    made.leave("a", "succeeded")
+    run_blocking(made.wait_for_any(BLOCKING, ["a"]))
+    assert made.signal_of("a") == "succeeded"
+
+
+async def test_a_cancelled_wait_for_a_slot_gives_it_on() -> None:
+    made = make_round(slots=1)
+    await made.acquire_slot(AWAITING, 1)
+    first = asyncio.ensure_future(made.acquire_slot(AWAITING, 9))
+    second = asyncio.ensure_future(made.acquire_slot(AWAITING, 1))
+    await asyncio.sleep(0)
+    made.release_slot()
+    first.cancel()
+    await asyncio.wait_for(second, 5)
+    made.release_slot()
+    await asyncio.wait_for(made.acquire_slot(AWAITING, 1), 5)
+
+
+async def test_slots_go_to_the_highest_rank_first() -> None:
+    made, order = make_round(slots=1), []
+
+    async def take(name: str, rank: int) -> None:
+        await made.acquire_slot(AWAITING, rank)
+        order.append(name)
+        made.release_slot()
+
+    await made.acquire_slot(AWAITING, 0)
+    tasks = [asyncio.ensure_future(take(name, rank)) for name, rank in (("low", 1), ("high", 5), ("middle", 3))]
+    await asyncio.sleep(0)
+    made.release_slot()
+    await asyncio.gather(*tasks)
+    assert order == ["high", "middle", "low"]

@@ -1,0 +1,38 @@
+"""Token counts are bounds, and shortening loses nothing."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.text import count_tokens, excerpt
+
+
+@given(st.text(max_size=400), st.text(max_size=400))
+def test_more_text_never_counts_less(a: str, b: str) -> None:
+    assert count_tokens(a + b) >= max(count_tokens(a), count_tokens(b))
+
+
+def test_digits_count_one_each() -> None:
+    assert count_tokens("1234567890" * 10) >= 100
+
+
+@given(st.text(min_size=1, max_size=3000), st.integers(80, 300))
+def test_an_excerpt_fits_its_allowance(text: str, allowance: int) -> None:
+    assert count_tokens(excerpt(text, allowance, "k")) <= allowance + 16
+
+
+@given(st.text(alphabet="ab cd1.", min_size=1, max_size=4000), st.integers(80, 200))
+def test_reading_on_from_each_note_gives_the_whole_text(text: str, allowance: int) -> None:
+    read, start = "", 0
+    while True:
+        part = excerpt(text, allowance, "k", start=start)
+        body, _, note = part.rpartition("\n[… ") if part.endswith(")]") else (part, "", "")
+        read += body
+        if not note:
+            break
+        start = int(note.partition("start=")[2].rstrip(")]"))
+        assert start == len(read)
+    assert read == text
+
+
+def test_a_short_text_stays_as_it_is() -> None:
+    assert excerpt("short", 100, "k") == "short"

@@ -1,0 +1,238 @@
+"""Reading a database with SQL and, only if its owner enables that, changing its rows.
+
+SQLite needs nothing but Python. Other databases need SQLAlchemy, sqlglot and a driver, and a role that can only
+read: that role is the boundary, the checks here are a second layer (`database.server` says what they do).
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from langchain_core.tools import BaseTool, StructuredTool, ToolException
+
+from orchestrator_tools.answers import bad_arguments, instead
+from orchestrator_tools.database.server import ServerDatabase
+from orchestrator_tools.database.sql_result import Limits, Result, TableFacts
+from orchestrator_tools.database.sqlite import SqliteDatabase
+
+_SQLITE: Final = re.compile(r"sqlite(?:\+pysqlite)?://(?P<host>[^/]*)(?:/(?P<path>.*))?", re.IGNORECASE | re.DOTALL)
+_COUNTED: Final = 10_000
+_SAMPLES: Final = 3
+_EXAMPLE: Final = """Example. Sub-task: Which river carries the most water for each kilometre of its length?
+Step: {"tool": "describe_database", "args": {}}
+Result: rivers: name TEXT, length_km REAL, flow REAL; lakes: name TEXT, river TEXT, flow REAL
+Step: {"tool": "query_database", "args": {"sql": "SELECT name, flow / length_km AS flow_per_km FROM rivers ORDER BY \
+flow_per_km DESC LIMIT 1"}}
+Result: name | flow_per_km: Rhine | 1.86
+Step: {"tool": "answer", "text": "The Rhine carries the most, 1.86 per km: SELECT name, flow / length_km …"}"""
+
+
+class Database(Protocol):
+    """What the tools need of a database."""
+
+    @property
+    def dialect(self) -> str:
+        """What its statements are written in."""
+
+    def tables(self) -> tuple[TableFacts, ...]:
+        """The tables and views that may be used."""
+
+    def read(self, sql: str, *, rows: int | None = None) -> Result:
+        """The rows that one SELECT gives."""
+
+    def write(self, sql: str) -> Result:
+        """Runs one INSERT, UPDATE or DELETE, wholly or not at all."""
+
+
+def database_tools(
+    url: str | Path,
+    *,
+    writable: bool = False,
+    tables: Sequence[str] | None = None,
+    max_rows: int = 50,
+    max_characters: int = 2_400,
+    time_limit_s: float = 10.0,
+    max_changes: int = 1_000,
+    allow_superuser: bool = False,
+    role_only_reads: bool = False,
+) -> list[BaseTool]:
+    """The tools `describe_database` and `query_database`; with `writable` also `write_database`.
+
+    Nothing is opened here: whether the database can be used shows when a tool is called.
+
+    Args:
+        url: SQLAlchemy's URL, or the path of a SQLite file. Give a server's URL a role that can only read: no
+            check of statements is as sure as a right that is not there.
+        writable: Whether there is a tool that changes rows. A human is asked before each of its calls.
+        tables: The tables and views that may be used; all when None. A view among them may be used without the
+            tables it reads (on SQLite only by statements without WITH). For changes name
+            the tables too that foreign keys connect with them.
+        max_rows: Most rows of one answer.
+        max_characters: Most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
+        time_limit_s: Longest time of one statement.
+        max_changes: Most rows that one statement may change.
+        allow_superuser: Whether a role that may do everything on the server is accepted; by default it is refused.
+        role_only_reads: Your word that the role can only read. Needed for databases other than SQLite, PostgreSQL,
+            MySQL and MariaDB, whose transactions cannot be made read-only from here.
+    """
+    limits = Limits(max_rows, max_characters, time_limit_s, max_changes)
+    database = open_database(
+        url, tables=tables, limits=limits, allow_superuser=allow_superuser, role_only_reads=role_only_reads
+    )
+    functions = [_describe(database, limits), _query(database, limits)]
+    made = [_tool(function, "read", "none", limits) for function in functions]
+    made[-1].metadata = {**(made[-1].metadata or {}), "example": _EXAMPLE}  # shown to small models
+    if writable:
+        made.append(_tool(_write(database, limits), "write", "once", limits))
+    return made
+
+
+def open_database(
+    url: str | Path,
+    *,
+    tables: Sequence[str] | None = None,
+    limits: Limits,
+    allow_superuser: bool = False,
+    role_only_reads: bool = False,
+) -> Database:
+    """The database behind the tools, for other tools that read it; nothing is opened yet.
+
+    Args:
+        url: As for `database_tools`.
+        tables: As for `database_tools`.
+        limits: How much one statement may take.
+        allow_superuser: As for `database_tools`.
+        role_only_reads: As for `database_tools`.
+    """
+    if (path := _sqlite_path(str(url))) is not None:
+        return SqliteDatabase(path, tables=tables, limits=limits)
+    return ServerDatabase(
+        str(url), tables=tables, limits=limits, allow_superuser=allow_superuser, role_only_reads=role_only_reads
+    )
+
+
+def _sqlite_path(url: str) -> str | None:
+    """The path of a SQLite file; None when the URL means a server."""
+    if match := _SQLITE.fullmatch(url):
+        return match["path"] if match["path"] and not match["host"] else ""
+    # "C:\data.db" and "data.db" are paths.
+    return None if re.match(r"[A-Za-z][\w+.-]*://", url) else url
+
+
+def _tool(function: Callable[..., str], risk: str, effect: str, limits: Limits) -> BaseTool:
+    return StructuredTool.from_function(
+        func=function,
+        parse_docstring=True,
+        handle_tool_error=True,
+        handle_validation_error=bad_arguments,
+        metadata={
+            "risk": risk,
+            "effect": effect,
+            "trust": "untrusted",
+            # Connecting and reading the schema come before the statement; describing runs a few of them.
+            "time_limit_s": 3 * limits.time_s + 15,
+            "output_limit": limits.characters,
+        },
+    )
+
+
+def _describe(database: Database, limits: Limits) -> Callable[..., str]:
+    def describe_database(table: str = "") -> str:
+        """Lists the tables of the database with their columns, or describes one table with sample rows.
+
+        Use it first, before you write SQL.
+
+        For example: describe_database() or describe_database(table="orders")
+
+        Args:
+            table: A table to describe; leave it out to list all tables.
+        """
+        tables = database.tables()
+        if not tables:
+            raise ToolException("error: the database has no tables that may be used; do without it")
+        if not table.strip():
+            return _overview(database.dialect, tables, limits.characters)
+        return _detail(database, _found(table, tables), limits)
+
+    return describe_database
+
+
+def _query(database: Database, limits: Limits) -> Callable[..., str]:
+    def query_database(sql: str) -> str:
+        """Runs one SELECT on the database and returns its rows as a table. It cannot change anything.
+
+        Let the database count, sum, group and sort: only the first rows are returned. Call describe_database
+        first for the names of tables and columns.
+
+        For example: query_database(sql="SELECT city, count(*) FROM customers GROUP BY city ORDER BY 2 DESC LIMIT 5")
+
+        Args:
+            sql: One SELECT statement.
+        """
+        return database.read(sql).show(limits.characters)
+
+    return query_database
+
+
+def _write(database: Database, limits: Limits) -> Callable[..., str]:
+    def write_database(sql: str) -> str:
+        """Changes rows of the database with one INSERT, UPDATE or DELETE. A human is asked before.
+
+        The statement is done wholly or, after an error, not at all. Do not repeat a call that has succeeded.
+
+        For example: write_database(sql="UPDATE orders SET state = 'sent' WHERE id = 17")
+
+        Args:
+            sql: One INSERT, UPDATE or DELETE statement.
+        """
+        return database.write(sql).show(limits.characters)
+
+    return write_database
+
+
+def _found(asked: str, tables: Sequence[TableFacts]) -> TableFacts:
+    name = asked.strip().strip('"`[]').lower()
+    for table in tables:
+        if name in (table.name.lower(), table.name.lower().split(".")[-1]):
+            return table
+    hint = instead(asked[:100], [table.name for table in tables])
+    raise ToolException(f"error: there is no table '{asked.strip()[:100]}'; {hint}")
+
+
+def _overview(dialect: str, tables: Sequence[TableFacts], characters: int) -> str:
+    """All tables in as much detail as there is room for."""
+    head = f"{dialect}. Tables (call describe_database with a table's name for sample rows):\n"
+    short = f"{dialect}. Tables; call describe_database with a table's name for its columns:\n"
+    full = [f"{_called(table)}: {', '.join(map(str, table.columns))}" for table in tables]
+    names = [f"{_called(table)}: {', '.join(column.name for column in table.columns)}" for table in tables]
+    for start, lines in ((head, full), (head, names), (short, [_called(table) for table in tables])):
+        text = start + "\n".join(lines)
+        if len(text) <= characters:
+            return text
+    return text[: characters - 30].rsplit("\n", 1)[0] + "\n[… and more tables]"
+
+
+def _called(table: TableFacts) -> str:
+    return f"{table.name} (view)" if table.view else table.name
+
+
+def _detail(database: Database, table: TableFacts, limits: Limits) -> str:
+    """One table: its columns, how many rows it has if that is quickly found out, and a few of them."""
+    quote = "`" if database.dialect in ("MySQL", "MariaDB") else '"'
+    name = ".".join(quote + part.replace(quote, 2 * quote) + quote for part in _parts(database, table.name))
+    lines = [f"{_called(table)} ({database.dialect})", *(f"- {column}" for column in table.columns)]
+    if not table.view:  # counting the rows of a view may take its whole query
+        counted = database.read(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {_COUNTED + 1}) AS counted")
+        rows = int(counted.rows[0][0])
+        lines[0] += f": more than {_COUNTED:,} rows" if rows > _COUNTED else f": {rows:,} row{'' if rows == 1 else 's'}"
+    text = "\n".join(lines)
+    if len(text) > limits.characters - 300:
+        return text[: limits.characters - 30].rsplit("\n", 1)[0] + "\n[… and more columns]"
+    samples = database.read(f"SELECT * FROM {name} LIMIT {_SAMPLES}", rows=_SAMPLES)
+    return f"{text}\nSample rows:\n" + samples.show(limits.characters - len(text) - 15)
+
+
+def _parts(database: Database, name: str) -> list[str]:
+    # In a SQLite file a dot is part of a table's name.
+    return [name] if isinstance(database, SqliteDatabase) else name.split(".")

@@ -1,0 +1,18 @@
+"""A folder of documents: searching it by words or by meaning, and reading on."""
+
+from typing import TYPE_CHECKING
+
+from orchestrator_tools.faces import lazy_face
+
+if TYPE_CHECKING:
+    from orchestrator_tools.documents.tools import document_tools, folder_problem
+
+__all__ = ["document_tools", "folder_problem"]
+
+__getattr__, __dir__ = lazy_face(
+    __name__,
+    {
+        "document_tools": "tools",
+        "folder_problem": "tools",
+    },
+)

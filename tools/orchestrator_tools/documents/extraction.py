@@ -1,0 +1,164 @@
+"""Text out of PDF, Word and HTML files; the part that runs in a child process (see `tools/formats.py`).
+
+Run as a script: the kind of file is the argument, its bytes are the standard input, and the answer is JSON on the
+standard output: either `text`, `title` and `date`, or `error`. What the libraries raise is left to end the process:
+the parent says of every such file that it is broken.
+"""
+
+import io
+import json
+import re
+import sys
+import zipfile
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from docx.table import Table
+
+MOST_CHARACTERS: Final = 3_000_000
+_MOST_PAGES: Final = 3_000
+_MOST_PARTS: Final = 2_000
+_MOST_UNPACKED: Final = 60_000_000
+_MEMORY: Final = 1_500_000_000
+_SHORT_ARTICLE: Final = 250
+
+
+class Refused(ValueError):
+    """A file that is not taken; the message completes the sentence "the file …"."""
+
+
+def main() -> None:
+    """Reads one file from the standard input and answers on the standard output."""
+    kind, seconds = sys.argv[1], int(sys.argv[2])
+    _limit(seconds)
+    raw = sys.stdin.buffer.read()
+    try:
+        answer: dict[str, str | None] = {"pdf": _pdf, "docx": _docx, "html": _html}[kind](raw)
+    except Refused as error:
+        answer = {"error": str(error)}
+    sys.stdout.buffer.write(json.dumps(answer).encode("ascii"))
+
+
+def _limit(seconds: int) -> None:
+    """Bounds what this process may use; where the system knows no such limits the parent's time limit remains."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    if sys.platform != "darwin":  # which refuses a limit of the address space
+        resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+
+
+def _pdf(raw: bytes) -> dict[str, str | None]:
+    import logging
+
+    import pypdf
+
+    logging.disable(logging.CRITICAL)  # it reports every oddity of a file
+    reader = pypdf.PdfReader(io.BytesIO(raw))
+    if reader.is_encrypted:
+        try:
+            opened = reader.decrypt("")
+        except (pypdf.errors.DependencyError, NotImplementedError):
+            opened = pypdf.PasswordType.NOT_DECRYPTED
+        if opened == pypdf.PasswordType.NOT_DECRYPTED:
+            raise Refused("is encrypted")
+    if len(reader.pages) > _MOST_PAGES:
+        raise Refused(f"has more than {_MOST_PAGES:,} pages")
+    parts, length = [], 0
+    for number, page in enumerate(reader.pages, start=1):
+        text = page.extract_text().strip()
+        length += len(text)
+        if length > MOST_CHARACTERS:
+            raise Refused(f"has more than {MOST_CHARACTERS:,} characters")
+        if text:
+            parts.append(f"## Page {number}\n\n{text}\n")
+    if not parts:
+        raise Refused("holds no text, only pictures")
+    facts = reader.metadata
+    title = _line(facts.title if facts else None)
+    stated = [str(facts.get(key, "")) for key in ("/ModDate", "/CreationDate")] if facts else []
+    dates = [re.match(r"D?:?(\d{4})(\d{2})(\d{2})", text) for text in stated]
+    date = next(("-".join(found.groups()) for found in dates if found), None)
+    return {"text": "\n".join([f"# {title}\n"] * bool(title) + parts), "title": title, "date": date}
+
+
+def _docx(raw: bytes) -> dict[str, str | None]:
+    import docx
+    from docx.table import Table
+
+    if raw.startswith(b"\xd0\xcf\x11\xe0"):
+        raise Refused("is encrypted, or in Word's old format")
+    # A part never unpacks to more than its entry says, so the sum of the entries is the truth or an error.
+    with zipfile.ZipFile(io.BytesIO(raw)) as packed:
+        entries = packed.infolist()
+        if len(entries) > _MOST_PARTS or sum(entry.file_size for entry in entries) > _MOST_UNPACKED:
+            raise Refused("unpacks to more than is allowed")
+        for entry in entries:
+            if entry.filename.endswith((".xml", ".rels")):
+                _check_markup(packed.read(entry))
+    document = docx.Document(io.BytesIO(raw))
+    parts = []
+    for block in document.iter_inner_content():
+        if isinstance(block, Table):
+            parts.append(_rows(block))
+            continue
+        style = (block.style.name if block.style else None) or ""
+        heading = re.fullmatch(r"(?i)heading ([1-6])", style)
+        sign = "#" * (int(heading[1]) + 1) + " " if heading else "# " if style == "Title" else ""
+        sign = sign or ("- " if style.startswith("List") else "")
+        if block.text.strip():
+            parts.append(sign + block.text.strip() + ("" if sign == "- " else "\n"))
+    text = "\n".join(parts)
+    if not text.strip():
+        raise Refused("holds no text")
+    if len(text) > MOST_CHARACTERS:
+        raise Refused(f"has more than {MOST_CHARACTERS:,} characters")
+    title = _line(document.core_properties.title)
+    if title and not re.search("(?m)^# ", text):
+        text = f"# {title}\n\n{text}"
+    changed = document.core_properties.modified or document.core_properties.created
+    return {"text": text, "title": title, "date": changed.date().isoformat() if changed else None}
+
+
+def _check_markup(raw: bytes) -> None:
+    # No word processor writes these; they exist to blow up or to fetch other files. Without the zero bytes UTF-16
+    # cannot hide them.
+    if re.search(rb"<!\s*(?:DOCTYPE|ENTITY)", raw.replace(b"\0", b""), re.IGNORECASE):
+        raise Refused("declares entities, which no document needs")
+
+
+def _rows(table: "Table") -> str:
+    lines = [" | ".join(" ".join(cell.text.split()) for cell in row.cells) for row in table.rows]
+    return "\n".join(line for line in lines if line.replace("|", "").strip()) + "\n"
+
+
+def _html(raw: bytes) -> dict[str, str | None]:
+    import trafilatura
+
+    from orchestrator_tools.documents.passages import plain
+
+    page = raw.decode("utf-8")
+    tree = trafilatura.load_html(page)
+    if tree is None:
+        return {"text": plain("page.html", page), "title": None, "date": None}
+    facts = trafilatura.extract_metadata(tree, extensive=False)
+    text = trafilatura.extract(tree, output_format="markdown", include_comments=False, with_metadata=False) or ""
+    if len(text) < _SHORT_ARTICLE:  # a list, a table, a start page: there is no article to cut out
+        whole = plain("page.html", page)
+        text = whole if len(whole) > len(text) else text
+    found = re.match(r"\d{4}-\d{2}-\d{2}", (facts.date if facts else None) or "")
+    title = _line(facts.title if facts else None)
+    return {"text": text[:MOST_CHARACTERS], "title": title, "date": found[0] if found else None}
+
+
+def _line(text: str | None) -> str | None:
+    """A title in one printable line; None when nothing is left of it."""
+    shown = "".join(sign if sign.isprintable() else " " for sign in str(text or ""))
+    return " ".join(shown.split())[:200] or None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,155 @@
+"""A folder that is read from and never left.
+
+Every path that a model names goes through `Folder`. A name is refused when it is absolute, climbs with `..`,
+passes a symbolic link to outside, or is hidden: a dot in front is where secrets and repositories live
+(`.env`, `.git`).
+"""
+
+import os
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from langchain_core.tools import ToolException
+
+from orchestrator_tools.answers import decode, instead
+
+
+@dataclass(frozen=True)
+class FileFact:
+    """A file as the folder saw it: enough to tell whether it has changed since.
+
+    Args:
+        name: Path inside the folder, with `/` on every system.
+        size: Bytes.
+        modified_ns: Time of the last change.
+    """
+
+    name: str
+    size: int
+    modified_ns: int
+
+
+class Folder:
+    """Read-only access to the files below one directory.
+
+    Making one touches no disk, so that a graph can be built inside an event loop.
+
+    Args:
+        path: The directory. It need not exist yet; using it says so if it does not.
+        max_file_bytes: Files larger than this are refused.
+        max_files: Looking through the folder stops after this many files.
+    """
+
+    def __init__(self, path: str | Path, *, max_file_bytes: int = 2_000_000, max_files: int = 5_000) -> None:
+        self.path = Path(path)
+        self.max_file_bytes = max_file_bytes
+        self.max_files = max_files
+
+    def problem(self) -> str | None:
+        """What stands in the way of using the folder at all, in words; None when it can be used."""
+        try:
+            if not self.path.exists():
+                return f"the folder '{self.path}' does not exist"
+            if not self.path.is_dir():
+                return f"'{self.path}' is a file, not a folder"
+            os.scandir(self.path).close()
+        except OSError as error:
+            return f"the folder '{self.path}' cannot be read ({error.strerror})"
+        return None
+
+    def files(self) -> Iterator[FileFact]:
+        """The regular files below the folder, by name; hidden ones and links to outside are left out.
+
+        Raises:
+            ToolException: The folder cannot be used.
+        """
+        if problem := self.problem():
+            raise ToolException(f"error: {problem}; nothing can be read until a person corrects this")
+        root = self.path.resolve()
+        seen = 0
+        for place, folders, names in os.walk(root):  # links to directories are not followed
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for name in sorted(names):
+                # A name with a line break or a broken encoding could not be shown, nor given back.
+                skipped = name.startswith(".") or not name.isprintable()
+                fact = None if skipped else self._fact(root, Path(place, name))
+                if fact is not None:
+                    seen += 1
+                    if seen > self.max_files:
+                        return
+                    yield fact
+
+    def read(self, name: str) -> str:
+        """The text of a file.
+
+        Args:
+            name: Path inside the folder.
+
+        Raises:
+            ToolException: There is no such file, it lies outside, or it is no text that can be read.
+        """
+        path = self._inside(name)
+        try:
+            # O_NOFOLLOW: the path is already resolved, so a link here was put in between. O_NONBLOCK: a pipe
+            # opened for reading would wait for its writer for ever.
+            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            with os.fdopen(os.open(path, flags), "rb") as file:
+                facts = os.fstat(file.fileno())
+                if not stat.S_ISREG(facts.st_mode):
+                    raise ToolException(f"error: '{name}' is not a file; give the name of a file")
+                raw = file.read(self.max_file_bytes + 1)
+        except OSError as error:
+            raise ToolException(f"error: '{name}' cannot be read ({error.strerror}); use another file") from error
+        if len(raw) > self.max_file_bytes:
+            raise ToolException(
+                f"error: '{name}' is larger than the limit of {self.max_file_bytes:,} bytes; use another file"
+            )
+        text = decode(raw)
+        if text is None:
+            raise ToolException(f"error: '{name}' is not a text file; use another file")
+        return text
+
+    def _inside(self, name: str) -> Path:
+        """The resolved path of a file that may be read."""
+        asked = name.strip().replace("\\", "/")
+        parts = PurePosixPath(asked).parts
+        name = name[:200]  # for the messages
+        refused = f"error: '{name}' is outside the folder; use a name as listed, without '/' in front or '..'"
+        if not parts or not asked.isprintable():  # such as a zero byte, or half of a surrogate pair
+            raise ToolException("error: no file was named; give the name of a file as it was listed")
+        if asked.startswith("/") or ".." in parts or Path(asked).is_absolute() or ":" in parts[0]:
+            raise ToolException(refused)
+        if any(part.startswith(".") for part in parts):
+            raise ToolException(f"error: '{name}' is hidden and may not be read; use a name as it was listed")
+        if problem := self.problem():
+            raise ToolException(f"error: {problem}; nothing can be read until a person corrects this")
+        try:
+            root = self.path.resolve()
+            path = (root / asked).resolve()
+            if not path.is_relative_to(root):
+                raise ToolException(refused)
+            if any(part.startswith(".") for part in path.relative_to(root).parts):
+                raise ToolException(f"error: '{name}' is hidden and may not be read; use a name as it was listed")
+            if path.is_dir():
+                raise ToolException(f"error: '{name}' is a folder; give the name of a file in it")
+            if not path.exists():
+                raise ToolException(f"error: there is no file '{name}'; {self._instead(asked)}")
+        except (OSError, RuntimeError) as error:  # a name too long, or links that go round in a circle
+            raise ToolException(f"error: '{name[:100]}' cannot be read; use a name as it was listed") from error
+        return path
+
+    def _instead(self, asked: str) -> str:
+        return instead(asked, [fact.name for fact in self.files()])
+
+    def _fact(self, root: Path, path: Path) -> FileFact | None:
+        try:
+            if path.is_symlink() and not path.resolve().is_relative_to(root):
+                return None
+            facts = path.stat()
+        except (OSError, RuntimeError):  # vanished meanwhile, or a link that leads nowhere
+            return None
+        if not stat.S_ISREG(facts.st_mode):
+            return None
+        return FileFact(path.relative_to(root).as_posix(), facts.st_size, facts.st_mtime_ns)

@@ -1,0 +1,165 @@
+"""Python in Monty: an interpreter of a subset of Python that has no way to the system at all.
+
+Its code runs in a worker process of its own, so that not even a crash of the interpreter reaches this one. It is
+given no files, no functions of ours and no clock to wait by.
+"""
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from orchestrator_tools.python.sandbox import Outcome, SandboxUnavailableError
+
+if TYPE_CHECKING:
+    from pydantic_monty import Monty, MontySession
+
+_GRACE_S: Final = 2.0
+_START_S: Final = 20.0
+
+
+class MontySandbox:
+    """Sessions in Monty; the workers are started with the first.
+
+    Args:
+        time_limit_s: Of one piece of code.
+        memory_mb: Of one session.
+        characters: Most characters of print and of a value that are kept.
+        sessions: Most sessions at once.
+    """
+
+    def __init__(self, *, time_limit_s: float, memory_mb: int, characters: int, sessions: int) -> None:
+        self.time_limit_s = time_limit_s
+        self.memory_mb = memory_mb
+        self.characters = characters
+        self.sessions = sessions
+        self._lock = threading.Lock()
+        self._pool: Monty | None = None
+
+    def start(self, workspace: Path | None) -> "MontyPython":
+        """A new session. It has no files, so the workspace is not given to it.
+
+        Args:
+            workspace: Not used.
+
+        Raises:
+            SandboxUnavailableError: Monty is not installed, or does not start.
+        """
+        try:
+            from pydantic_monty import MontyError
+        except ImportError as error:
+            raise SandboxUnavailableError("the package pydantic-monty is not installed") from error
+        try:
+            session = self._workers().checkout(
+                limits={
+                    "max_feed_duration_secs": self.time_limit_s,
+                    "max_memory": self.memory_mb * 1_000_000,
+                    "max_recursion_depth": 500,
+                },
+                # Waiting is done by the pool, outside the time limit; nothing here is worth waiting for.
+                os_policy={"sleep": "zero"},
+            )
+            session.__enter__()
+        except (MontyError, OSError, RuntimeError) as error:
+            raise SandboxUnavailableError(f"Monty does not start ({str(error)[:300]})") from error
+        return MontyPython(session, self.characters, self.time_limit_s)
+
+    def close(self) -> None:
+        """Stops the workers."""
+        with self._lock:
+            pool, self._pool = self._pool, None
+        if pool is not None:
+            pool.__exit__(None, None, None)
+
+    def _workers(self) -> "Monty":
+        from pydantic_monty import Monty
+
+        with self._lock:
+            if self._pool is None:
+                pool = Monty(
+                    max_processes=self.sessions + 1,  # one may be ending while the next one starts
+                    checkout_timeout=_START_S,
+                    # Kills a worker that does not keep to its own limit.
+                    request_timeout=self.time_limit_s + _GRACE_S,
+                )
+                pool.__enter__()
+                self._pool = pool
+            return self._pool
+
+
+class MontyPython:
+    """One session; its pieces of code must not run at the same time.
+
+    Args:
+        session: Monty's session.
+        characters: Most characters of print and of a value that are kept.
+        time_limit_s: Of one piece of code, for the messages.
+    """
+
+    def __init__(self, session: "MontySession", characters: int, time_limit_s: float) -> None:
+        self._session = session
+        self._characters = characters
+        self._time_limit_s = time_limit_s
+        self._ended = False
+
+    def run(self, code: str) -> Outcome:
+        """Runs a piece of code.
+
+        Args:
+            code: Python, as far as Monty has it.
+        """
+        from pydantic_monty import MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError
+
+        printed = _Printed(self._characters)
+        try:
+            value = self._session.feed_run(code, print_callback=printed.add)
+            shown = None if value is None else _shown(value)
+            return Outcome(printed.text, printed.left_out, shown)
+        except (MontyRuntimeError, MontySyntaxError) as error:
+            timed_out = isinstance(error.exception(), TimeoutError) and "time limit exceeded" in str(error)
+            # Monty vouches for nothing in a session that it had to interrupt, so such a session is given up.
+            ended = f"the code ran longer than {self._time_limit_s:g} seconds" if timed_out else None
+            if ended is None and self._session.worker_pid is None:
+                ended = "the code used too much memory"
+            return self._failed(printed, error.display(), ended)
+        except MontyCrashedError as error:
+            why = f"the code ran longer than {self._time_limit_s:g} seconds" if error.timed_out else "Python crashed"
+            return self._failed(printed, str(error), why)
+        except (MontyError, RuntimeError) as error:
+            return self._failed(printed, str(error), "Python broke down")
+
+    def end(self) -> None:
+        """Gives the worker back to the pool, which takes the session's names away."""
+        if not self._ended:
+            self._ended = True
+            self._session.__exit__(None, None, None)
+
+    def _failed(self, printed: "_Printed", error: str, ended: str | None) -> Outcome:
+        return Outcome(printed.text, printed.left_out, None, error, ended)
+
+
+class _Printed:
+    """Keeps the beginning of what is printed, so that a flood of it takes no memory here."""
+
+    def __init__(self, most: int) -> None:
+        self._pieces: list[str] = []
+        self._room = most
+        self.left_out = 0
+
+    def add(self, _stream: str, text: str) -> None:
+        kept = text[: self._room]
+        if kept:
+            self._pieces.append(kept)
+        self._room -= len(kept)
+        self.left_out += len(text) - len(kept)
+
+    @property
+    def text(self) -> str:
+        return "".join(self._pieces)
+
+
+def _shown(value: Any) -> str:
+    """A value as Python shows it. Monty hands over plain data only, but it may be too deep or too long to show."""
+    try:
+        return repr(value)
+    except (RecursionError, ValueError) as error:
+        return f"<{type(value).__name__} that cannot be shown: {error}>"
