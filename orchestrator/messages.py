@@ -9,7 +9,7 @@ Usage = dict[str, int]
 _MARK = "opening"
 
 
-def is_opening(message: BaseMessage) -> bool:
+def is_first_call(message: BaseMessage) -> bool:
     """Whether a message is such a call, and was never asked of a model."""
     return _MARK in message.additional_kwargs
 
@@ -18,7 +18,7 @@ def usage_of(messages: Iterable[BaseMessage]) -> Usage:
     """Sums tokens, model calls and tool calls over an agent's messages. Tokens as the endpoint reported them."""
     total = {"input_tokens": 0, "output_tokens": 0, "model_calls": 0, "tool_calls": 0}
     for message in messages:
-        if isinstance(message, AIMessage) and not is_opening(message):
+        if isinstance(message, AIMessage) and not is_first_call(message):
             total["model_calls"] += 1
             if message.usage_metadata:
                 total["input_tokens"] += message.usage_metadata["input_tokens"]

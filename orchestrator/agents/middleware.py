@@ -18,7 +18,7 @@ from orchestrator.agents.loop_detection import Repetition, repetitions
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.memory.briefing import READ_ON, shorter
-from orchestrator.messages import is_opening
+from orchestrator.messages import is_first_call
 from orchestrator.model_calls.calls import Question
 from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, request_for_the_rest
 from orchestrator.models.errors import is_refusal
@@ -26,9 +26,9 @@ from orchestrator.models.profile import is_small
 from orchestrator.text import count_tokens
 from orchestrator.tool_calls.calls import Handler, ToolAnswer, call_tool
 from orchestrator.tool_calls.declaration import risk_of, says_its_risk
-from orchestrator.tool_calls.first_call import opening_call
+from orchestrator.tool_calls.first_call import first_call
 from orchestrator.tool_calls.results import read_memory
-from orchestrator.tool_calls.tool_search import ToolChoice
+from orchestrator.tool_calls.tool_search import ToolSearch
 from orchestrator.tool_calls.worker_context import WorkerContext
 
 _GIVE = "Give your result now, from what you have, and say what is missing."
@@ -51,7 +51,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         begins_with: The tool that is called before the model is asked.
     """
 
-    def __init__(self, steps: int, choice: ToolChoice | None = None, begins_with: str | None = None) -> None:
+    def __init__(self, steps: int, choice: ToolSearch | None = None, begins_with: str | None = None) -> None:
         super().__init__()
         self.steps = steps
         self.choice = choice
@@ -94,8 +94,8 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         tools = self._shown_tools(request)
         messages = list(request.messages)
         if self.begins_with and not any(isinstance(message, AIMessage) for message in messages):
-            return ModelResponse(result=[opening_call(self.begins_with, context.key)])
-        calls_so_far = sum(isinstance(message, AIMessage) and not is_opening(message) for message in messages)
+            return ModelResponse(result=[first_call(self.begins_with, context.key)])
+        calls_so_far = sum(isinstance(message, AIMessage) and not is_first_call(message) for message in messages)
         told = repetitions(messages)
         if tools and (notice := self._last_notice(context, calls_so_far, told)):
             tools = []
@@ -105,13 +105,13 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         if len(messages) > 1:
             messages = fit_messages(messages, context)
         question = Question(_with_system(request, messages), tools)
-        spent = context.calls.last_call(request.model, question, of_run=context.winds_up) if tools else None
+        spent = context.calls.last_call(request.model, question, of_run=context.finishes_when_spent) if tools else None
         if spent is not None:
             messages, tools = [*messages, HumanMessage(_LITTLE_LEFT)], []
         try:
             answer = await self._ask(bridge, request, handler, messages, tools)
         except BudgetSpentError as error:
-            if error.is_of_run and not context.winds_up:
+            if error.is_of_run and not context.finishes_when_spent:
                 raise
             context.limit = error
             return ModelResponse(result=[AIMessage(so_far(request.messages))])

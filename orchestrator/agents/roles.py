@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
 
+from orchestrator import prompts
 from orchestrator.agents.worker import Worker
-from orchestrator.prompts import prompt
 
 
 def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
     """The researcher that ships: finds facts in sources."""
     return Worker(
         "researcher",
-        prompt("researcher"),
+        prompts.text("researcher"),
         tools=tools,
         model=model,
         description="finds facts and figures in the documents, with their source",
@@ -24,7 +24,7 @@ def coder(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None)
     """The coder that ships: calculates and writes code."""
     return Worker(
         "coder",
-        prompt("coder"),
+        prompts.text("coder"),
         tools=tools,
         model=model,
         description="calculates and solves problems with code, from figures that others found",
@@ -35,7 +35,7 @@ def reviewer(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = No
     """The reviewer that ships: judges others' work with a typed verdict."""
     return Worker(
         "reviewer",
-        prompt("reviewer"),
+        prompts.text("reviewer"),
         tools=tools,
         model=model,
         description="checks the results of other sub-tasks and accepts them or sends them back",

@@ -7,6 +7,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 
+from orchestrator import prompts
 from orchestrator.agents.agent import Agent
 from orchestrator.agents.answer import EMPTY, REFUSED, Answer, assembled, has_words, left_out_note, with_references
 from orchestrator.agents.worker import Worker
@@ -17,15 +18,14 @@ from orchestrator.memory.entry import Entry
 from orchestrator.messages import Usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
-from orchestrator.model_calls.truncation import cut_off_by, incomplete
+from orchestrator.model_calls.truncation import incomplete, truncated_by
 from orchestrator.models.errors import as_model_error, is_refusal
 from orchestrator.models.profile import is_small
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.revision import Revision
 from orchestrator.planning.schemas import plan_schema, revision_schema
-from orchestrator.planning.small_model import narrow_plan
-from orchestrator.prompts import prompt
+from orchestrator.planning.small_model import small_model_request
 from orchestrator.text import excerpt
 
 
@@ -42,13 +42,13 @@ class Supervisor(Agent):
     def __init__(
         self,
         name: str = "supervisor",
-        prompt_: str | None = None,
+        prompt: str | None = None,
         *,
         summary_prompt: str | None = None,
         model: BaseChatModel | None = None,
     ) -> None:
-        super().__init__(name, prompt_ or prompt("supervisor"), model=model)
-        self.summary_prompt = summary_prompt or prompt("summary")
+        super().__init__(name, prompt or prompts.text("supervisor"), model=model)
+        self.summary_prompt = summary_prompt or prompts.text("summary")
         self.workers: Mapping[str, Worker] = {}
         self.limits = Limits()
 
@@ -99,10 +99,10 @@ class Supervisor(Agent):
         await self.prepare(calls.bridge)
         shown = excerpt(task, self.window // 2, "task")
         if feedback:
-            shown = prompt("plan_again", task=shown, feedback="\n".join(f"- {line}" for line in feedback))
+            shown = prompts.text("plan_again", task=shown, feedback="\n".join(f"- {line}" for line in feedback))
         names = list(self.workers)
         if is_small(self.model):
-            narrow = narrow_plan(shown, {n: w.description for n, w in self.workers.items()})
+            narrow = small_model_request(shown, {n: w.description for n, w in self.workers.items()})
             return await ask_structured(
                 calls,
                 self.model,
@@ -113,7 +113,7 @@ class Supervisor(Agent):
                 config=config,
             )
         team = "\n".join(f"- {worker.name}: {worker.description}" for worker in self.workers.values())
-        rules = prompt("plan_rules", team=team, most=str(self.limits.sub_tasks))
+        rules = prompts.text("plan_rules", team=team, most=str(self.limits.sub_tasks))
         return await ask_structured(
             calls,
             self.model,
@@ -146,7 +146,7 @@ class Supervisor(Agent):
             self.checked(revision.apply(plan, attempts=self.limits.attempts))
             return revision
 
-        request = prompt(
+        request = prompts.text(
             "revise",
             task=excerpt(task, self.window // 4, "task"),
             table=excerpt(plan.table(outcomes), self.window // 4, "plan"),
@@ -187,7 +187,7 @@ class Supervisor(Agent):
         }
         example = entries[0].sub_task_id if entries else "t1"
         try:
-            request = HumanMessage(prompt("summary_request", **about, example=example))
+            request = HumanMessage(prompts.text("summary_request", **about, example=example))
             reply = await calls.invoke(self.model, [SystemMessage(self.summary_prompt), request], config)
             usage = usage_of([reply])
         except Exception as error:
@@ -198,7 +198,7 @@ class Supervisor(Agent):
         text = str(reply.text).strip()
         if not has_words(reply):  # small models can take the references for the answer
             return Answer(assembled(entries, missing, EMPTY), usage, ("the model's answer was empty",))
-        if by := cut_off_by(reply):
+        if by := truncated_by(reply):
             notes = [*notes, f"the answer is {incomplete(by)}"]
             text = f"{text}\n\n[… {incomplete(by)}]"
         return Answer(with_references(text, [entry.sub_task_id for entry in entries]), usage, tuple(notes))

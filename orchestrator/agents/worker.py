@@ -20,29 +20,29 @@ from langchain_core.tools import tool as as_tool
 from langgraph.store.memory import InMemoryStore
 from pydantic import ValidationError
 
+from orchestrator import prompts
 from orchestrator.agents.agent import Agent
 from orchestrator.agents.assignment import Assignment, Result
 from orchestrator.agents.middleware import WorkerMiddleware
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError, PlanError
-from orchestrator.memory.briefing import Context, fit, worker_context
+from orchestrator.memory.briefing import Briefing, brief, fit
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.messages import add_usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
-from orchestrator.model_calls.truncation import cut_off_by, marked, whole_text
+from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
 from orchestrator.models.profile import is_small
 from orchestrator.planning.outcome import Verdict
 from orchestrator.planning.plan import Plan, SubTask
 from orchestrator.planning.schemas import verdict_schema
-from orchestrator.prompts import prompt
 from orchestrator.text import excerpt
-from orchestrator.tool_calls.first_call import check_opening
+from orchestrator.tool_calls.first_call import check_first_call
 from orchestrator.tool_calls.policy import Policy
 from orchestrator.tool_calls.results import read_memory
-from orchestrator.tool_calls.tool_search import ToolChoice
+from orchestrator.tool_calls.tool_search import ToolSearch
 from orchestrator.tool_calls.worker_context import WorkerContext
 from orchestrator.trust import merged, taint, tainted_by
 
@@ -84,7 +84,7 @@ class Worker(Agent):
         super().__init__(name, prompt, model=model, description=description)
         self.tools: tuple[BaseTool, ...] = tuple(t if isinstance(t, BaseTool) else as_tool(t) for t in tools)
         if begins_with is not None:
-            check_opening(name, begins_with, self.tools)
+            check_first_call(name, begins_with, self.tools)
         self.begins_with = begins_with
         self.reviews = reviews
         self.steps = steps
@@ -162,7 +162,7 @@ class Worker(Agent):
             GraphInterrupt: A tool call waits for a human.
             PlanError: The verdict could not be read.
         """
-        shown = await worker_context(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
+        shown = await brief(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
         opening = HumanMessage(self._opening(assignment, context, shown))
         taint(opening, merged(shown.tainted_by, assignment.tainted_by))
         messages: list[BaseMessage] = [opening]
@@ -205,13 +205,13 @@ class Worker(Agent):
         with self._graph_lock:
             graph = self._graphs.get((id(model), steps))
             if graph is None:
-                choice = ToolChoice(self.tools)
+                choice = ToolSearch(self.tools)
                 more = [choice.finder()] if choice.is_needed else []
-                brief = [prompt("worker_brief"), *_examples(self.tools)] if is_small(model) else []
+                brief = [prompts.text("worker_brief"), *_examples(self.tools)] if is_small(model) else []
                 graph = create_agent(
                     model,
                     [*self.tools, *more, read_memory] if self.tools else [],
-                    system_prompt="\n\n".join((self.prompt, prompt("worker_rules"), *brief)),
+                    system_prompt="\n\n".join((self.prompt, prompts.text("worker_rules"), *brief)),
                     middleware=[WorkerMiddleware(steps, choice if choice.is_needed else None, self.begins_with)],
                     context_schema=WorkerContext,
                     checkpointer=None if self.tools else False,
@@ -220,7 +220,7 @@ class Worker(Agent):
                 self._graphs[(id(model), steps)] = graph
             return graph
 
-    def _opening(self, assignment: Assignment, context: WorkerContext, shown: Context) -> str:
+    def _opening(self, assignment: Assignment, context: WorkerContext, shown: Briefing) -> str:
         parts = []
         if assignment.task and not is_small(self.model):  # a small model would do all of it at once
             task = excerpt(assignment.task, max(64, context.window // 8), "task")
@@ -250,7 +250,7 @@ class Worker(Agent):
             for message in messages
             if isinstance(message, ToolMessage) and message.name in by_name and message.status != "error"
         )
-        text, cut_off = whole_text(messages), cut_off_by(messages[-1])
+        text, cut_off = whole_text(messages), truncated_by(messages[-1])
         if text and is_small(self.model):
             text += _figures(messages)
         return Result(
@@ -284,7 +284,7 @@ class Worker(Agent):
             return verdict
 
         notes = [HumanMessage(f"Your notes on it:\n{result.text}")] if result.text else []
-        request = HumanMessage(prompt("verdict", candidates=", ".join(candidates) or "none"))
+        request = HumanMessage(prompts.text("verdict", candidates=", ".join(candidates) or "none"))
         verdict, usage = await ask_structured(
             calls,
             self.model,

@@ -8,7 +8,7 @@ from orchestrator.budget.ledger_store import amounts_of
 from orchestrator.budget.prices import FREE, published_nano_usd
 from orchestrator.budget.spend import NANO, Spend
 
-AT_HOME = " (local)"
+UNPRICED_LOCAL = " (local)"
 """Ends the booked name of a model on this machine or in its network, whose price nobody has given. It may be called
 as one with a published price is, and costs what its owner knows."""
 
@@ -41,7 +41,7 @@ class Spending:
         for agent, value in rows.items():
             for task, booked, amount in amounts_of(value):
                 everything += amount
-                model = booked.removesuffix(AT_HOME)
+                model = booked.removesuffix(UNPRICED_LOCAL)
                 unpriced |= {model} if model != booked else set()
                 for place, name in (("model", model), ("worker", agent), ("sub_task", task)):
                     if name:

@@ -23,7 +23,7 @@ from orchestrator.cli.options import (
 from orchestrator.errors import EXIT_FAILED, ConfigError, OrchestratorError
 
 if TYPE_CHECKING:
-    from orchestrator.runs.client import ThreadDesk
+    from orchestrator.runs.client import OrchestratorClient
     from orchestrator.runs.run import Run
 
 app = typer.Typer(
@@ -272,12 +272,12 @@ def delete(
     typer.echo(f"deleted {thread}")
 
 
-def _look(db: str | None) -> "ThreadDesk":
+def _look(db: str | None) -> "OrchestratorClient":
     """The threads of a database: to look at them, no model is made and no team is needed."""
     from orchestrator.persistence.database import Persistence
-    from orchestrator.runs.client import ThreadDesk
+    from orchestrator.runs.client import OrchestratorClient
 
-    return ThreadDesk(Persistence(db))
+    return OrchestratorClient(Persistence(db))
 
 
 def _finish(run: "Run", as_json: bool) -> None:

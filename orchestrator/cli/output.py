@@ -15,7 +15,7 @@ from rich.table import Table
 from orchestrator.agents.team import Team
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
-from orchestrator.runs.client import ThreadDesk
+from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.run import Run
 from orchestrator.tool_calls.declaration import effect_of, is_contained, is_trusted, risk_of
 
@@ -96,7 +96,7 @@ def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) ->
     return table
 
 
-def print_threads(desk: ThreadDesk, *, as_json: bool) -> None:
+def print_threads(desk: OrchestratorClient, *, as_json: bool) -> None:
     """Every thread, newest first."""
     records = desk.threads()
     rows = []

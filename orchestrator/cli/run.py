@@ -19,7 +19,7 @@ from orchestrator.errors import ConfigError, OrchestratorError, PersistenceError
 from orchestrator.models.profile import describe
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Action, Decision, Review
-from orchestrator.runs.client import ThreadDesk
+from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.loading import load_team
 from orchestrator.runs.run import Run
 from orchestrator.runs.task_orchestrator import OnEvent, TaskOrchestrator
@@ -111,7 +111,7 @@ def _answered(orchestrator: TaskOrchestrator, reviews: Sequence[Review]) -> bool
     return any_answered
 
 
-def answer(desk: ThreadDesk, review_id: str, action: str, text: str | None, file: Path | None) -> Decision:
+def answer(desk: OrchestratorClient, review_id: str, action: str, text: str | None, file: Path | None) -> Decision:
     """Records a decision that came by options.
 
     Raises:

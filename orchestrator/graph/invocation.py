@@ -71,13 +71,13 @@ class Invocation:
             emit=runtime.stream_writer,
         )
 
-    def place(self, thread_id: str) -> str:
+    def round_key(self, thread_id: str) -> str:
         """Where the nodes of this graph meet for a thread; another where the graph is a node of another graph."""
         return f"{self.namespace.rpartition('|')[0]}|{thread_id}"
 
     def ledger(self, bridge: Bridge, thread_id: str) -> Ledger:
         """The ledger that all nodes of this invocation share; load it before use."""
-        place = self.place(thread_id)
+        place = self.round_key(thread_id)
         lock = bridge.lock()
         return LEDGERS.find(
             place, self.control, lambda: Ledger(Budget(), self.store, thread_id, lock, control=self.control)

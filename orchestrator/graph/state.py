@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from typing_extensions import TypedDict
 
 Phase = Literal["plan", "approve_plan", "work", "human_review", "summarize", "end", "raised"]
-RunStatus = Literal["running", "done", "failed", "limited", "stopped"]
+SavedStatus = Literal["running", "done", "failed", "limited", "stopped"]
 
 
 def merge_by_key(left: dict[str, Any] | None, right: dict[str, Any] | None) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class State(TypedDict, total=False):
     revisions: int
     more_rounds: int
     shapes: list[str]
-    status: RunStatus
+    status: SavedStatus
     limited_by: str
     notes: list[str]
     answer: str

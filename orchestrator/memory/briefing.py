@@ -30,7 +30,7 @@ _NOTE = re.compile(r'\n\[… \d+ of (\d+) characters more: read_memory\(key="([^
 
 
 @dataclass
-class Context:
+class Briefing:
     """A prompt's part that comes from the shared memory.
 
     Args:
@@ -52,7 +52,7 @@ def _block(entry: Entry, text: str) -> str:
     return f"[{entry.sub_task_id}]\n{as_data(text, entry.agent or 'an agent', trusted=entry.trusted)}"
 
 
-def fit(entries: Sequence[Entry], tokens: int) -> Context:
+def fit(entries: Sequence[Entry], tokens: int) -> Briefing:
     """All entries within `tokens`: short ones whole, and the long ones share what is left.
 
     Args:
@@ -71,8 +71,8 @@ def fit(entries: Sequence[Entry], tokens: int) -> Context:
     return context if count_tokens(context.text) <= tokens else _condensed(entries, tokens)
 
 
-def _of(shown: Sequence[tuple[Entry, str]], note: str = "") -> Context:
-    return Context(
+def _of(shown: Sequence[tuple[Entry, str]], note: str = "") -> Briefing:
+    return Briefing(
         text="\n\n".join([*(block for _, block in shown), *([note] if note else [])]),
         keys=[entry.key for entry, _ in shown],
         shortened=bool(note) or any(block != _block(entry, entry.text) for entry, block in shown),
@@ -85,7 +85,7 @@ def _shortened(entry: Entry, share: int) -> str:
     return _block(entry, excerpt(entry.text, share - count_tokens(_block(entry, "")) - 1, entry.key))
 
 
-def _condensed(entries: Sequence[Entry], tokens: int) -> Context:
+def _condensed(entries: Sequence[Entry], tokens: int) -> Briefing:
     """The first words of as many entries as fit, and one note on how to read all of them."""
     room = tokens - _note_tokens(tokens)
     words = room - sum(count_tokens(_block(entry, "")) + 1 for entry in entries)
@@ -174,9 +174,7 @@ def _shares(sizes: dict[str, int], tokens: int) -> dict[str, int]:
     return shares
 
 
-async def worker_context(
-    bridge: Bridge, memory: SharedMemory, sub_task: SubTask, needs: Iterable[str], tokens: int
-) -> Context:
+async def brief(bridge: Bridge, memory: SharedMemory, sub_task: SubTask, needs: Iterable[str], tokens: int) -> Briefing:
     """What a worker is shown: its dependencies' results, what fits its sub-task, and the newest.
 
     Args:

@@ -134,7 +134,7 @@ class SharedMemory:
                 if before is not None and before.status == "final":
                     self._outdated = True  # the index cannot take a text back: build it anew at the next recall
 
-    async def stand_by(self, bridge: Bridge, keys: Collection[str]) -> None:
+    async def retract_all_but(self, bridge: Bridge, keys: Collection[str]) -> None:
         """Makes the results under these keys the accepted ones, in one transaction.
 
         Other accepted results are withdrawn: they stay readable by key, and are offered to nobody. Withdrawn ones

@@ -21,16 +21,16 @@ from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger import Ledger
 from orchestrator.budget.prices import FREE, booked_name, nano_usd
 from orchestrator.budget.spend import Spend
-from orchestrator.budget.spending import AT_HOME
+from orchestrator.budget.spending import UNPRICED_LOCAL
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
 from orchestrator.events import Emit
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
-from orchestrator.models.errors import is_endpoint_failure, was_refused
+from orchestrator.models.errors import cost_nothing, is_endpoint_failure
 from orchestrator.models.profile import endpoint_of, model_name
-from orchestrator.models.proxies import is_at_home
+from orchestrator.models.proxies import is_private_network
 
 LEAST_ANSWER = 64
 
@@ -226,7 +226,7 @@ class ModelCalls:
         try:
             reply = await self._within(limit if left is None else min(limit, left), partial(send, model, more))
         except BaseException as error:
-            refused = was_refused(error)
+            refused = cost_nothing(error)
             await self.ledger.settle(self.bridge, reservation, Spend(model_calls=1) if refused else None)
             if isinstance(error, TimeoutError) and left is not None and left <= limit:
                 # Not the endpoint was too slow: the run's own time is over.
@@ -274,7 +274,7 @@ class ModelCalls:
         """The name in the ledger: it tells apart what no published price may be put on afterwards."""
         name, url = booked_name(model), getattr(model, "openai_api_base", None)
         is_priced = name.endswith(FREE) or self._price_is_given(model)
-        return name + AT_HOME if not is_priced and isinstance(url, str) and is_at_home(url) else name
+        return name + UNPRICED_LOCAL if not is_priced and isinstance(url, str) and is_private_network(url) else name
 
     async def _settle(
         self, ledger: Ledger, model: BaseChatModel, reservation: Reservation, messages: Sequence[BaseMessage]

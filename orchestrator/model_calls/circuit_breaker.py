@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from orchestrator.models.errors import CircuitOpenError, Sign
+from orchestrator.models.errors import CircuitOpenError, EndpointHealth
 
 
 class Circuit:
@@ -57,7 +57,7 @@ class Circuit:
         return False
 
     @contextmanager
-    def request(self, failures: int, reset_s: float, sign: Callable[[BaseException], Sign]) -> Iterator[None]:
+    def request(self, failures: int, reset_s: float, sign: Callable[[BaseException], EndpointHealth]) -> Iterator[None]:
         """Surrounds one request.
 
         Args:
@@ -86,7 +86,7 @@ class Circuit:
         if left > 0 or self._trial_under_way:
             raise CircuitOpenError(self.endpoint, self._last, max(0.0, left))
 
-    def _ended(self, sign: Sign, is_trial: bool, failures: int, what: str = "") -> None:
+    def _ended(self, sign: EndpointHealth, is_trial: bool, failures: int, what: str = "") -> None:
         with self._lock:
             if is_trial:
                 self._trial_under_way = False

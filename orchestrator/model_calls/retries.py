@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from orchestrator.concurrency import Bridge
 from orchestrator.model_calls.circuit_breaker import Circuit
 from orchestrator.model_calls.rate_limit import Rate
-from orchestrator.models.errors import endpoint_health, may_pass, retry_after
+from orchestrator.models.errors import endpoint_health, is_transient, retry_after
 
 T = TypeVar("T")
 LONGEST_RETRY_AFTER_S = 60.0
@@ -67,7 +67,7 @@ class Endpoints:
             return self._known[endpoint]
 
 
-OF_THIS_PROCESS = Endpoints()
+ENDPOINTS = Endpoints()
 
 
 async def call_endpoint(
@@ -77,7 +77,7 @@ async def call_endpoint(
     attempt: Callable[[], Coroutine[Any, Any, T]],
     *,
     tokens: int = 0,
-    endpoints: Endpoints = OF_THIS_PROCESS,
+    endpoints: Endpoints = ENDPOINTS,
 ) -> T:
     """Makes a request, and makes it again where that can help.
 
@@ -105,7 +105,9 @@ async def call_endpoint(
             return await attempt()
 
     def is_worth_another(error: BaseException) -> bool:
-        return may_pass(error) and (retry_after(error) or 0.0) <= LONGEST_RETRY_AFTER_S and not circuit.is_open(*after)
+        return (
+            is_transient(error) and (retry_after(error) or 0.0) <= LONGEST_RETRY_AFTER_S and not circuit.is_open(*after)
+        )
 
     backoff = wait_random_exponential(multiplier=settings.first_wait_s, max=settings.longest_wait_s)
 

@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 from orchestrator.errors import PlanError
 from orchestrator.messages import Usage, add_usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls, Question, Send
-from orchestrator.model_calls.truncation import cut_off_by
+from orchestrator.model_calls.truncation import truncated_by
 
 T = TypeVar("T")
 Schema = dict[str, Any]
@@ -82,7 +82,7 @@ def _raw(reply: dict[str, Any]) -> Sequence[BaseMessage]:
 def _cut_off(message: AIMessage) -> str:
     """What cut the answer off in the middle of its JSON: parsers mend that, and half a plan looks like a whole one."""
     text = _text(message).strip()
-    if not text or not (by := cut_off_by(message)):
+    if not text or not (by := truncated_by(message)):
         return ""
     try:
         json.loads(text)

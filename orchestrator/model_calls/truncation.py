@@ -24,7 +24,7 @@ _AGAIN = (
 _LOST = "(cut off)"
 
 
-def cut_off_by(message: BaseMessage) -> str:
+def truncated_by(message: BaseMessage) -> str:
     """What ended a model's message before it was finished; empty where nothing did."""
     about = message.response_metadata
     details = about.get("incomplete_details")
@@ -36,7 +36,7 @@ def cut_off_by(message: BaseMessage) -> str:
 
 def can_go_on(message: BaseMessage) -> TypeGuard[AIMessage]:
     """Whether asking for the rest makes sense: a call of a tool is carried out first, and a filter stays as it is."""
-    return isinstance(message, AIMessage) and not message.tool_calls and cut_off_by(message) == _LENGTH
+    return isinstance(message, AIMessage) and not message.tool_calls and truncated_by(message) == _LENGTH
 
 
 def as_part(message: AIMessage) -> AIMessage:

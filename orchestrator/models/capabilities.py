@@ -16,7 +16,7 @@ _CAP_NAME = re.compile(r"max_(completion_)?tokens")
 
 
 @dataclass
-class Abilities:
+class Capabilities:
     """What is known of an endpoint's model.
 
     Args:
@@ -68,4 +68,4 @@ class Abilities:
             self.also_in_words = True
 
 
-KNOWN: dict[tuple[str, str], Abilities] = {}
+KNOWN: dict[tuple[str, str], Capabilities] = {}

@@ -32,7 +32,7 @@ _REFUSALS = (
     langchain_errors.ContextOverflowError,
 )
 
-Sign = Literal["alive", "dead", "none"]
+EndpointHealth = Literal["alive", "dead", "none"]
 """What the end of a request says about its endpoint; `none` for a cancelled one, or one that was never sent."""
 
 
@@ -88,7 +88,7 @@ def is_refusal(error: BaseException) -> bool:
 
 def is_endpoint_failure(error: BaseException) -> bool:
     """Whether an error came from a model's endpoint, so that another endpoint may do better."""
-    return isinstance(error, ModelError | openai.OpenAIError) or may_pass(error)
+    return isinstance(error, ModelError | openai.OpenAIError) or is_transient(error)
 
 
 class RefusedRequestError(ModelError):
@@ -146,7 +146,7 @@ def _detail(error: openai.OpenAIError) -> str:
     return text if len(text) <= 300 else text[:299] + "…"
 
 
-def may_pass(error: BaseException) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same request may succeed a little later."""
     if not isinstance(error, Exception) or isinstance(error, OrchestratorError):
         return False  # cancelled, or an error of the engine's own, which has said what to do
@@ -161,7 +161,7 @@ def may_pass(error: BaseException) -> bool:
     return lost or isinstance(error.__cause__, transport)
 
 
-def was_refused(error: BaseException) -> bool:
+def cost_nothing(error: BaseException) -> bool:
     """Whether it is certain that a request cost nothing: it was answered with a refusal, or never sent.
 
     A failure of the server, a timeout and a connection that was lost may all have come after the work was done. A
@@ -198,13 +198,13 @@ def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: date
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now()).total_seconds())
 
 
-def endpoint_health(error: BaseException) -> Sign:
+def endpoint_health(error: BaseException) -> EndpointHealth:
     """What an error says about the endpoint: one that refuses, or asks to wait, is alive."""
     if (status := _status(error)) is not None:
         return "dead" if status >= 500 else "alive"
     if isinstance(error, _REFUSALS):
         return "alive"
-    return "dead" if may_pass(error) else "none"
+    return "dead" if is_transient(error) else "none"
 
 
 def _status(error: BaseException) -> int | None:

@@ -21,7 +21,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr, ValidationError
 
-from orchestrator.models.capabilities import KNOWN, LIMIT_NAMES, Abilities, SchemaMode, ToolMode
+from orchestrator.models.capabilities import KNOWN, LIMIT_NAMES, Capabilities, SchemaMode, ToolMode
 from orchestrator.models.completions import checked, no_completion, reading
 from orchestrator.models.http_client import LoopTransport, blocking_client
 from orchestrator.models.json_answers import answered_json, fits, may_be_strict, schema_prompt, without_thoughts
@@ -65,9 +65,9 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     is_free: bool = False
 
     @property
-    def abilities(self) -> Abilities:
+    def capabilities(self) -> Capabilities:
         """What was found out of this endpoint's model, shared by all objects of the process."""
-        return KNOWN.setdefault((str(self.openai_api_base or ""), self.model_name), Abilities())
+        return KNOWN.setdefault((str(self.openai_api_base or ""), self.model_name), Capabilities())
 
     @property
     def is_openai(self) -> bool:
@@ -77,7 +77,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     @property
     def has_native_tools(self) -> bool:
         """Whether the endpoint takes tools as such, as far as is known."""
-        return self.abilities.tools if self.tool_mode == "auto" else self.tool_mode == "native"
+        return self.capabilities.tools if self.tool_mode == "auto" else self.tool_mode == "native"
 
     def with_structured_output(
         self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
@@ -161,7 +161,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
         given = [limit for name in LIMIT_NAMES if (limit := payload.pop(name, None)) is not None]
         if given:
-            payload[self.abilities.cap or LIMIT_NAMES[0 if self.is_openai else 1]] = min(given)
+            payload[self.capabilities.cap or LIMIT_NAMES[0 if self.is_openai else 1]] = min(given)
         return payload
 
     def _read(self, request: _Request, answer: object) -> ChatResult:
@@ -179,11 +179,11 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             return False
         may_change = request.uses_tools and self.tool_mode == "auto"
         cap = next((name for name in LIMIT_NAMES if name in payload), "")
-        return self.abilities.learn(str(error.body or error.message), may_change, request.uses_schema, cap)
+        return self.capabilities.learn(str(error.body or error.message), may_change, request.uses_schema, cap)
 
     def _adapted(self, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> _Request:
         """The request in the best form that the endpoint is known to take."""
-        given, level, native = dict(kwargs), self.abilities.schema, self.has_native_tools
+        given, level, native = dict(kwargs), self.capabilities.schema, self.has_native_tools
         tools, wanted = given.get("tools"), given.get("response_format")
         adapted, restore = list(messages), _same
         if tools and not native:
@@ -205,7 +205,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         schema, asked = inner["schema"], _form(inner, level)
         if native or not tools:
             restore = partial(self._read_json, schema, None if tools else asked)
-        if asked is None or (self.abilities.also_in_words and not tools):
+        if asked is None or (self.capabilities.also_in_words and not tools):
             adapted = render_plain(adapted, schema_prompt(schema))
         if asked is None:
             del given["response_format"]
@@ -229,7 +229,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             elif found is None and len(message.text) > _MOST_JUNK:  # parsers that mend JSON take for ever over it
                 generation.message = message.model_copy(update={"content": message.text[:_MOST_JUNK]})
             if asked is not None and ended == "stop" and not does_fit:
-                self.abilities.ignored(asked)
+                self.capabilities.ignored(asked)
         return result
 
 

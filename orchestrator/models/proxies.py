@@ -75,7 +75,7 @@ def is_loopback(url: str) -> bool:
 
 
 @cache
-def is_at_home(url: str) -> bool:
+def is_private_network(url: str) -> bool:
     """Whether an address is on this machine or in its own network, where nobody's published prices hold."""
     host = _host(url)
     address = _address(host)

@@ -12,7 +12,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from orchestrator.prompts import prompt
+from orchestrator import prompts
 
 MOST = 6
 LEAST = 2
@@ -42,7 +42,7 @@ _EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 
 @dataclass(frozen=True)
-class NarrowPlan:
+class SmallModelRequest:
     """How a small model is asked for a plan: its own prompt and grammar, and the way back to a plan."""
 
     messages: list[BaseMessage]
@@ -50,7 +50,7 @@ class NarrowPlan:
     read: Callable[[Any], Any]
 
 
-def narrow_plan(task: str, agents: Mapping[str, str]) -> NarrowPlan:
+def small_model_request(task: str, agents: Mapping[str, str]) -> SmallModelRequest:
     """The narrow way to ask a small model.
 
     Args:
@@ -58,10 +58,10 @@ def narrow_plan(task: str, agents: Mapping[str, str]) -> NarrowPlan:
         agents: Descriptions of the workers by name.
     """
     team = "\n".join(f"- {name}: {about}" for name, about in agents.items())
-    messages: list[BaseMessage] = [SystemMessage(prompt("plan_narrow", team=team))]
+    messages: list[BaseMessage] = [SystemMessage(prompts.text("plan_small_model", team=team))]
     for question, steps in _EXAMPLES:
         messages += [HumanMessage(question), AIMessage(_worked(steps, list(agents)))]
-    return NarrowPlan([*messages, HumanMessage(task)], _schema(list(agents)), _read)
+    return SmallModelRequest([*messages, HumanMessage(task)], _schema(list(agents)), _read)
 
 
 def _worked(steps: tuple[str, ...], agents: list[str]) -> str:

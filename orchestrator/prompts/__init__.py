@@ -10,7 +10,7 @@ def _template(name: str) -> Template:
     return Template(resources.files(__package__).joinpath(f"{name}.md").read_text(encoding="utf-8").strip())
 
 
-def prompt(name: str, **values: str) -> str:
+def text(name: str, **values: str) -> str:
     """The text of `<name>.md` with its blanks filled in.
 
     Raises:

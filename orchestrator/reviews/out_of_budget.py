@@ -14,11 +14,12 @@ from orchestrator.concurrency import Bridge
 from orchestrator.reviews.decisions import ask_unless_stopped, record_decision
 from orchestrator.reviews.questions import budget_review
 
-Way = Literal["go", "finish", "stop"]
+BudgetDecision = Literal["go", "finish", "stop"]
 
 
 def pause(ledger: Ledger, thread_id: str, namespace: str) -> GraphInterrupt:
-    """The pause of a node that found the budget spent. Raise it; `way_on` takes it up when the node runs again.
+    """The pause of a node that found the budget spent. Raise it; When the node runs again,
+    `budget_decision` takes it up.
 
     Not LangGraph's `interrupt`, which may return: the node could do nothing with an answer now.
     """
@@ -26,7 +27,7 @@ def pause(ledger: Ledger, thread_id: str, namespace: str) -> GraphInterrupt:
     return GraphInterrupt((Interrupt.from_ns(payload, namespace),))
 
 
-async def way_on(bridge: Bridge, store: BaseStore, ledger: Ledger, thread_id: str) -> Way:
+async def budget_decision(bridge: Bridge, store: BaseStore, ledger: Ledger, thread_id: str) -> BudgetDecision:
     """What a human decided about a spent budget; `go` when nobody had to be asked, or it was raised.
 
     Raises:

@@ -1,4 +1,4 @@
-"""ThreadDesk: what can be asked, decided and deleted about the threads of a database without running them."""
+"""OrchestratorClient: what can be asked, decided and deleted about the threads of a database without running them."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -32,7 +32,7 @@ _RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stop
 _Graph = CompiledStateGraph[Any, Any, Any, Any]
 
 
-class ThreadDesk:
+class OrchestratorClient:
     """The threads of a database.
 
     Args:

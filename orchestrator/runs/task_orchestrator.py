@@ -29,7 +29,7 @@ from orchestrator.persistence.database import Persistence
 from orchestrator.planning.plan import Plan, SubTask
 from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Decision, Review
-from orchestrator.runs.client import ThreadDesk
+from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import check_thread_id, new_thread_id
 
@@ -37,7 +37,7 @@ OnEvent = Callable[[Event], None]
 OnReview = Callable[[Review], Decision | None]
 
 
-class TaskOrchestrator(ThreadDesk):
+class TaskOrchestrator(OrchestratorClient):
     """A team, and the database on which its threads live.
 
     Args:

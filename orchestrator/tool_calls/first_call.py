@@ -15,7 +15,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.messages import _MARK
 
 
-def check_opening(worker: str, tool: str, tools: Sequence[BaseTool]) -> None:
+def check_first_call(worker: str, tool: str, tools: Sequence[BaseTool]) -> None:
     """Makes sure that a worker can begin with this tool.
 
     Raises:
@@ -28,7 +28,7 @@ def check_opening(worker: str, tool: str, tools: Sequence[BaseTool]) -> None:
         raise ConfigError(f"worker '{worker}' cannot begin with '{tool}': it needs {', '.join(required)}")
 
 
-def opening_call(tool: str, key: str) -> AIMessage:
+def first_call(tool: str, key: str) -> AIMessage:
     """The message that calls the tool, as if the model had asked for it.
 
     Args:

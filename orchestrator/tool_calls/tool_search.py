@@ -19,7 +19,7 @@ FIND_TOOLS = "find_tools"
 _FOUND_LINE = re.compile(r"^- ([\w-]+):", re.MULTILINE)
 
 
-class ToolChoice:
+class ToolSearch:
     """The choice among one worker's tools.
 
     Args:

@@ -31,7 +31,7 @@ class WorkerContext:
         stopped: Whether a human stopped the run at the review of a tool call.
         unattended: There is no graph that could pause: what needs a review is refused.
         calls: How its model is called.
-        winds_up: Where the run's budget is spent, the attempt ends with what it has instead of asking a human.
+        finishes_when_spent: When the run's budget is spent, the attempt ends with what it has and asks no human.
         limit: Which limit ended the attempt; None for none.
         stalled: What the worker kept repeating until its attempt was ended.
     """
@@ -50,7 +50,7 @@ class WorkerContext:
     workspace: str = ""
     stopped: bool = False
     unattended: bool = False
-    winds_up: bool = False
+    finishes_when_spent: bool = False
     limit: BudgetSpentError | None = None
     stalled: str = ""
 

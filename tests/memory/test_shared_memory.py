@@ -10,7 +10,7 @@ from langgraph.store.memory import InMemoryStore
 
 from orchestrator import Entry, Persistence, SharedMemory, SubTask
 from orchestrator.concurrency import BLOCKING, run_blocking
-from orchestrator.memory.briefing import fit, worker_context
+from orchestrator.memory.briefing import brief, fit
 from orchestrator.memory.recall import LexicalIndex, SemanticIndex
 from orchestrator.text import count_tokens
 
@@ -67,9 +67,9 @@ def test_any_text_is_a_valid_query(query: str) -> None:
     assert len(memory.recall(query, 5)) <= 2
 
 
-def stand_by(memory: SharedMemory, *keys: str) -> None:
+def retract_all_but(memory: SharedMemory, *keys: str) -> None:
     run_blocking(memory.load(BLOCKING))
-    run_blocking(memory.stand_by(BLOCKING, keys))
+    run_blocking(memory.retract_all_but(BLOCKING, keys))
 
 
 def test_what_is_not_stood_by_is_not_offered_but_can_be_read_by_key(store: BaseStore) -> None:
@@ -77,7 +77,7 @@ def test_what_is_not_stood_by_is_not_offered_but_can_be_read_by_key(store: BaseS
     memory.store("t1", "wrong figure")
     memory.store("t2", "right figure")
     memory.recall("figure", 2)
-    stand_by(memory, "t2")
+    retract_all_but(memory, "t2")
     assert [entry.sub_task_id for entry in memory.all()] == ["t2"]
     assert [entry.sub_task_id for entry in memory.recall("figure", 5)] == ["t2"]
     kept = SharedMemory(store, "thread").read("t1")
@@ -89,9 +89,9 @@ def test_what_was_withdrawn_comes_back_in_its_place_when_it_is_stood_by_again(st
     memory = SharedMemory(store, "thread", clock=iter(range(1, 100)).__next__)
     for name in ("t1", "t2", "t3"):
         memory.store(name, f"figure {name}")
-    stand_by(memory, "t3")
+    retract_all_but(memory, "t3")
     for _ in range(2):  # doing it twice changes nothing
-        stand_by(memory, "t1", "t3")
+        retract_all_but(memory, "t1", "t3")
     assert {entry.sub_task_id for entry in memory.recall("figure", 5)} == {"t1", "t3"}
     assert [entry.sub_task_id for entry in SharedMemory(store, "thread").all()] == ["t1", "t3"]
 
@@ -101,7 +101,7 @@ def test_a_draft_and_a_note_are_neither_withdrawn_nor_accepted_by_a_plan(store: 
     memory.store("t1", "not approved yet", status="draft")
     memory.store("t2", "half of it", status="note", outcome={"status": "failed"})
     for keys in ([], ["t1", "t2"]):
-        stand_by(memory, *keys)
+        retract_all_but(memory, *keys)
         assert memory.all() == []
         found = [memory.read(name) for name in ("t1", "t2")]
         assert [entry.status for entry in found if entry is not None] == ["draft", "note"]
@@ -160,7 +160,7 @@ def test_a_worker_sees_its_dependencies_first_and_never_its_own_earlier_result()
     memory.store("t2", "unrelated", key="k2")
     memory.store("t3", "its own old result", key="k3")
     sub_task = SubTask(id="t3", description="use the figure", target_agent="coder", depends_on=("t1",))
-    context = run_blocking(worker_context(BLOCKING, memory, sub_task, ["k1"], 1000))
+    context = run_blocking(brief(BLOCKING, memory, sub_task, ["k1"], 1000))
     assert context.keys[0] == "k1"
     assert "k3" not in context.keys
 

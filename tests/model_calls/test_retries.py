@@ -22,7 +22,7 @@ from pydantic import SecretStr, ValidationError
 from orchestrator.concurrency import AWAITING, BLOCKING
 from orchestrator.errors import ModelError
 from orchestrator.model_calls.retries import Endpoints, Resilience, call_endpoint
-from orchestrator.models.errors import CircuitOpenError, may_pass, retry_after, was_refused
+from orchestrator.models.errors import CircuitOpenError, cost_nothing, is_transient, retry_after
 from orchestrator.models.profile import endpoint_of
 from orchestrator.testing import Fault, Gate, OpenAIServer, say
 from tests.support.endpoints import Service, Stand, answered, model_at, raising, then_well
@@ -80,7 +80,7 @@ def test_a_refusal_is_never_sent_again(stand: Stand, service: Service, status: i
     with pytest.raises(openai.APIStatusError) as raised:
         stand.run(stand.call(stand.asking(service.model)))
     assert raised.value.status_code == status
-    assert was_refused(raised.value)
+    assert cost_nothing(raised.value)
     assert service.asked == 1
     assert stand.waits == []
 
@@ -90,7 +90,7 @@ def test_a_spent_quota_is_no_rate_limit(stand: Stand, service: Service) -> None:
     with pytest.raises(openai.RateLimitError) as raised:
         stand.run(stand.call(stand.asking(service.model)))
     assert service.asked == 1
-    assert was_refused(raised.value)
+    assert cost_nothing(raised.value)
 
 
 def test_a_hanging_endpoint_is_asked_again_and_may_have_charged(stand: Stand) -> None:
@@ -100,7 +100,7 @@ def test_a_hanging_endpoint_is_asked_again_and_may_have_charged(stand: Stand) ->
             stand.run(stand.call(stand.asking(model_at(server.base_url, timeout_s=0.5)), retries=1))
         gate.release()
     assert len(stand.waits) == 1
-    assert not was_refused(raised.value)
+    assert not cost_nothing(raised.value)
 
 
 @pytest.mark.parametrize("plain", [False, True], ids=["ours", "LangChain's own"])
@@ -113,7 +113,7 @@ def test_an_endpoint_that_is_not_there_is_tried_again_and_costs_nothing(stand: S
     with pytest.raises(openai.APIConnectionError) as raised:
         stand.run(stand.call(stand.asking(model), retries=1))
     assert len(stand.waits) == 1
-    assert was_refused(raised.value)
+    assert cost_nothing(raised.value)
 
 
 # How long is waited
@@ -254,7 +254,7 @@ def test_a_caller_that_is_cancelled_while_it_waits_stops_at_once_and_holds_up_no
     ids=lambda value: repr(value)[:60],
 )
 def test_what_an_error_means(error: BaseException, passes: bool, refused: bool) -> None:
-    assert (may_pass(error), was_refused(error)) == (passes, refused)
+    assert (is_transient(error), cost_nothing(error)) == (passes, refused)
 
 
 # Which endpoint it is

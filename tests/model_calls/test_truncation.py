@@ -9,7 +9,7 @@ from langchain_core.outputs import ChatResult
 from langchain_core.tools import tool
 
 from orchestrator import Budget, Limits, Supervisor, TaskOrchestrator, Team, Worker, chat_model, declare
-from orchestrator.model_calls.truncation import cut_off_by
+from orchestrator.model_calls.truncation import truncated_by
 from orchestrator.models.settings import ModelSettings
 from orchestrator.testing import OpenAIServer, Reply, Request, ScriptedModel, TeamScript, call, fail, say, structure
 from tests.support.endpoints import answered
@@ -185,7 +185,7 @@ def test_an_empty_answer_to_the_task_gives_the_results_as_they_are() -> None:
     ],
 )
 def test_every_providers_word_for_it_is_known(said: dict[str, Any], by: str) -> None:
-    assert cut_off_by(AIMessage("half", response_metadata=said)) == by
+    assert truncated_by(AIMessage("half", response_metadata=said)) == by
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from orchestrator.budget.prices import Price
 from orchestrator.errors import ConfigError, MissingModelError, ModelError
 from orchestrator.models.factory import is_configured
 from orchestrator.models.openai_compatible import make_endpoint
-from orchestrator.models.proxies import is_at_home, proxy_for
+from orchestrator.models.proxies import is_private_network, proxy_for
 from orchestrator.models.settings import ModelSettings
 from orchestrator.runs.run import Run
 from orchestrator.testing import OpenAIServer, TeamScript
@@ -265,4 +265,4 @@ def test_a_model_elsewhere_costs_its_published_price(monkeypatch: pytest.MonkeyP
     ],
 )
 def test_what_is_on_this_machine_or_in_its_network(url: str, is_it: bool) -> None:
-    assert is_at_home(url) == is_it
+    assert is_private_network(url) == is_it

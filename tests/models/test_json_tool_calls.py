@@ -102,7 +102,7 @@ async def test_requests_already_under_way_at_the_first_refusal_are_asked_again_t
 
 
 def test_a_refused_request_in_an_old_form_is_asked_again_when_another_has_learned() -> None:
-    known = endpoint.Abilities()
+    known = endpoint.Capabilities()
     assert known.learn("no tools here", asked_tools=True, asked_schema=None)
     assert known.learn("no tools here", asked_tools=True, asked_schema=None)
     assert known.learn("no schema", asked_tools=False, asked_schema="strict")
@@ -120,7 +120,7 @@ def test_a_prompt_that_is_too_long_teaches_nothing() -> None:
         with pytest.raises(openai.BadRequestError):
             model.bind_tools([add]).invoke("x")
         assert len(server.bodies) == 1
-        assert model.abilities == endpoint.Abilities()
+        assert model.capabilities == endpoint.Capabilities()
 
 
 def test_json_mode_holds_beside_a_model_that_finds_out() -> None:
@@ -249,14 +249,14 @@ def test_an_answer_that_was_cut_off_teaches_nothing(reply: Reply) -> None:
     with OpenAIServer([], faults=cut_off) as server:
         model = model_at(server)
         model.with_structured_output(SUM, method="json_schema", include_raw=True).invoke("x")
-        assert model.abilities == endpoint.Abilities()
+        assert model.capabilities == endpoint.Capabilities()
 
 
 def test_a_schema_that_was_not_sent_as_strict_teaches_nothing_about_strict_ones() -> None:
     with OpenAIServer(["five"]) as server:
         model = model_at(server)
         model.with_structured_output(Sum, method="json_schema", include_raw=True).invoke("x")
-        assert model.abilities == endpoint.Abilities()
+        assert model.capabilities == endpoint.Capabilities()
 
 
 DRAFT = '{"total": 4}'

@@ -80,7 +80,6 @@ def record(db: str, thread: str) -> None:
         while thread != "plan" and any(review.kind == "plan" for review in run.reviews):
             orchestrator.decide(run.reviews[0].id, "approve")
             run = orchestrator.resume(thread)
-        print(thread, run.status, [review.kind for review in run.reviews])
 
 
 def main(db: str) -> None:

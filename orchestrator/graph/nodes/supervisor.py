@@ -32,7 +32,7 @@ from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.revision import Revision
 from orchestrator.reviews.decisions import STOPPED, forget_decisions, is_stopped
-from orchestrator.reviews.out_of_budget import pause, way_on
+from orchestrator.reviews.out_of_budget import budget_decision, pause
 from orchestrator.reviews.questions import plan_review, steer_review
 from orchestrator.reviews.review import Decision, Review
 
@@ -105,7 +105,7 @@ class _Supervision:
             budget = self.budget if given is None else Budget.parse(given)
             await begin_ledger(self.bridge, self.invocation.store, self.memory_id, budget, self.invocation.namespace)
         await self.ledger.load(self.bridge)
-        way = await way_on(self.bridge, self.invocation.store, self.ledger, self.memory_id)
+        way = await budget_decision(self.bridge, self.invocation.store, self.ledger, self.memory_id)
         try:
             match way:
                 case "stop":
@@ -211,7 +211,7 @@ class _Supervision:
         failed |= {outcome.key: outcome for outcome in self.outcomes.values() if outcome.status == "failed"}
         known = () if asked else before.keys.values()
         taken = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in known})
-        await self.memory.stand_by(self.bridge, taken.keys.values())
+        await self.memory.retract_all_but(self.bridge, taken.keys.values())
         gone = current(before, self.outcomes).keys() - current(taken, self.outcomes).keys()
         self.usage = add_usage(self.usage, *(self.outcomes[task_id].usage for task_id in gone))
         if not asked or taken.plain() != self.state["plan"]:
@@ -264,7 +264,7 @@ class _Supervision:
     # -- after a round ------------------------------------------------------------------------------------------
 
     async def _after_round(self) -> Update:
-        ROUNDS.drop(self.invocation.place(self.memory_id))  # all that the super-step expected have left
+        ROUNDS.drop(self.invocation.round_key(self.memory_id))  # all that the super-step expected have left
         plan, outcomes = Plan.parse(self.state["plan"]), self.outcomes
         found = assess(plan, outcomes, self.limits.attempts)
         if found.stopped:
@@ -367,7 +367,7 @@ class _Supervision:
             return self._end(status, notes)
         await self.memory.load(self.bridge)
         # Withdrawn for a plan that a process was about to take when it was killed.
-        await self.memory.stand_by(self.bridge, plan.keys.values())
+        await self.memory.retract_all_but(self.bridge, plan.keys.values())
         return {"phase": "summarize", "status": status, "notes": notes, "review": None}
 
     async def _wind_up(self, why: str) -> Update:

@@ -37,7 +37,7 @@ from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import SubTask
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped, is_stopped
-from orchestrator.reviews.out_of_budget import Way, pause, way_on
+from orchestrator.reviews.out_of_budget import BudgetDecision, budget_decision, pause
 from orchestrator.reviews.review import Review, review_id
 from orchestrator.text import excerpt, same_text
 from orchestrator.tool_calls.policy import Policy
@@ -82,11 +82,11 @@ class _Execution:
         self.memory_id: str = payload["memory_id"]
         self.auto_approve = bool(payload.get("auto_approve"))
         self.invocation = Invocation.of(config)
-        place = (self.invocation.place(self.memory_id), payload["round"])
+        place = (self.invocation.round_key(self.memory_id), payload["round"])
         self.round = ROUNDS.find(place, self.invocation.control, self._new_round)
         self.memory = self.round.memory
         self.ledger = self.invocation.ledger(bridge, self.memory_id)
-        self.way: Way = "go"
+        self.way: BudgetDecision = "go"
         self.began = 0.0
 
     def _new_round(self) -> Round:
@@ -171,7 +171,7 @@ class _Execution:
             return await self._file(Result(""), "skipped", error=STOPPED, stop=True)
         await self.ledger.load(self.bridge)
         # Before the agent: it can be called only once in one execution of a node.
-        self.way = await way_on(self.bridge, self.invocation.store, self.ledger, self.memory_id)
+        self.way = await budget_decision(self.bridge, self.invocation.store, self.ledger, self.memory_id)
         if self.way == "stop":
             return await self._file(Result(""), "failed", error=STOPPED, stop=True)
         self._tell("running")
@@ -222,7 +222,7 @@ class _Execution:
             auto_approve=self.auto_approve,
             window=calls.window(self.agent.window),
             calls=calls,
-            winds_up=self.auto_approve or self.way == "finish",
+            finishes_when_spent=self.auto_approve or self.way == "finish",
             emit=self.invocation.emit,
             agent=self.agent.name,
             policy=self.policy,
