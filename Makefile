@@ -9,7 +9,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 export LANGSMITH_TRACING ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model lint check format types studio notebooks bench hostile clean
+.PHONY: help run test test-model lint check format types figures studio notebooks bench hostile clean
 
 help:
 	@echo 'make run [TASK="..."] [DOCS=folder]  install, then carry out a task'
@@ -17,6 +17,7 @@ help:
 	@echo 'make test-model  the tests on the real embedded model'
 	@echo 'make lint        format, lint, types, import contracts, spelling'
 	@echo 'make check       lint and test'
+	@echo 'make figures     sizes, docstrings, comments and import circles of the packages, with their limits'
 	@echo 'make studio      serve the graphs for LangGraph Studio, offline'
 	@echo 'make notebooks   open the notebooks'
 	@echo 'make bench       the benchmarks, side by side with hand-written LangGraph'
@@ -60,6 +61,9 @@ lint: $(VENV)/.dev
 	$(BIN)/codespell
 
 check: lint test
+
+figures: | $(BIN)/python
+	@$(BIN)/python -m tests.support.figures
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .
