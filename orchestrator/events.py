@@ -1,24 +1,64 @@
-"""Events: what a run tells while it works, one small class for each kind."""
+"""Events: progress of a run, one small class for each kind.
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+Nodes put the plain form of an event on LangGraph's custom stream; `TaskOrchestrator` reads it back. LangGraph Studio
+and users of `stream_mode="custom"` read the plain form, so the kinds and keys in it are public as much as the classes.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from orchestrator.budget.spend import NANO
+from orchestrator.errors import PlanError
 from orchestrator.planning.outcome import Status
 from orchestrator.planning.plan import Plan
 
 if TYPE_CHECKING:
     from orchestrator.reviews.review import Review
 
+_KINDS: dict[str, type["Event"]] = {}
+
 
 @dataclass(frozen=True)
-class Planning:
+class Event:
+    """Base of all events.
+
+    The plain form holds each field under its own name, or under `key` of the field's metadata.
+    """
+
+    kind: ClassVar[str]
+
+    def __init_subclass__(cls, *, kind: str) -> None:
+        super().__init_subclass__()
+        cls.kind = kind
+        _KINDS[kind] = cls
+
+    def plain(self) -> dict[str, Any]:
+        """Return the JSON-plain form, with the kind under `event`."""
+        return {"event": self.kind} | {key: getattr(self, name) for name, key in self._keys().items()}
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Read the plain form. Keys that a newer version has added are ignored.
+
+        Raises:
+            KeyError, TypeError, ValueError, PlanError: The data is not of this event's shape.
+        """
+        return cls(**{name: data[key] for name, key in cls._keys().items() if key in data})
+
+    @classmethod
+    def _keys(cls) -> dict[str, str]:
+        """Return the key in the plain form for each field."""
+        return {each.name: each.metadata.get("key", each.name) for each in fields(cls)}
+
+
+@dataclass(frozen=True)
+class Planning(Event, kind="planning"):
     """The supervisor is decomposing the task."""
 
 
 @dataclass(frozen=True)
-class Planned:
+class Planned(Event, kind="plan"):
     """There is a plan, or a changed one.
 
     Args:
@@ -29,16 +69,25 @@ class Planned:
     plan: Plan
     retries: dict[str, str] = field(default_factory=dict)
 
+    def plain(self) -> dict[str, Any]:
+        """Return the JSON-plain form, with the plan as in the graph's state."""
+        return {**super().plain(), "plan": self.plan.plain()}
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Read the plain form."""
+        return super().parse({**data, "plan": Plan.parse(data["plan"])})
+
 
 @dataclass(frozen=True)
-class RoundStarted:
+class RoundStarted(Event, kind="round"):
     """All unfinished sub-tasks were sent to their workers."""
 
-    number: int
+    number: int = field(metadata={"key": "round"})
 
 
 @dataclass(frozen=True)
-class SubTaskChanged:
+class SubTaskChanged(Event, kind="sub_task"):
     """A sub-task has another status.
 
     Args:
@@ -59,7 +108,7 @@ class SubTaskChanged:
 
 
 @dataclass(frozen=True)
-class ToolCalled:
+class ToolCalled(Event, kind="tool"):
     """A worker calls a tool."""
 
     sub_task_id: str
@@ -68,7 +117,7 @@ class ToolCalled:
 
 
 @dataclass(frozen=True)
-class ToolRefused:
+class ToolRefused(Event, kind="tool_refused"):
     """A worker may not call a tool: the policy says so, or a human would have to be asked and nobody is there."""
 
     sub_task_id: str
@@ -77,14 +126,27 @@ class ToolRefused:
 
 
 @dataclass(frozen=True)
-class ReviewAsked:
+class ReviewAsked(Event, kind="review"):
     """A human is asked; the run goes on elsewhere as far as it can."""
 
     review: "Review"
 
+    def plain(self) -> dict[str, Any]:
+        """Return the JSON-plain form, with the whole review."""
+        return {**super().plain(), "review": self.review.model_dump(mode="json")}
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Read the plain form."""
+        # The one import of this module that points up the layers. Reviews know nothing of events, so it closes no
+        # circle, and a Review here is a value like a Plan.
+        from orchestrator.reviews.review import Review
+
+        return super().parse({**data, "review": Review.model_validate(data["review"])})
+
 
 @dataclass(frozen=True)
-class Spent:
+class Spent(Event, kind="spend"):
     """A model call was settled.
 
     Args:
@@ -94,12 +156,21 @@ class Spent:
     """
 
     tokens: int
-    cost_usd: float
-    model_calls: int
+    cost_usd: float = field(metadata={"key": "nano_usd"})
+    model_calls: int = field(metadata={"key": "calls"})
+
+    def plain(self) -> dict[str, Any]:
+        """Return the JSON-plain form, with the cost as a whole number, as in the ledger."""
+        return {**super().plain(), "nano_usd": round(self.cost_usd * NANO)}
+
+    @classmethod
+    def parse(cls, data: Mapping[str, Any]) -> Self:
+        """Read the plain form."""
+        return super().parse({**data, "nano_usd": data["nano_usd"] / NANO})
 
 
 @dataclass(frozen=True)
-class BudgetShort:
+class BudgetShort(Event, kind="budget"):
     """The run has come to another stage of its budget.
 
     Args:
@@ -112,7 +183,7 @@ class BudgetShort:
 
 
 @dataclass(frozen=True)
-class FellBack:
+class FellBack(Event, kind="fallback"):
     """A model could not be reached, and another is asked instead.
 
     Args:
@@ -123,58 +194,42 @@ class FellBack:
     """
 
     sub_task_id: str
-    model: str
-    instead: str
+    model: str = field(metadata={"key": "from"})
+    instead: str = field(metadata={"key": "to"})
     error: str
 
 
 @dataclass(frozen=True)
-class Summarizing:
+class Summarizing(Event, kind="summarize"):
     """The supervisor is writing the answer."""
 
 
-Event = (
-    Planning
-    | Planned
-    | RoundStarted
-    | SubTaskChanged
-    | ToolCalled
-    | ToolRefused
-    | ReviewAsked
-    | Spent
-    | BudgetShort
-    | FellBack
-    | Summarizing
-)
+@dataclass(frozen=True)
+class Answered(Event, kind="answer"):
+    """The supervisor has written the answer.
+
+    Args:
+        answer: The whole text.
+        status: The status that the run ends with.
+    """
+
+    answer: str
+    status: str
 
 
-def parse_event(data: Any) -> Event | None:
-    """The event in a chunk of LangGraph's custom stream; None for chunks that are not the engine's."""
-    if not isinstance(data, dict):
+Emit = Callable[[Event], None]
+
+
+def parse_event(data: object) -> Event | None:
+    """Return the event in a chunk of LangGraph's custom stream.
+
+    Tools and nodes of a user's own may write to the same stream, and so may a newer version. A chunk that is no event
+    of this version gives None.
+    """
+    cls = _KINDS.get(str(data.get("event"))) if isinstance(data, Mapping) else None
+    if cls is None or not isinstance(data, Mapping):
         return None
-    match data.get("event"):
-        case "planning":
-            return Planning()
-        case "plan":
-            return Planned(Plan.parse(data["plan"]), data.get("retries", {}))
-        case "round":
-            return RoundStarted(data["round"])
-        case "sub_task":
-            return SubTaskChanged(**{name: value for name, value in data.items() if name != "event"})
-        case "tool":
-            return ToolCalled(data["sub_task_id"], data["tool"], data["args"])
-        case "tool_refused":
-            return ToolRefused(data["sub_task_id"], data["tool"], data["why"])
-        case "spend":
-            return Spent(data["tokens"], data["nano_usd"] / NANO, data["calls"])
-        case "budget":
-            return BudgetShort(data["stage"], data["budget"])
-        case "fallback":
-            return FellBack(data["sub_task_id"], data["from"], data["to"], data["error"])
-        case "summarize":
-            return Summarizing()
-        case _:
-            return None
-
-
-Emit = Callable[[dict[str, Any]], None]
+    try:
+        return cls.parse(data)
+    except (KeyError, TypeError, ValueError, PlanError):
+        return None

@@ -21,6 +21,7 @@ from orchestrator.budget.budget import Budget
 from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.errors import ConfigError
+from orchestrator.events import Emit
 
 _MOST_LEDGERS = 4096
 
@@ -50,7 +51,7 @@ class Invocation:
     checkpointer: Any
     namespace: str
     control: object
-    emit: Callable[[dict[str, Any]], None]
+    emit: Emit
 
     @classmethod
     def of(cls, config: RunnableConfig) -> "Invocation":
@@ -61,6 +62,7 @@ class Invocation:
         """
         configurable = config.get("configurable", {})
         runtime: Any = get_runtime()
+        write = runtime.stream_writer
         saver = configurable.get(_CHECKPOINTER_KEY)
         return cls(
             thread_id=str(configurable.get("thread_id") or ""),
@@ -68,7 +70,7 @@ class Invocation:
             checkpointer=saver,
             namespace=str(configurable.get("checkpoint_ns") or ""),
             control=runtime.control,
-            emit=runtime.stream_writer,
+            emit=lambda event: write(event.plain()),
         )
 
     def round_key(self, thread_id: str) -> str:

@@ -24,7 +24,7 @@ from orchestrator.budget.spend import Spend
 from orchestrator.budget.spending import UNPRICED_LOCAL
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
-from orchestrator.events import Emit
+from orchestrator.events import BudgetShort, Emit, FellBack, Spent
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
@@ -172,10 +172,8 @@ class ModelCalls:
                     raise ModelError(
                         f"{model_name(candidate)} failed ({type(error).__name__}: {why}): resume later"
                     ) from error
-                self._emit(
-                    {"event": "fallback", "from": model_name(candidate), "to": model_name(candidates[at + 1])}
-                    | {"error": str(error), "sub_task_id": self.account.sub_task_id}
-                )
+                instead = model_name(candidates[at + 1])
+                self._emit(FellBack(self.account.sub_task_id, model_name(candidate), instead, str(error)))
         raise AssertionError("unreachable: the last candidate returns or raises")
 
     def _candidates(self, model: BaseChatModel) -> list[BaseChatModel]:
@@ -288,6 +286,6 @@ class ModelCalls:
             actual = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
         await ledger.settle(self.bridge, reservation, actual)
         spent = ledger.spent
-        self._emit({"event": "spend", "tokens": spent.tokens, "nano_usd": spent.nano_usd, "calls": spent.model_calls})
+        self._emit(Spent(spent.tokens, spent.cost_usd, spent.model_calls))
         if stage := ledger.new_stage():
-            self._emit({"event": "budget", "stage": stage, "budget": str(ledger.budget)})
+            self._emit(BudgetShort(stage, str(ledger.budget)))

@@ -18,6 +18,7 @@ from langgraph.types import Command
 
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge
+from orchestrator.events import ToolCalled, ToolRefused
 from orchestrator.memory.entry import Entry
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.review import Decision, Review, review_id
@@ -110,8 +111,7 @@ class _Call:
             await self.context.calls.count_tool_call()
         except BudgetSpentError as error:
             return self._error(f"{error}. Give your result from what you have")
-        event = {"event": "tool", "sub_task_id": self.context.sub_task_id, "tool": self.tool.name}
-        self.context.emit({**event, "args": self.call["args"]})
+        self.context.emit(ToolCalled(self.context.sub_task_id, self.tool.name, self.call["args"]))
         if effect_of(self.tool) == "once":
             if (before := await self.context.memory.fetch(self.bridge, self.journal)) is not None:
                 return await self._after_crash(before)
@@ -246,9 +246,7 @@ class _Call:
         return self._error(f"{unknown}. A human decided not to repeat it: {decision.text or 'no reason given'}")
 
     def _tell_refusal(self, why: str) -> None:
-        self.context.emit(
-            {"event": "tool_refused", "sub_task_id": self.context.sub_task_id, "tool": self.tool.name, "why": why}
-        )
+        self.context.emit(ToolRefused(self.context.sub_task_id, self.tool.name, why))
 
     def _refused(self, decision: Decision) -> ToolMessage:
         if decision.action == "stop":

@@ -1,12 +1,11 @@
 """WorkerContext: what one execution of a worker's agent may use; LangGraph hands it to middleware and tools."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from langgraph.store.base import BaseStore
 
 from orchestrator.budget.budget import BudgetSpentError
+from orchestrator.events import Emit
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.tool_calls.policy import Policy
@@ -43,7 +42,7 @@ class WorkerContext:
     key: str
     auto_approve: bool
     window: int
-    emit: Callable[[dict[str, Any]], None]
+    emit: Emit
     calls: ModelCalls
     agent: str = ""
     policy: Policy = field(default_factory=Policy)

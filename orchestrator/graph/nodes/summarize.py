@@ -10,6 +10,7 @@ from orchestrator.agents.supervisor import Supervisor
 from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge, BridgedNode
+from orchestrator.events import Answered, Summarizing
 from orchestrator.graph.invocation import Invocation
 from orchestrator.graph.state import State
 from orchestrator.memory.entry import Entry
@@ -25,7 +26,7 @@ def summarize(supervisor: Supervisor, calls: CallPolicy | None = None) -> Bridge
 
     async def write(bridge: Bridge, state: State, config: RunnableConfig) -> dict[str, Any]:
         invocation = Invocation.of(config)
-        invocation.emit({"event": "summarize"})
+        invocation.emit(Summarizing())
         memory = SharedMemory(invocation.store, state["memory_id"])
         await memory.load(bridge)
         ledger = invocation.ledger(bridge, state["memory_id"])
@@ -46,7 +47,7 @@ def summarize(supervisor: Supervisor, calls: CallPolicy | None = None) -> Bridge
             answer, status = Answer(assembled(entries, notes), {}), "limited"
             ended = {"limited_by": "budget"}
         await ledger.flush(bridge)
-        invocation.emit({"event": "answer"})
+        invocation.emit(Answered(answer.text, status))
         told = {"answer": answer.text, "usage": answer.usage, "notes": [*notes, *answer.notes]}
         return {**told, "phase": "end", "status": status, **ended}
 

@@ -17,6 +17,7 @@ from orchestrator.budget.ledger_store import begin_ledger
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.errors import PlanError
+from orchestrator.events import Planned, Planning, RoundStarted
 from orchestrator.graph.invocation import Invocation
 from orchestrator.graph.round import ROUNDS
 from orchestrator.graph.routing import unfinished
@@ -131,7 +132,7 @@ class _Supervision:
             update["phase"] = "summarize"  # what was left of the plan is done already
         if update.get("phase") == "work":
             update["round"] = update.get("round", self.state.get("round", 0)) + 1
-            self.invocation.emit({"event": "round", "round": update["round"]})
+            self.invocation.emit(RoundStarted(update["round"]))
         elif update.get("phase") != "summarize":
             await self.ledger.flush(self.bridge)
         return update
@@ -169,7 +170,7 @@ class _Supervision:
         if given:
             plan = self.supervisor.checked(Plan.parse(given))
         else:
-            self.invocation.emit({"event": "planning"})
+            self.invocation.emit(Planning())
             plan, self.usage = await self.supervisor.plan(self.calls, task, (), self.config)
         fresh = cleared(self.state, self.memory_id) | {"status": "running"}
         return fresh | await self._propose(plan, 0, ask=not given)
@@ -180,7 +181,7 @@ class _Supervision:
         """Asks for the plan's approval where somebody is there to give it, and takes it where nobody is."""
         if self.auto_approve or not ask:
             return await self._take(plan) | {"revisions": revisions}
-        self.invocation.emit({"event": "plan", "plan": plan.plain()})
+        self.invocation.emit(Planned(plan))
         agents, most = self.supervisor.workers, self.limits.sub_tasks
         forecast = self._forecast(plan)
         review = plan_review(self.memory_id, plan, revisions, str(forecast), forecast.plain(), agents, most)
@@ -215,7 +216,7 @@ class _Supervision:
         gone = current(before, self.outcomes).keys() - current(taken, self.outcomes).keys()
         self.usage = add_usage(self.usage, *(self.outcomes[task_id].usage for task_id in gone))
         if not asked or taken.plain() != self.state["plan"]:
-            self.invocation.emit({"event": "plan", "plan": taken.plain(), "retries": retries or {}})
+            self.invocation.emit(Planned(taken, retries or {}))
         update: Update = {"plan": taken.plain(), "approved": taken.digest, "phase": "work", "review": None}
         return update | {"standing": None} if self.state.get("standing") else update
 

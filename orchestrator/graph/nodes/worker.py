@@ -11,6 +11,7 @@ The order of the steps in `_Execution.run` is what makes a crash at any point ha
 
 import time
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -24,6 +25,7 @@ from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.errors import PersistenceError
+from orchestrator.events import SubTaskChanged
 from orchestrator.graph.invocation import Invocation
 from orchestrator.graph.round import ROUNDS, Round, Signal
 from orchestrator.memory.entry import Entry, digest
@@ -34,7 +36,7 @@ from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.truncation import incomplete
 from orchestrator.models.errors import as_model_error, is_refusal
 from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
-from orchestrator.planning.outcome import Outcome
+from orchestrator.planning.outcome import Outcome, Status
 from orchestrator.planning.plan import SubTask
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped, is_stopped
 from orchestrator.reviews.out_of_budget import BudgetDecision, budget_decision, pause
@@ -110,15 +112,10 @@ class _Execution:
         finally:
             self.round.leave(task_id, signal)
 
-    def _tell(self, status: str, outcome: Outcome | None = None) -> None:
-        event = {
-            "event": "sub_task",
-            "id": self.sub_task.id,
-            "status": status,
-            "attempt": self.sub_task.attempt,
-        }
+    def _tell(self, status: Status, outcome: Outcome | None = None) -> None:
+        event = SubTaskChanged(self.sub_task.id, status, self.sub_task.attempt)
         if outcome is not None:
-            event |= {"usage": outcome.usage, "seconds": outcome.seconds, "error": outcome.error}
+            event = replace(event, usage=outcome.usage, seconds=outcome.seconds, error=outcome.error)
         self.invocation.emit(event)
 
     async def _outcome(self) -> Outcome:

@@ -1,0 +1,125 @@
+"""Events: what is put on the stream is JSON, and comes back as it was."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator import Plan, Review
+from orchestrator.budget.spend import NANO
+from orchestrator.events import (
+    Answered,
+    BudgetShort,
+    Event,
+    FellBack,
+    Planned,
+    Planning,
+    ReviewAsked,
+    RoundStarted,
+    Spent,
+    SubTaskChanged,
+    Summarizing,
+    ToolCalled,
+    ToolRefused,
+    parse_event,
+)
+from tests.support.strategies import plans
+
+COUNTS = st.integers(0, 10**12)
+TEXTS = st.text(max_size=40)
+NAMES = st.text(min_size=1, max_size=12)
+JSON_VALUES: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(NAMES, values, max_size=3),
+    max_leaves=8,
+)
+OBJECTS = st.dictionaries(NAMES, JSON_VALUES, max_size=4)
+REVIEWS = st.builds(
+    Review,
+    id=NAMES,
+    kind=st.sampled_from(["plan", "result", "tool", "steer"]),
+    question=TEXTS,
+    subject=OBJECTS,
+    allowed=st.sampled_from([("approve", "stop"), ("approve", "edit", "reject", "stop")]),
+)
+EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
+    Planning: st.just(Planning()),
+    Planned: st.builds(Planned, plans(), st.dictionaries(NAMES, TEXTS, max_size=3)),
+    RoundStarted: st.builds(RoundStarted, COUNTS),
+    SubTaskChanged: st.builds(
+        SubTaskChanged,
+        NAMES,
+        st.sampled_from(["pending", "running", "waiting", "succeeded", "failed", "skipped"]),
+        COUNTS,
+        st.dictionaries(NAMES, COUNTS, max_size=4),
+        st.floats(0, 1e9),
+        TEXTS,
+    ),
+    ToolCalled: st.builds(ToolCalled, NAMES, NAMES, OBJECTS),
+    ToolRefused: st.builds(ToolRefused, NAMES, NAMES, TEXTS),
+    ReviewAsked: st.builds(ReviewAsked, REVIEWS),
+    Spent: st.builds(Spent, COUNTS, COUNTS.map(lambda nano: nano / NANO), COUNTS),
+    BudgetShort: st.builds(BudgetShort, st.sampled_from(["warn", "short", "spent"]), TEXTS),
+    FellBack: st.builds(FellBack, TEXTS, NAMES, NAMES, TEXTS),
+    Summarizing: st.just(Summarizing()),
+    Answered: st.builds(Answered, TEXTS, st.sampled_from(["done", "failed", "limited", "stopped"])),
+}
+
+
+def test_every_kind_of_event_is_tested_below() -> None:
+    assert set(Event.__subclasses__()) == set(EVENTS)
+
+
+@given(st.one_of(*EVENTS.values()))
+def test_an_event_comes_back_from_json_as_it_was(event: Event) -> None:
+    assert parse_event(json.loads(json.dumps(event.plain()))) == event
+
+
+@given(st.one_of(*EVENTS.values()))
+def test_keys_that_a_newer_version_adds_are_ignored(event: Event) -> None:
+    assert parse_event({**event.plain(), "from_a_newer_version": [1]}) == event
+
+
+@pytest.mark.parametrize(
+    ("event", "plain"),
+    [
+        (RoundStarted(2), {"event": "round", "round": 2}),
+        (Spent(30, 0.0025, 4), {"event": "spend", "tokens": 30, "nano_usd": 2_500_000, "calls": 4}),
+        (
+            FellBack("a", "big", "small", "it is down"),
+            {"event": "fallback", "sub_task_id": "a", "from": "big", "to": "small", "error": "it is down"},
+        ),
+        (
+            ToolCalled("a", "add", {"x": 1}),
+            {"event": "tool", "sub_task_id": "a", "tool": "add", "args": {"x": 1}},
+        ),
+        (Planned(Plan(sub_tasks=())), {"event": "plan", "plan": {"sub_tasks": []}, "retries": {}}),
+        (Answered("42", "done"), {"event": "answer", "answer": "42", "status": "done"}),
+    ],
+)
+def test_readers_of_the_custom_stream_find_these_keys(event: Event, plain: dict[str, Any]) -> None:
+    assert event.plain() == plain
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        None,
+        "planning",
+        7,
+        [],
+        {},
+        {"event": None},
+        {"event": ["plan"]},
+        {"event": "from_a_newer_version", "text": "…"},
+        {"event": "tool"},
+        {"event": "plan", "plan": "look it up, then add"},
+        {"event": "plan", "plan": {"sub_tasks": [{"id": 1}]}},
+        {"event": "review", "review": {"id": "t/plan-1", "kind": "from_a_newer_version"}},
+        {"event": "spend", "nano_usd": "much"},
+    ],
+)
+def test_what_is_no_event_of_this_version_is_skipped(chunk: object) -> None:
+    assert parse_event(chunk) is None
