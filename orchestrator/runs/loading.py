@@ -3,10 +3,12 @@
 import sys
 from importlib import import_module
 from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
 from typing import Any
 
 from orchestrator.agents.team import Team
-from orchestrator.errors import ConfigError, UnknownThreadError
+from orchestrator.errors import ConfigError, OrchestratorError, UnknownThreadError
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.retries import Resilience
 from orchestrator.models.factory import chat_model
@@ -15,25 +17,34 @@ from orchestrator.persistence.database import Persistence
 from orchestrator.runs.task_orchestrator import TaskOrchestrator
 from orchestrator.tool_calls.policy import Policy
 
+_RENAMED = {"graphs": "orchestrator_graphs", "tools": "orchestrator_tools"}  # import names up to 0.1.0
+
 
 def load_team(name: str, docs: str | None = None) -> Team:
-    """A team by the name of its file in `graphs/`, or by `module:attribute`.
+    """Load a team by name.
+
+    Args:
+        name: A team that ships, such as `research_team`, or `module:attribute`.
+        docs: Passed to the attribute when it is a function that makes a team.
 
     Raises:
-        ConfigError: There is no such module or attribute, or it is no team.
+        ConfigError: There is no such module or attribute, the module cannot be imported, or the attribute is no team.
     """
     module_name, _, attribute = name.partition(":")
+    if not all(part.isidentifier() for part in module_name.split(".")) or name.endswith(":"):
+        raise ConfigError(
+            f"'{name}' names no team: use one that ships, such as research_team, or module:attribute as Python "
+            "imports it, as in my_package.teams:team"
+        )
     if not attribute:
         module_name, attribute = f"orchestrator_graphs.{name}", "team"
     # The folder that one is in holds the user's own modules. It comes last for the teams that ship: a project's own
-    # `tools` or `graphs` must not take the place of theirs.
+    # modules must not take the place of theirs.
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0 if ":" in name else len(sys.path), here)
     try:
-        found = getattr(import_module(module_name), attribute)
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"no team '{name}': {error}. Use a name from graphs/, or module:attribute") from error
+        found = getattr(_imported(name, module_name), attribute)
     except AttributeError as error:
         raise ConfigError(f"no team '{name}': {error}") from error
     if callable(found) and not isinstance(found, Team):
@@ -46,6 +57,40 @@ def load_team(name: str, docs: str | None = None) -> Team:
     if not isinstance(found, Team):
         raise ConfigError(f"'{name}' is a {type(found).__name__}, not a Team or a function that makes one")
     return found
+
+
+def _imported(name: str, module_name: str) -> ModuleType:
+    """Import the module of a team, also by the name that it had in 0.1.0: threads of that version recorded it.
+
+    Raises:
+        ConfigError: The module is missing, or fails when it is imported.
+    """
+    try:
+        return import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        package, _, rest = module_name.partition(".")
+        if package in _RENAMED and f"{module_name}.".startswith(f"{missing}."):
+            return _imported(name, f"{_RENAMED[package]}.{rest}")
+        renamed = _RENAMED.get(missing.partition(".")[0])
+        hint = (
+            f"what was imported as {missing.partition('.')[0]} is called {renamed} now"
+            if renamed
+            else "use one that ships, such as research_team, or module:attribute"
+        )
+        raise ConfigError(f"no team '{name}': {error}; {hint}") from error
+    except Exception as error:
+        if isinstance(error, OrchestratorError):
+            raise
+        raise ConfigError(
+            f"cannot import the team '{name}': {type(error).__name__}: {error}{_line_of(error)}"
+        ) from error
+
+
+def _line_of(error: Exception) -> str:
+    """Return the line of code that raised, in parentheses; empty where Python's own message names it."""
+    frames = extract_tb(error.__traceback__)
+    return f" ({frames[-1].filename}, line {frames[-1].lineno})" if not isinstance(error, SyntaxError) else ""
 
 
 def open_orchestrator(
