@@ -19,6 +19,7 @@ from langgraph.store.base import PutOp
 
 from orchestrator import Budget, Persistence
 from orchestrator.budget.accounts import Account
+from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import AWAITING
 from orchestrator.model_calls.calls import ModelCalls, Question
@@ -56,8 +57,8 @@ async def run(calls: int) -> None:
             async def one(at: int) -> AIMessage:
                 # Prompts differ, as they do in a run; the system prompt does not.
                 question = Question([SystemMessage("You work."), HumanMessage(f"{at} {PROMPT}")])
-                account = Account("worker", f"t{at % SUB_TASKS}")
-                answer: AIMessage = await ModelCalls(AWAITING, account, ledger).call(
+                allowance = Allowance(ledger, Account("worker", f"t{at % SUB_TASKS}"))
+                answer: AIMessage = await ModelCalls(AWAITING, allowance).call(
                     model, question, send, lambda reply: [reply]
                 )
                 return answer

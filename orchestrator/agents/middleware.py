@@ -181,7 +181,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             return _STALLED.format(what=told[-1].what)
         if calls_so_far >= self.steps - 1:
             return _LAST_STEP
-        return _NO_TOOL_CALLS if context.calls.tool_calls_left == 0 else ""
+        return _NO_TOOL_CALLS if context.allowance.left("tool_calls") == 0 else ""
 
     def _still_calls(self, answer: ModelResponse[Any]) -> bool:
         last = answer.result[-1] if answer.result else None

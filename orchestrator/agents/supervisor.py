@@ -176,7 +176,7 @@ class Supervisor(Agent):
             BudgetSpentError: Not even a short request fits into what is left.
         """
         await self.prepare(calls.bridge)
-        window = calls.window(self.window, share=0.8)
+        window = calls.allowance.window(self.window, share=0.8)
         shown = fit(entries, window // 2)
         notes = [left_out_note(shown.left_out)] if shown.left_out else []
         gaps = "".join(f"- {line}\n" for line in [*missing, *notes])

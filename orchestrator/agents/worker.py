@@ -24,6 +24,7 @@ from orchestrator import prompts
 from orchestrator.agents.agent import Agent
 from orchestrator.agents.assignment import Assignment, Result
 from orchestrator.agents.middleware import WorkerMiddleware
+from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError, PlanError
@@ -143,6 +144,7 @@ class Worker(Agent):
             policy=Policy(),
             unattended=True,
             calls=ModelCalls(bridge),
+            allowance=Allowance(),
         )
         return await self.carry_out(bridge, assignment, run, Limits())
 

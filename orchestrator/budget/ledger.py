@@ -21,7 +21,9 @@ from langgraph.store.base import BaseStore
 
 from orchestrator.budget.accounts import Account, Accounts, Reservation
 from orchestrator.budget.budget import Budget, BudgetSpentError
+from orchestrator.budget.headroom import exceeded_limit, headroom, largest_fitting
 from orchestrator.budget.ledger_store import BUDGET_ROW, amounts_of, read_rows, row_op
+from orchestrator.budget.prompt_margins import PromptMargins
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, Waiter
 
@@ -55,11 +57,11 @@ class Ledger:
         self.budget = budget
         self.control = control
         self.asked = ""
+        self.margins = PromptMargins()
         self._store = store
         self._thread_id = thread_id
         self._run = ""
         self._accounts = Accounts()
-        self._margins: dict[str, float] = {}
         self._waiters: list[Waiter] = []
         self._lock = threading.Lock()
         self._write_lock = write_lock
@@ -91,7 +93,7 @@ class Ledger:
             if agent == BUDGET_ROW:
                 self.budget = Budget.parse(value["budget"])
                 self.asked, self._run = value.get("asked", ""), value.get("run", "")
-                self._margins = dict(value.get("margins", {}))
+                self.margins = PromptMargins(value.get("margins"))
                 continue
             for sub_task_id, model, amount in amounts_of(value):
                 self._accounts.spend(Account(agent, sub_task_id), model, amount)
@@ -106,11 +108,11 @@ class Ledger:
         """
         one = Spend(tool_calls=1)
         with self._lock:
-            if (error := self._lacking(account, one)) is not None:
+            if (error := self._exceeded(account, one)) is not None:
                 raise error
             self._accounts.spend(account, "", one)
         if self.budget.tool_calls is not None:
-            await self._write(bridge)
+            await self.flush(bridge)
 
     async def set_budget(self, bridge: Bridge, budget: Budget) -> None:
         """Sets the limits, durably; whoever was asked about them has answered. Wakes those who wait for room."""
@@ -128,17 +130,13 @@ class Ledger:
         value: dict[str, Any] = {"budget": self.budget.plain(), "run": self._run}
         if self.asked:
             value["asked"] = self.asked
-        if self._margins:
-            value["margins"] = self._margins
+        if margins := self.margins.plain():
+            value["margins"] = margins
         async with self._write_lock:
             await bridge.batch(self._store, [row_op(self._thread_id, BUDGET_ROW, value)])
 
     async def flush(self, bridge: Bridge) -> None:
-        """Makes durable what is not yet; where nothing is limited, that may be the spending of the last seconds."""
-        await self._write(bridge)
-
-    async def _write(self, bridge: Bridge) -> None:
-        """Makes all changes so far durable. Whoever writes takes along what others have changed meanwhile."""
+        """Make all changes so far durable, those of concurrent callers included."""
         mine = self._accounts.changes
         async with self._write_lock:
             with self._lock:
@@ -173,62 +171,33 @@ class Ledger:
                 break
             await waiter.wait()
         if self.budget.is_limited:
-            await self._write(bridge)
+            await self.flush(bridge)
         return found
 
     def _try(self, account: Account, model: str, worst: Spend, least: Spend, waiter: Waiter) -> Reservation | None:
         """A reservation, or None after taking the waiter in. Holds the lock, so check and reservation are one."""
         under_way = self._accounts.under_way
-        lacking = self._lacking(account, worst)
+        lacking = self._exceeded(account, worst)
         crowded = under_way >= _CROWD and self.stage() in ("short", "spent")
-        if crowded or (lacking and under_way and not self._lacking(account, least, with_reserved=False)):
+        if crowded or (lacking and under_way and not self._exceeded(account, least, with_reserved=False)):
             self._waiters.append(waiter)
             return None
         if lacking:
-            if (error := self._lacking(account, least)) is not None:
+            if (error := self._exceeded(account, least)) is not None:
                 raise error
-            worst = self._as_much_as_fits(account, worst, least)
+            worst = largest_fitting(worst, least, lambda amount: self._exceeded(account, amount) is None)
         made = Reservation(str(next(self._ids)), account, model, worst)
         self._accounts.open(made)
         return made
 
-    def _as_much_as_fits(self, account: Account, worst: Spend, least: Spend) -> Spend:
-        """The largest amount between the two that fits; only the answer's length lies between them."""
-        low, high = 0, worst.output_tokens - least.output_tokens
-        while low < high:
-            middle = (low + high + 1) // 2
-            if self._lacking(account, _between(worst, least, middle)) is None:
-                low = middle
-            else:
-                high = middle - 1
-        return _between(worst, least, low)
-
-    def _lacking(self, account: Account, worst: Spend, *, with_reserved: bool = True) -> BudgetSpentError | None:
-        """What would be passed by spending this on top of everything; None when it fits."""
-        budget = self.budget
-        if not budget.is_limited:
+    def _exceeded(self, account: Account, amount: Spend, *, with_reserved: bool = True) -> BudgetSpentError | None:
+        """Return the limit that an account would pass by spending an amount, or None if the amount fits."""
+        if not self.budget.is_limited:
             return None
         left = self.time_left(account)
         if left is not None and left <= 0:
-            return BudgetSpentError("wall_clock_s", "run", self.seconds, budget.wall_clock_s or 0)
-        kept = {} if account.is_summary else budget.kept_back()
-        for scope, share in self._limited_scopes(account):
-            used = self._accounts.used(scope, with_reserved=with_reserved)
-            for dimension, limit in budget.limits(share).items():
-                most = limit - (kept.get(dimension, 0) if scope[0] == "run" else 0)
-                amount = getattr(worst, dimension)
-                if amount and getattr(used, dimension) + amount > most:
-                    return BudgetSpentError(dimension, scope[1] or "run", used, most)
-        return None
-
-    def _limited_scopes(self, account: Account) -> list[tuple[tuple[str, str], float]]:
-        run, agent, task = account.scopes()
-        found = [(run, 1.0)]
-        if account.agent in self.budget.workers:
-            found.append((agent, self.budget.workers[account.agent]))
-        if account.sub_task_id and self.budget.sub_task < 1:
-            found.append((task, self.budget.sub_task))
-        return found
+            return BudgetSpentError("wall_clock_s", "run", self.seconds, self.budget.wall_clock_s or 0)
+        return exceeded_limit(self.budget, self._accounts, account, amount, with_reserved=with_reserved)
 
     async def settle(self, bridge: Bridge, reservation: Reservation, actual: Spend | None) -> None:
         """Replaces a reservation by what was really spent; where anything is limited, durable when it returns.
@@ -242,11 +211,7 @@ class Ledger:
             self._accounts.close(reservation, actual)
         self._wake()
         if self.budget.is_limited or self._clock() - self._written_at >= _REPORT_S:
-            await self._write(bridge)
-
-    async def release(self, bridge: Bridge, reservation: Reservation) -> None:
-        """Gives a reservation back: it is certain that the call cost nothing."""
-        await self.settle(bridge, reservation, Spend())
+            await self.flush(bridge)
 
     def _wake(self) -> None:
         with self._lock:
@@ -277,27 +242,13 @@ class Ledger:
             with_reserved: Whether what is reserved counts as gone.
             of_run: Whether the limit of the run counts, or only the shares of the agent and the sub-task.
         """
-        if dimension not in self.budget.limits():
-            return None
-        kept = 0 if account.is_summary else self.budget.kept_back().get(dimension, 0)
         with self._lock:
-            left = [
-                self.budget.limits(share)[dimension]
-                - getattr(self._accounts.used(scope, with_reserved=with_reserved), dimension)
-                - (kept if scope[0] == "run" else 0)
-                for scope, share in self._limited_scopes(account)
-                if of_run or scope[0] != "run"
-            ]
-        return max(0, min(left)) if left else None
+            return headroom(self.budget, self._accounts, account, dimension, with_reserved=with_reserved, of_run=of_run)
 
     @property
     def spent(self) -> Spend:
         """What the run has spent; reservations not counted."""
         return self._accounts.spent[("run", "")]
-
-    def spent_on(self, sub_task_id: str) -> Spend:
-        """What a sub-task has cost, all its attempts together."""
-        return self._accounts.spent[("sub-task", sub_task_id)]
 
     @property
     def used_share(self) -> float:
@@ -326,23 +277,3 @@ class Ledger:
                 return ""
             self._told = now
             return now
-
-    def margin(self, model: str) -> float:
-        """By how much a prompt's estimate has to be raised for this model: 1 until an endpoint reported more."""
-        return self._margins.get(model, 1.0)
-
-    def learn(self, model: str, estimated: int, reported: int) -> None:
-        """Takes in how many tokens a prompt really had; it is kept with the next change of the budget's row."""
-        if estimated and reported > estimated:
-            with self._lock:
-                self._margins[model] = self._margins.get(model, 1.0) * 1.05 * reported / estimated
-
-
-def _between(worst: Spend, least: Spend, answer: int) -> Spend:
-    """The spend of a call whose answer has `answer` tokens more than the least; its price is rounded up."""
-    span = worst.output_tokens - least.output_tokens
-    dollars = worst.nano_usd - least.nano_usd
-    more = -(-dollars * answer // span) if span else 0
-    return Spend(
-        worst.input_tokens, least.output_tokens + answer, worst.model_calls, worst.tool_calls, least.nano_usd + more
-    )

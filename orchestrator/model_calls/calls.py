@@ -16,8 +16,9 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
 
-from orchestrator.budget.accounts import SUPERVISOR, Account, Reservation
-from orchestrator.budget.budget import Budget, BudgetSpentError
+from orchestrator.budget.accounts import Reservation
+from orchestrator.budget.allowance import Allowance
+from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.ledger import Ledger
 from orchestrator.budget.prices import FREE, booked_name, nano_usd
 from orchestrator.budget.spend import Spend
@@ -33,8 +34,6 @@ from orchestrator.models.profile import endpoint_of, model_name
 from orchestrator.models.proxies import is_private_network
 
 LEAST_ANSWER = 64
-
-_LEAST_WINDOW = 512
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,7 @@ class ModelCalls:
 
     Args:
         bridge: How to call.
-        account: Who pays; None for the supervisor.
-        ledger: Where the calls are booked; None outside a graph, where nothing is limited.
+        allowance: The account that pays, and its ledger; by default nothing is limited.
         policy: How models are called.
         emit: Takes progress events.
     """
@@ -70,68 +68,31 @@ class ModelCalls:
     def __init__(
         self,
         bridge: Bridge,
-        account: Account | None = None,
-        ledger: Ledger | None = None,
+        allowance: Allowance | None = None,
         policy: CallPolicy | None = None,
         emit: Emit = lambda _: None,
     ) -> None:
         self.bridge = bridge
-        self.account = account or Account(SUPERVISOR)
-        self.ledger = ledger
+        self.allowance = allowance or Allowance()
         self.policy = policy or CallPolicy()
         self._emit = emit
 
-    def window(self, own: int, share: float = 0.5) -> int:
-        """Tokens that a prompt may have: the model's own window, or a share of what is left where that is less.
-
-        Args:
-            own: The model's window.
-            share: Of the tokens that this account has left.
-        """
-        left = self.ledger.left(self.account, "tokens") if self.ledger is not None else None
-        return own if left is None else min(own, max(_LEAST_WINDOW, int(left * share)))
-
-    @property
-    def tool_calls_left(self) -> int | None:
-        """How many tools may still be called; None without a limit."""
-        return self.ledger.left(self.account, "tool_calls") if self.ledger is not None else None
-
-    @property
-    def used_share(self) -> float:
-        """How much of the run's budget is used, 0 to 1."""
-        return self.ledger.used_share if self.ledger is not None else 0.0
-
-    async def count_tool_call(self) -> None:
-        """Books a tool call before it is made.
-
-        Raises:
-            BudgetSpentError: There is none left.
-        """
-        if self.ledger is not None:
-            await self.ledger.count_tool_call(self.bridge, self.account)
-
     def last_call(self, model: BaseChatModel, question: Question, *, of_run: bool) -> BudgetSpentError | None:
-        """What would be spent after this call: another one, with this answer added to its prompt, would not fit.
+        """Return the limit that a further call, with this answer added to its prompt, would pass.
 
         A call that still fits is then better used for a result than for another tool.
 
         Args:
-            model: Who is asked.
-            question: What.
-            of_run: Whether the limits of the whole run count, or only the shares of this worker and sub-task.
+            model: The model to ask.
+            question: The question.
+            of_run: Count the limits of the whole run; otherwise only the shares of this worker and sub-task.
         """
-        ledger = self.ledger
-        if ledger is None or not ledger.budget.is_limited:
-            return None
-        # What others have reserved is not counted: most of it will come back.
-        for dimension in ("model_calls", "tokens", "nano_usd"):
-            left = ledger.left(self.account, dimension, with_reserved=False, of_run=of_run)
-            if left is None:
-                continue
-            prompt = self._prompt_tokens(model, question) if dimension != "model_calls" else 0
-            if left < 2 * getattr(self._worst(model, prompt, LEAST_ANSWER), dimension):
-                return BudgetSpentError(dimension, "run", ledger.spent, ledger.budget.limits()[dimension])
-        return None
+
+        def worst() -> Spend:
+            prompt = self._prompt_tokens(model, question) if self._limits_tokens else 0
+            return self._worst(model, prompt, LEAST_ANSWER)
+
+        return self.allowance.lacks_another(worst, of_run=of_run)
 
     async def invoke(
         self, model: BaseChatModel, messages: Sequence[BaseMessage], config: RunnableConfig | None = None
@@ -172,13 +133,13 @@ class ModelCalls:
                     raise ModelError(
                         f"{model_name(candidate)} failed ({type(error).__name__}: {why}): resume later"
                     ) from error
-                instead = model_name(candidates[at + 1])
-                self._emit(FellBack(self.account.sub_task_id, model_name(candidate), instead, str(error)))
+                instead, sub_task_id = model_name(candidates[at + 1]), self.allowance.account.sub_task_id
+                self._emit(FellBack(sub_task_id, model_name(candidate), instead, str(error)))
         raise AssertionError("unreachable: the last candidate returns or raises")
 
     def _candidates(self, model: BaseChatModel) -> list[BaseChatModel]:
-        saves = self.ledger is not None and self.ledger.stage() in ("short", "spent")
-        first = [self.policy.economy] if saves and self.policy.economy is not None else []
+        economy = self.policy.economy
+        first = [economy] if economy is not None and self.allowance.is_short else []
         return list({id(m): m for m in (*first, model, *self.policy.fallbacks)}.values())
 
     async def _ask(self, model: BaseChatModel, question: Question, send: Send, said: Said) -> Any:
@@ -193,45 +154,44 @@ class ModelCalls:
 
     @property
     def _limits_tokens(self) -> bool:
-        return self.ledger is not None and self.ledger.budget.limits_tokens
+        return self.allowance.budget.limits_tokens
 
     @property
     def _counts(self) -> bool:
         return self._limits_tokens or self.policy.resilience.tokens_per_minute is not None
 
     def _prompt_tokens(self, model: BaseChatModel, question: Question) -> int:
-        exact = self.ledger is not None and self.ledger.budget.exact_bytes
+        exact, ledger = self.allowance.budget.exact_bytes, self.allowance.ledger
         counted = prompt_tokens(
             model, question.messages, tools=question.tools, schema=question.schema, exact_bytes=exact
         )
-        margin = self.ledger.margin(model_name(model)) if self.ledger is not None else 1.0
-        return math.ceil(counted * margin)
+        return math.ceil(counted * (ledger.margins.of(model_name(model)) if ledger is not None else 1.0))
 
     async def _attempt(self, model: BaseChatModel, prompt: int, send: Send, said: Said) -> Any:
-        limit = self.policy.time_limit_of(model)
-        if self.ledger is None:
+        limit, ledger = self.policy.time_limit_of(model), self.allowance.ledger
+        if ledger is None:
             return await self._within(limit, partial(send, model, {}))
         answer = self._longest_answer(model) if self._limits_tokens else 0
-        reservation = await self.ledger.reserve(
+        reservation = await ledger.reserve(
             self.bridge,
-            self.account,
+            self.allowance.account,
             self._booked_name(model),
             self._worst(model, prompt, answer),
             self._worst(model, prompt, min(answer, LEAST_ANSWER)),
         )
         more = {"max_tokens": reservation.worst.output_tokens} if self._limits_tokens else {}
-        left = self.ledger.time_left(self.account)
+        left = self.allowance.time_left
         try:
             reply = await self._within(limit if left is None else min(limit, left), partial(send, model, more))
         except BaseException as error:
             refused = cost_nothing(error)
-            await self.ledger.settle(self.bridge, reservation, Spend(model_calls=1) if refused else None)
+            await ledger.settle(self.bridge, reservation, Spend(model_calls=1) if refused else None)
             if isinstance(error, TimeoutError) and left is not None and left <= limit:
                 # Not the endpoint was too slow: the run's own time is over.
-                most = self.ledger.budget.wall_clock_s or 0
-                raise BudgetSpentError("wall_clock_s", "run", self.ledger.seconds, most) from error
+                most = ledger.budget.wall_clock_s or 0
+                raise BudgetSpentError("wall_clock_s", "run", ledger.seconds, most) from error
             raise
-        await self._settle(self.ledger, model, reservation, said(reply))
+        await self._settle(ledger, model, reservation, said(reply))
         return reply
 
     async def _within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -247,16 +207,15 @@ class ModelCalls:
             raise TimeoutError(f"no answer within {seconds:g} s; {way}") from error
 
     def _longest_answer(self, model: BaseChatModel) -> int:
-        assert self.ledger is not None
         own = getattr(model, "max_tokens", None)
-        wanted = self.ledger.budget.answer_tokens
+        wanted = self.allowance.budget.answer_tokens
         return min(wanted, own) if isinstance(own, int) and own > 0 else wanted
 
     def _worst(self, model: BaseChatModel, prompt: int, answer: int) -> Spend:
         return Spend(prompt, answer, 1, 0, self._price(model, prompt, answer))
 
     def _price(self, model: BaseChatModel, prompt: int, answer: int) -> int:
-        budget = self.ledger.budget if self.ledger is not None else Budget()
+        budget = self.allowance.budget
         if budget.cost_usd is None and not self._price_is_given(model):
             return 0
         price = nano_usd(model, prompt, answer, budget.prices)
@@ -265,7 +224,7 @@ class ModelCalls:
         return price
 
     def _price_is_given(self, model: BaseChatModel) -> bool:
-        prices = self.ledger.budget.prices if self.ledger is not None else {}
+        prices = self.allowance.budget.prices
         return "*" in prices or model_name(model) in prices
 
     def _booked_name(self, model: BaseChatModel) -> str:
@@ -282,7 +241,7 @@ class ModelCalls:
         answered = sum(usage["output_tokens"] for usage in reported)
         actual = None
         if asked or answered:
-            ledger.learn(model_name(model), reservation.worst.input_tokens, asked)
+            ledger.margins.learn(model_name(model), reservation.worst.input_tokens, asked)
             actual = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
         await ledger.settle(self.bridge, reservation, actual)
         spent = ledger.spent

@@ -95,7 +95,7 @@ class _Call:
             self.call["args"],
             tainted,
             sends_unseen=unseen,
-            used_share=self.context.calls.used_share,
+            used_share=self.context.allowance.used_share,
         )
         if ruling.action == "refuse":
             why = f"the policy does not allow this call: {ruling.reason or 'no reason given'}"
@@ -108,7 +108,7 @@ class _Call:
             if decision.action == "edit":
                 self.request = self.request.override(tool_call={**self.call, "args": dict(decision.data or {})})
         try:
-            await self.context.calls.count_tool_call()
+            await self.context.allowance.count_tool_call(self.bridge)
         except BudgetSpentError as error:
             return self._error(f"{error}. Give your result from what you have")
         self.context.emit(ToolCalled(self.context.sub_task_id, self.tool.name, self.call["args"]))
@@ -165,8 +165,7 @@ class _Call:
 
     def _time_left(self) -> float:
         """Seconds that are left of the run's own time."""
-        calls = self.context.calls
-        left = calls.ledger.time_left(calls.account) if calls.ledger is not None else None
+        left = self.context.allowance.time_left
         return math.inf if left is None else left
 
     async def _shown(self, answer: ToolMessage) -> ToolMessage:

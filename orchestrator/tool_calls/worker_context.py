@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from langgraph.store.base import BaseStore
 
+from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.events import Emit
 from orchestrator.memory.shared_memory import SharedMemory
@@ -30,6 +31,7 @@ class WorkerContext:
         stopped: Whether a human stopped the run at the review of a tool call.
         unattended: There is no graph that could pause: what needs a review is refused.
         calls: How its model is called.
+        allowance: The part of the budget that the worker may use for the sub-task.
         finishes_when_spent: When the run's budget is spent, the attempt ends with what it has and asks no human.
         limit: Which limit ended the attempt; None for none.
         stalled: What the worker kept repeating until its attempt was ended.
@@ -44,6 +46,7 @@ class WorkerContext:
     window: int
     emit: Emit
     calls: ModelCalls
+    allowance: Allowance
     agent: str = ""
     policy: Policy = field(default_factory=Policy)
     workspace: str = ""

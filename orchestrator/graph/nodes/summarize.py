@@ -8,6 +8,7 @@ from langchain_core.runnables import RunnableConfig
 from orchestrator.agents.answer import Answer, assembled
 from orchestrator.agents.supervisor import Supervisor
 from orchestrator.budget.accounts import SUPERVISOR, Account
+from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.events import Answered, Summarizing
@@ -36,12 +37,12 @@ def summarize(supervisor: Supervisor, calls: CallPolicy | None = None) -> Bridge
         entries = accepted + _entries(memory, _keys(plan, state, is_unfinished))
         notes = [*(state.get("notes") or []), *_cut_off(plan, state)]
         status = _status(plan, state, accepted)
-        account = Account(SUPERVISOR, is_summary=True)
+        allowance = Allowance(ledger, Account(SUPERVISOR, is_summary=True))
         ended: dict[str, Any] = {}
         try:
             with explaining():
                 answer = await supervisor.answer(
-                    ModelCalls(bridge, account, ledger, calls, invocation.emit), state["task"], entries, notes, config
+                    ModelCalls(bridge, allowance, calls, invocation.emit), state["task"], entries, notes, config
                 )
         except BudgetSpentError:
             answer, status = Answer(assembled(entries, notes), {}), "limited"

@@ -11,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 
 from orchestrator.agents.forecast import Forecast, forecast
 from orchestrator.agents.supervisor import Supervisor
-from orchestrator.budget.accounts import SUPERVISOR, Account
+from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger_store import begin_ledger
 from orchestrator.budget.limits import Limits
@@ -81,7 +81,7 @@ class _Supervision:
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {i: Outcome.model_validate(o) for i, o in saved.items()}
         self.ledger = self.invocation.ledger(bridge, self.memory_id)
-        self.calls = ModelCalls(bridge, Account(SUPERVISOR), self.ledger, call_policy, self.invocation.emit)
+        self.calls = ModelCalls(bridge, Allowance(self.ledger), call_policy, self.invocation.emit)
         self.auto_approve = bool(state.get("auto_approve") or (not self._is_given() and state.get("unattended")))
         self.usage: Usage = {}
 

@@ -21,6 +21,7 @@ from langgraph.types import Interrupt
 from orchestrator.agents.assignment import Assignment, Result
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.accounts import Account
+from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import Bridge, BridgedNode
@@ -208,8 +209,8 @@ class _Execution:
 
     async def _carry_out(self) -> Result:
         await self.agent.prepare(self.bridge)
-        account = Account(self.agent.name, self.sub_task.id)
-        calls = ModelCalls(self.bridge, account, self.ledger, self.call_policy, self.invocation.emit)
+        allowance = Allowance(self.ledger, Account(self.agent.name, self.sub_task.id))
+        calls = ModelCalls(self.bridge, allowance, self.call_policy, self.invocation.emit)
         context = WorkerContext(
             store=self.invocation.store,
             memory=self.memory,
@@ -217,8 +218,9 @@ class _Execution:
             sub_task_id=self.sub_task.id,
             key=self.key,
             auto_approve=self.auto_approve,
-            window=calls.window(self.agent.window),
+            window=allowance.window(self.agent.window),
             calls=calls,
+            allowance=allowance,
             finishes_when_spent=self.auto_approve or self.way == "finish",
             emit=self.invocation.emit,
             agent=self.agent.name,
