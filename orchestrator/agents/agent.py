@@ -1,6 +1,8 @@
 """Agent: a name, a prompt and a model."""
 
+import copy
 import threading
+from typing import Self
 
 from langchain_core.language_models import BaseChatModel
 
@@ -30,11 +32,22 @@ class Agent:
         self.description = description or prompt.strip().split(". ")[0].rstrip(".")
         self._model = model
         self._model_lock = threading.Lock()
+        self._latest_copy: Self | None = None
+
+    def copy(self) -> Self:
+        """Return a copy for a team to change. What the agent itself lacks, it takes from its latest copy."""
+        twin = copy.copy(self)
+        twin._model_lock = threading.Lock()
+        twin._latest_copy = None
+        self._latest_copy = twin
+        return twin
 
     @property
     def model(self) -> BaseChatModel:
-        """The chat model; the default one is made at first use."""
+        """The chat model; without one, that of its team, or the default, made at first use."""
         with self._model_lock:
+            if self._model is None and self._latest_copy is not None:
+                return self._latest_copy.model
             if self._model is None:
                 self._model = chat_model()
             return self._model

@@ -49,8 +49,26 @@ class Supervisor(Agent):
     ) -> None:
         super().__init__(name, prompt or prompts.text("supervisor"), model=model)
         self.summary_prompt = summary_prompt or prompts.text("summary")
-        self.workers: Mapping[str, Worker] = {}
-        self.limits = Limits()
+        self._workers: Mapping[str, Worker] | None = None
+        self._limits: Limits | None = None
+
+    def lead(self, workers: Mapping[str, Worker], limits: Limits) -> None:
+        """Plan for these workers from now on, within these limits."""
+        self._workers, self._limits = workers, limits
+
+    @property
+    def workers(self) -> Mapping[str, Worker]:
+        """The workers that it plans for: its own, or those of the team that it was given to last."""
+        if self._workers is None:
+            return self._latest_copy.workers if self._latest_copy is not None else {}
+        return self._workers
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of its plans: its own, or those of the team that it was given to last."""
+        if self._limits is None:
+            return self._latest_copy.limits if self._latest_copy is not None else Limits()
+        return self._limits
 
     async def prepare(self, bridge: Bridge) -> None:
         """Makes the default model, and gives it to the workers that have none: one is enough for a team."""

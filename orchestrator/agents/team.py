@@ -1,6 +1,12 @@
-"""Team: a supervisor, its workers and the limits of their runs. A graph is built from it."""
+"""Team: a supervisor, its workers and the limits of their runs. A graph is built from it.
 
+Invariant: a team writes only to agents of its own, which are copies of those that it was given. So an agent may work
+in several teams, and a team in several orchestrators, each with another model, budget or policy.
+"""
+
+import copy
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.tools import BaseTool
@@ -17,7 +23,7 @@ RESERVED = frozenset({"supervisor", "approve_plan", "human_review", "summarize"}
 
 
 class Team:
-    """Who works together.
+    """Who works together. The agents of a team are copies of those that it is given.
 
     Args:
         supervisor: Plans, revises, and writes the answer.
@@ -51,16 +57,31 @@ class Team:
                 raise ConfigError(f"two workers have the name '{name}'")
             if name in RESERVED:
                 raise ConfigError(f"'{name}' is the name of another node of the graph: call the worker something else")
-        self.supervisor = supervisor
-        self.workers = {worker.name: worker for worker in workers}
+        self.supervisor = supervisor.copy()
+        self.workers = {worker.name: worker.copy() for worker in workers}
         self.limits = limits or Limits()
         self.budget = budget or Budget()
         self.calls = calls or CallPolicy()
         self.use_policy(policy or Policy())
-        supervisor.workers = self.workers
-        supervisor.limits = self.limits
         if model is not None:
             self.use_model(model)
+
+    def copy(self) -> Self:
+        """Return the same team with agents of its own."""
+        twin = copy.copy(self)
+        twin.supervisor = self.supervisor.copy()
+        twin.workers = {name: worker.copy() for name, worker in self.workers.items()}
+        twin.limits = self.limits
+        return twin
+
+    @property
+    def limits(self) -> Limits:
+        """Bounds of a run; the supervisor plans within them."""
+        return self.supervisor.limits
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        self.supervisor.lead(self.workers, limits)
 
     def use_model(self, model: BaseChatModel) -> None:
         """Gives the model to every agent that has none."""

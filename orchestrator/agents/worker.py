@@ -50,6 +50,7 @@ from orchestrator.trust import merged, taint, tainted_by
 # A small model's first tool calls are its best ones; what it does after them is mostly to look for what it has.
 _SMALL_STEPS = 3
 _FIGURES_CHARS = 500
+_MOST_GRAPHS = 16
 
 
 class Worker(Agent):
@@ -89,7 +90,7 @@ class Worker(Agent):
         self.begins_with = begins_with
         self.reviews = reviews
         self.steps = steps
-        self._graphs: dict[tuple[int, int], Runnable[Any, Any]] = {}
+        self._graphs: dict[tuple[int, int, str], Runnable[Any, Any]] = {}
         self._graph_lock = threading.Lock()
 
     def add_tools(self, *tools: BaseTool) -> None:
@@ -102,7 +103,7 @@ class Worker(Agent):
             if any(tool.name == own.name for own in self.tools):
                 raise ConfigError(f"worker '{self.name}' has a tool '{tool.name}' already")
             self.tools = (*self.tools, tool)
-        self._graphs.clear()
+        self._graphs = {}  # not cleared: copies of this worker without the new tools share it
 
     # -- the interface of the brief -------------------------------------------------------------------------------
 
@@ -204,8 +205,9 @@ class Worker(Agent):
     def _graph(self, steps: int) -> Runnable[Any, Any]:
         """The compiled agent, made once for each model. Without tools it has one step, and nothing to resume."""
         model = self.model
+        key = (id(model), steps, self.prompt)
         with self._graph_lock:
-            graph = self._graphs.get((id(model), steps))
+            graph = self._graphs.get(key)
             if graph is None:
                 choice = ToolSearch(self.tools)
                 more = [choice.finder()] if choice.is_needed else []
@@ -219,7 +221,10 @@ class Worker(Agent):
                     checkpointer=None if self.tools else False,
                     name=self.name,
                 )
-                self._graphs[(id(model), steps)] = graph
+                self._graphs[key] = graph
+                # A worker of a module is copied for every orchestrator of the process, each perhaps with a new model.
+                while len(self._graphs) > _MOST_GRAPHS:
+                    del self._graphs[next(iter(self._graphs))]
             return graph
 
     def _opening(self, assignment: Assignment, context: WorkerContext, shown: Briefing) -> str:

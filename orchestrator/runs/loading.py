@@ -21,7 +21,7 @@ _RENAMED = {"graphs": "orchestrator_graphs", "tools": "orchestrator_tools"}  # i
 
 
 def load_team(name: str, docs: str | None = None) -> Team:
-    """Load a team by name.
+    """Load a copy of a team by name.
 
     Args:
         name: A team that ships, such as `research_team`, or `module:attribute`.
@@ -56,7 +56,7 @@ def load_team(name: str, docs: str | None = None) -> Team:
         raise ConfigError(f"team '{name}' takes no --docs: {attribute} is a team, not a function of a folder")
     if not isinstance(found, Team):
         raise ConfigError(f"'{name}' is a {type(found).__name__}, not a Team or a function that makes one")
-    return found
+    return found.copy()  # the caller adds tools and a policy, and the module may be imported elsewhere
 
 
 def _imported(name: str, module_name: str) -> ModuleType:

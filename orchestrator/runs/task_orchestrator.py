@@ -43,10 +43,10 @@ class TaskOrchestrator(OrchestratorClient):
     Args:
         supervisor: Plans and writes the answer; None for the one that ships.
         workers: The workers.
-        team: A whole team, instead of the two.
+        team: A whole team, instead of the two. The orchestrator works with a copy of it.
         db: Database URL or path, or an open `Persistence`; None for the one under the user's data folder.
         model: For every agent that has none of its own.
-        limits: Bounds of a run.
+        limits: Bounds of a run; None for the team's.
         budget: What a run may spend, where `run` is not given another; None for the team's.
         about: JSON-plain facts kept with each thread, for whoever resumes it.
 
@@ -67,7 +67,9 @@ class TaskOrchestrator(OrchestratorClient):
         budget: Budget | None = None,
         about: dict[str, Any] | None = None,
     ) -> None:
-        self.team = team or Team(supervisor or Supervisor(), workers, limits=limits)
+        self.team = team.copy() if team is not None else Team(supervisor or Supervisor(), workers)
+        if limits is not None:
+            self.team.limits = limits
         if model is not None:
             self.team.use_model(model)
         if budget is not None:
