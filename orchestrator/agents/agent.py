@@ -9,7 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.models.factory import chat_model
-from orchestrator.models.profile import context_window
+from orchestrator.models.profile import ModelProfile
 
 
 class Agent:
@@ -69,4 +69,4 @@ class Agent:
     @property
     def window(self) -> int:
         """Tokens that the model takes at once."""
-        return context_window(self.model)
+        return ModelProfile.of(self.model).window

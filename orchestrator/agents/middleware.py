@@ -22,7 +22,7 @@ from orchestrator.messages import is_first_call
 from orchestrator.model_calls.calls import Question
 from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, request_for_the_rest
 from orchestrator.models.errors import is_refusal
-from orchestrator.models.profile import is_small
+from orchestrator.models.profile import ModelProfile
 from orchestrator.text import count_tokens
 from orchestrator.tool_calls.calls import Handler, ToolAnswer, call_tool
 from orchestrator.tool_calls.declaration import risk_of, says_its_risk
@@ -194,7 +194,7 @@ def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Se
     Left the choice, it answers from what it believes to know. It has the choice where a tool does more than read: what
     changes something must be wanted.
     """
-    if not tools or not is_small(model):
+    if not tools or not ModelProfile.of(model).is_small:
         return False
     if any(isinstance(message, ToolMessage) and message.status != "error" for message in messages):
         return False

@@ -20,7 +20,7 @@ from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.model_calls.truncation import incomplete, truncated_by
 from orchestrator.models.errors import as_model_error, is_refusal
-from orchestrator.models.profile import is_small
+from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.revision import Revision
@@ -119,7 +119,7 @@ class Supervisor(Agent):
         if feedback:
             shown = prompts.text("plan_again", task=shown, feedback="\n".join(f"- {line}" for line in feedback))
         names = list(self.workers)
-        if is_small(self.model):
+        if ModelProfile.of(self.model).is_small:
             narrow = small_model_request(shown, {n: w.description for n, w in self.workers.items()})
             return await ask_structured(
                 calls,

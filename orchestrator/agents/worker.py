@@ -35,7 +35,7 @@ from orchestrator.messages import add_usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
-from orchestrator.models.profile import is_small
+from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.outcome import Verdict
 from orchestrator.planning.plan import Plan, SubTask
 from orchestrator.planning.schemas import verdict_schema
@@ -171,7 +171,7 @@ class Worker(Agent):
         messages: list[BaseMessage] = [opening]
         if self.tools or not self.reviews:
             steps = self.steps or limits.steps
-            graph = self._graph(min(steps, _SMALL_STEPS) if is_small(self.model) else steps)
+            graph = self._graph(min(steps, _SMALL_STEPS) if ModelProfile.of(self.model).is_small else steps)
             own = self._with_place(config, context) if self.tools else _without_durability(config)
             final = await bridge.invoke(graph, {"messages": [opening]}, own, context=context)
             messages = final["messages"]
@@ -211,7 +211,9 @@ class Worker(Agent):
             if graph is None:
                 choice = ToolSearch(self.tools)
                 more = [choice.finder()] if choice.is_needed else []
-                brief = [prompts.text("worker_brief"), *_examples(self.tools)] if is_small(model) else []
+                brief = (
+                    [prompts.text("worker_brief"), *_examples(self.tools)] if ModelProfile.of(model).is_small else []
+                )
                 graph = create_agent(
                     model,
                     [*self.tools, *more, read_memory] if self.tools else [],
@@ -229,7 +231,7 @@ class Worker(Agent):
 
     def _opening(self, assignment: Assignment, context: WorkerContext, shown: Briefing) -> str:
         parts = []
-        if assignment.task and not is_small(self.model):  # a small model would do all of it at once
+        if assignment.task and not ModelProfile.of(self.model).is_small:  # a small model would do all of it at once
             task = excerpt(assignment.task, max(64, context.window // 8), "task")
             parts.append(f"The whole task, to know what it is about: {task}")
         if shown.text:
@@ -258,7 +260,7 @@ class Worker(Agent):
             if isinstance(message, ToolMessage) and message.name in by_name and message.status != "error"
         )
         text, cut_off = whole_text(messages), truncated_by(messages[-1])
-        if text and is_small(self.model):
+        if text and ModelProfile.of(self.model).is_small:
             text += _figures(messages)
         return Result(
             text=marked(text, cut_off),

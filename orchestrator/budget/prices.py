@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.budget.spend import NANO
 from orchestrator.errors import ConfigError
-from orchestrator.models.profile import model_name
+from orchestrator.models.profile import ModelProfile
 
 FREE = " (embedded)"
 
@@ -27,7 +27,8 @@ class Price(BaseModel):
 
 def booked_name(model: BaseChatModel) -> str:
     """The name under which a model's calls are booked; it tells models that cost nothing."""
-    return model_name(model) + (FREE if getattr(model, "is_free", False) else "")
+    profile = ModelProfile.of(model)
+    return profile.name + (FREE if profile.is_free else "")
 
 
 def nano_usd(
@@ -41,13 +42,13 @@ def nano_usd(
         output_tokens: Of the answer.
         given: Prices by the model's name, which go before published ones; "*" is any model's.
     """
-    name = model_name(model)
-    price = (given or {}).get(name) or (given or {}).get("*")
+    profile = ModelProfile.of(model)
+    price = (given or {}).get(profile.name) or (given or {}).get("*")
     if price is not None:
         return round((price.input_usd * input_tokens + price.output_usd * output_tokens) * NANO / 1_000_000)
-    if getattr(model, "is_free", False):
+    if profile.is_free:
         return 0
-    return published_nano_usd(name, str(getattr(model, "openai_api_base", None) or ""), input_tokens, output_tokens)
+    return published_nano_usd(profile.name, profile.url, input_tokens, output_tokens)
 
 
 def published_nano_usd(name: str, url: str, input_tokens: int, output_tokens: int) -> int | None:
@@ -83,7 +84,8 @@ def check_prices(models: Mapping[str, BaseChatModel], given: Mapping[str, Price]
     """
     for user, model in models.items():
         if nano_usd(model, 1000, 1000, given) is None:
+            name = ModelProfile.of(model).name
             raise ConfigError(
-                f"a limit of cost was set, and the price of '{model_name(model)}' ({user}) is not known: give it "
+                f"a limit of cost was set, and the price of '{name}' ({user}) is not known: give it "
                 "with --price INPUT,OUTPUT or Budget(prices=…), in USD for a million tokens, or limit tokens instead"
             )

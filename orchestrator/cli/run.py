@@ -16,7 +16,7 @@ from orchestrator.cli.ask import ask_at_terminal
 from orchestrator.cli.output import command, err, print_end, print_json
 from orchestrator.cli.progress import Display, open_display
 from orchestrator.errors import ConfigError, OrchestratorError, PersistenceError
-from orchestrator.models.profile import describe
+from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Action, Decision, Review
 from orchestrator.runs.client import OrchestratorClient
@@ -60,7 +60,12 @@ def attend(
     orchestrator: TaskOrchestrator, start: Callable[[OnEvent | None], Run], *, as_json: bool, db: str | None
 ) -> Run:
     """Runs, shows progress, and at a terminal asks the reviews on the spot until the run ends."""
-    err.print(f"model: {escape(describe(orchestrator.supervisor.model))}", style="dim", highlight=False, soft_wrap=True)
+    err.print(
+        f"model: {escape(ModelProfile.of(orchestrator.supervisor.model).description)}",
+        style="dim",
+        highlight=False,
+        soft_wrap=True,
+    )
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
     display = None if as_json else open_display(err)
     try:

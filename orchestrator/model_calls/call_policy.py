@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from langchain_core.language_models import BaseChatModel
 
 from orchestrator.model_calls.retries import Resilience
+from orchestrator.models.profile import ModelProfile
 
 _TIME_LIMIT_S = 600.0
 
@@ -29,5 +30,5 @@ class CallPolicy:
         """Seconds for one request to this model."""
         if self.time_limit_s is not None:
             return self.time_limit_s
-        own = getattr(model, "request_timeout", None)
-        return float(own) if isinstance(own, int | float) else _TIME_LIMIT_S
+        own = ModelProfile.of(model).timeout_s
+        return _TIME_LIMIT_S if own is None else own

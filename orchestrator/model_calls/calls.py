@@ -30,7 +30,7 @@ from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
 from orchestrator.models.errors import cost_nothing, is_endpoint_failure
-from orchestrator.models.profile import endpoint_of, model_name
+from orchestrator.models.profile import ModelProfile
 from orchestrator.models.proxies import is_private_network
 
 LEAST_ANSWER = 64
@@ -131,10 +131,10 @@ class ModelCalls:
                         raise
                     why = str(error) or "it does not say why"
                     raise ModelError(
-                        f"{model_name(candidate)} failed ({type(error).__name__}: {why}): resume later"
+                        f"{ModelProfile.of(candidate).name} failed ({type(error).__name__}: {why}): resume later"
                     ) from error
-                instead, sub_task_id = model_name(candidates[at + 1]), self.allowance.account.sub_task_id
-                self._emit(FellBack(sub_task_id, model_name(candidate), instead, str(error)))
+                name, instead = (ModelProfile.of(each).name for each in candidates[at : at + 2])
+                self._emit(FellBack(self.allowance.account.sub_task_id, name, instead, str(error)))
         raise AssertionError("unreachable: the last candidate returns or raises")
 
     def _candidates(self, model: BaseChatModel) -> list[BaseChatModel]:
@@ -148,9 +148,9 @@ class ModelCalls:
         prompt = self._prompt_tokens(model, question) if self._counts else 0
         attempt = partial(self._attempt, model, prompt, send, said)
         settings = self.policy.resilience
-        if (own := getattr(model, "retries", None)) is not None:
+        if (own := ModelProfile.of(model).retries) is not None:
             settings = settings.model_copy(update={"retries": own})
-        return await call_endpoint(self.bridge, endpoint_of(model), settings, attempt, tokens=prompt)
+        return await call_endpoint(self.bridge, ModelProfile.of(model).endpoint, settings, attempt, tokens=prompt)
 
     @property
     def _limits_tokens(self) -> bool:
@@ -165,7 +165,7 @@ class ModelCalls:
         counted = prompt_tokens(
             model, question.messages, tools=question.tools, schema=question.schema, exact_bytes=exact
         )
-        return math.ceil(counted * (ledger.margins.of(model_name(model)) if ledger is not None else 1.0))
+        return math.ceil(counted * (ledger.margins.of(ModelProfile.of(model).name) if ledger is not None else 1.0))
 
     async def _attempt(self, model: BaseChatModel, prompt: int, send: Send, said: Said) -> Any:
         limit, ledger = self.policy.time_limit_of(model), self.allowance.ledger
@@ -207,9 +207,8 @@ class ModelCalls:
             raise TimeoutError(f"no answer within {seconds:g} s; {way}") from error
 
     def _longest_answer(self, model: BaseChatModel) -> int:
-        own = getattr(model, "max_tokens", None)
-        wanted = self.allowance.budget.answer_tokens
-        return min(wanted, own) if isinstance(own, int) and own > 0 else wanted
+        own, wanted = ModelProfile.of(model).max_tokens, self.allowance.budget.answer_tokens
+        return wanted if own is None else min(wanted, own)
 
     def _worst(self, model: BaseChatModel, prompt: int, answer: int) -> Spend:
         return Spend(prompt, answer, 1, 0, self._price(model, prompt, answer))
@@ -220,18 +219,20 @@ class ModelCalls:
             return 0
         price = nano_usd(model, prompt, answer, budget.prices)
         if price is None:  # checked before the run; a model that was named later is not called unpriced
-            raise ModelError(f"the price of '{model_name(model)}' is not known, and cost is limited: name its price")
+            raise ModelError(
+                f"the price of '{ModelProfile.of(model).name}' is not known, and cost is limited: name its price"
+            )
         return price
 
     def _price_is_given(self, model: BaseChatModel) -> bool:
         prices = self.allowance.budget.prices
-        return "*" in prices or model_name(model) in prices
+        return "*" in prices or ModelProfile.of(model).name in prices
 
     def _booked_name(self, model: BaseChatModel) -> str:
         """The name in the ledger: it tells apart what no published price may be put on afterwards."""
-        name, url = booked_name(model), getattr(model, "openai_api_base", None)
+        name = booked_name(model)
         is_priced = name.endswith(FREE) or self._price_is_given(model)
-        return name + UNPRICED_LOCAL if not is_priced and isinstance(url, str) and is_private_network(url) else name
+        return name + UNPRICED_LOCAL if not is_priced and is_private_network(ModelProfile.of(model).url) else name
 
     async def _settle(
         self, ledger: Ledger, model: BaseChatModel, reservation: Reservation, messages: Sequence[BaseMessage]
@@ -241,7 +242,7 @@ class ModelCalls:
         answered = sum(usage["output_tokens"] for usage in reported)
         actual = None
         if asked or answered:
-            ledger.margins.learn(model_name(model), reservation.worst.input_tokens, asked)
+            ledger.margins.learn(ModelProfile.of(model).name, reservation.worst.input_tokens, asked)
             actual = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
         await ledger.settle(self.bridge, reservation, actual)
         spent = ledger.spent

@@ -15,7 +15,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from orchestrator.models.profile import model_name
+from orchestrator.models.profile import ModelProfile
 from orchestrator.text import count_tokens
 
 _MESSAGE_TOKENS = 8
@@ -46,7 +46,7 @@ def prompt_tokens(
     if schema is not None:
         about.append(json.dumps(schema, ensure_ascii=False))
     # An endpoint without native tools is told of them in words as well as by a schema.
-    twice = 1 if not about or _has_native_tools(model) else 2
+    twice = 1 if not about or ModelProfile.of(model).has_native_tools else 2
     return sum(map(count, texts)) + twice * sum(map(count, about)) + _MESSAGE_TOKENS * len(messages) + _PROMPT_TOKENS
 
 
@@ -57,10 +57,6 @@ def tools_tokens(tools: Sequence[Any]) -> int:
 
 def _described(tool: Any) -> str:
     return json.dumps(convert_to_openai_tool(tool), ensure_ascii=False)
-
-
-def _has_native_tools(model: BaseChatModel) -> bool:
-    return bool(getattr(model, "has_native_tools", True))
 
 
 def _texts(message: BaseMessage) -> list[str]:
@@ -86,14 +82,15 @@ _tokenizers: dict[str, Counter | None] = {}
 
 def tokenizer_of(model: BaseChatModel) -> Counter | None:
     """The model's own tokenizer, if `load_tokenizer` could read it."""
-    return _tokenizers.get(model_name(model)) if _is_openai(model) else None
+    profile = ModelProfile.of(model)
+    return _tokenizers.get(profile.name) if profile.is_openai else None
 
 
 def load_tokenizer(model: BaseChatModel) -> None:
     """Reads the tokenizer of one of OpenAI's models; over the network at first, so call it off the event loop."""
-    name = model_name(model)
-    if name in _tokenizers or not _is_openai(model):
+    if not needs_tokenizer(model):
         return
+    name = ModelProfile.of(model).name
     import requests
     import tiktoken
 
@@ -107,8 +104,5 @@ def load_tokenizer(model: BaseChatModel) -> None:
 
 def needs_tokenizer(model: BaseChatModel) -> bool:
     """Whether `load_tokenizer` has not been tried for this model yet and would make sense."""
-    return _is_openai(model) and model_name(model) not in _tokenizers
-
-
-def _is_openai(model: BaseChatModel) -> bool:
-    return bool(getattr(model, "is_openai", False))
+    profile = ModelProfile.of(model)
+    return profile.is_openai and profile.name not in _tokenizers

@@ -83,7 +83,7 @@ async def call_endpoint(
 
     Args:
         bridge: How to wait.
-        endpoint: Whom it goes to; see `endpoint_of`.
+        endpoint: Whom it goes to; see `ModelProfile.endpoint`.
         settings: How often, and how fast.
         attempt: Makes one request.
         tokens: Tokens of its prompt, for the limit of tokens a minute.

@@ -1,42 +1,126 @@
-"""What is known of a model: its window, size, name and endpoint."""
+"""ModelProfile: what is known of a chat model.
+
+Models are of many classes, and each has only some of these facts. This is the only place that knows under which names
+they keep them.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-
-_ADDRESSES = ("openai_api_base", "azure_endpoint", "base_url", "anthropic_api_url", "endpoint_url", "label")
+from pydantic import BaseModel
 
 UNKNOWN_WINDOW = 8192
 
-
-def context_window(model: BaseChatModel) -> int:
-    """Tokens that a model takes at once: as set, as LangChain's model profiles know it, or a careful guess."""
-    window = getattr(model, "window", None)
-    if isinstance(window, int):
-        return window
-    profile = getattr(model, "profile", None) or {}
-    return int(profile.get("max_input_tokens") or UNKNOWN_WINDOW)
+_ADDRESSES = ("openai_api_base", "azure_endpoint", "base_url", "anthropic_api_url", "endpoint_url", "label")
 
 
-def is_small(model: BaseChatModel) -> bool:
-    """Whether a model needs narrow schemas and short prompts."""
-    return bool(getattr(model, "small", False))
+@dataclass(frozen=True, slots=True)
+class ModelProfile:
+    """A view of one model. It keeps no facts of its own, so a fact that changes later is seen.
+
+    Args:
+        model: Any LangChain chat model.
+    """
+
+    model: BaseChatModel
+
+    @classmethod
+    def of(cls, model: BaseChatModel) -> "ModelProfile":
+        """Return the profile of a model."""
+        return cls(model)
+
+    @property
+    def name(self) -> str:
+        """The model's name at its endpoint, or else its class."""
+        return str(self._read("model_name") or self._read("model") or type(self.model).__name__)
+
+    @property
+    def label(self) -> str:
+        """Name of the endpoint for a person; empty if it has none."""
+        return str(self._read("label") or "")
+
+    @property
+    def description(self) -> str:
+        """One line that names the model and its endpoint."""
+        name = self._read("model_name") or type(self.model).__name__
+        return f"{name} ({self.label})" if self.label else str(name)
+
+    @property
+    def url(self) -> str:
+        """Address of an OpenAI-compatible endpoint, if the model names one."""
+        return str(self._read("openai_api_base") or "")
+
+    @property
+    def endpoint(self) -> str:
+        """Key that tells the endpoint of one model from another's: its address, or else its class, and the name."""
+        values = vars(self.model)
+        address = next((value for name in _ADDRESSES if (value := values.get(name))), None)
+        address = address or getattr(values.get("root_client"), "base_url", None)
+        where = str(address) if address else type(self.model).__name__
+        return f"{where.rstrip('/')} ({self.name})"
+
+    @property
+    def window(self) -> int:
+        """Tokens that the model takes at once: as set, as LangChain's model profiles say, or a careful guess."""
+        if isinstance(window := self._read("window"), int):
+            return window
+        return int((self._read("profile") or {}).get("max_input_tokens") or UNKNOWN_WINDOW)
+
+    @property
+    def max_tokens(self) -> int | None:
+        """The model's own limit for the tokens of one answer; None without one."""
+        limit = self._read("max_tokens")
+        return limit if isinstance(limit, int) and limit > 0 else None
+
+    @property
+    def timeout_s(self) -> float | None:
+        """The model's own time limit for one request, in seconds; None without one."""
+        limit = self._read("request_timeout")
+        return float(limit) if isinstance(limit, int | float) else None
+
+    @property
+    def retries(self) -> int | None:
+        """Number of times to repeat a failed request; None for the engine's setting."""
+        retries: int | None = self._read("retries")
+        return retries
+
+    @property
+    def is_small(self) -> bool:
+        """True if the model needs narrow schemas and short prompts."""
+        return bool(self._read("small"))
+
+    @property
+    def is_free(self) -> bool:
+        """True if the model runs on this machine, and its tokens cost nothing."""
+        return bool(self._read("is_free"))
+
+    @property
+    def is_openai(self) -> bool:
+        """True if the model is known to be at OpenAI's own endpoint."""
+        return bool(self._read("is_openai"))
+
+    @property
+    def has_native_tools(self) -> bool:
+        """True unless the model is known to take tools in words only."""
+        native = self._read("has_native_tools")
+        return True if native is None else bool(native)
+
+    def _read(self, name: str) -> Any:
+        values = vars(self.model)
+        if name in values:
+            return values[name]
+        # pydantic 2.14 takes 2.5 µs to find out that an attribute is missing, and some are read at every call.
+        return getattr(self.model, name, None) if _may_have(type(self.model), name) else None
 
 
-def describe(model: BaseChatModel) -> str:
-    """One line: which model, and where it runs."""
-    name = getattr(model, "model_name", "") or type(model).__name__
-    where = getattr(model, "label", "")
-    return f"{name} ({where})" if where else str(name)
-
-
-def model_name(model: BaseChatModel) -> str:
-    """What its endpoint calls the model."""
-    return str(getattr(model, "model_name", "") or getattr(model, "model", "") or type(model).__name__)
-
-
-def endpoint_of(model: BaseChatModel) -> str:
-    """What tells the endpoint of one model from another's: its address, or else its class, and the model's name."""
-    held = vars(model)  # asking a pydantic model for what it has not takes long, and this is asked for every call
-    given = [held.get(name) for name in _ADDRESSES]
-    client = getattr(held.get("root_client"), "base_url", None)
-    where = next((str(address) for address in (*given, client) if address), type(model).__name__)
-    return f"{where.rstrip('/')} ({model_name(model)})"
+@lru_cache(maxsize=4096)
+def _may_have(kind: type[BaseChatModel], name: str) -> bool:
+    """True if an object of a class can have an attribute that is not a field: a property, or one made on demand."""
+    makes_attributes = getattr(kind, "__getattr__", None) is not getattr(BaseModel, "__getattr__", None)
+    return (
+        makes_attributes
+        or kind.model_config.get("extra") == "allow"
+        or any(name in vars(base) for base in kind.__mro__)
+    )

@@ -85,7 +85,7 @@ def count(asked: list[Request], sub_task: str) -> int:
 @pytest.mark.usefixtures("jupyter_folders")
 def test_quickstart(monkeypatch: pytest.MonkeyPatch) -> None:
     cells, asked = executed("01_quickstart", team_script(SUM), monkeypatch)
-    assert "scripted" in shown(cells, "describe(model)")
+    assert "scripted" in shown(cells, "ModelProfile.of(model)")
     assert "researcher: " in shown(cells, "orchestrator.workers")
     assert "approve_plan" in shown(cells, "draw_mermaid", "text/markdown")
     assert "This is the answer." in shown(cells, "run = orchestrator.run(")

@@ -14,7 +14,6 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.language_models import FakeListChatModel
 from langchain_openai import ChatOpenAI
 from langgraph.errors import GraphBubbleUp
 from pydantic import SecretStr, ValidationError
@@ -23,7 +22,6 @@ from orchestrator.concurrency import AWAITING, BLOCKING
 from orchestrator.errors import ModelError
 from orchestrator.model_calls.retries import Endpoints, Resilience, call_endpoint
 from orchestrator.models.errors import CircuitOpenError, cost_nothing, is_transient, retry_after
-from orchestrator.models.profile import endpoint_of
 from orchestrator.testing import Fault, Gate, OpenAIServer, say
 from tests.support.endpoints import Service, Stand, answered, model_at, raising, then_well
 
@@ -258,14 +256,6 @@ def test_what_an_error_means(error: BaseException, passes: bool, refused: bool) 
 
 
 # Which endpoint it is
-
-
-def test_an_endpoint_is_an_address_and_a_model(service: Service) -> None:
-    url = service.server.base_url
-    assert endpoint_of(service.model) == f"{url} (m)"
-    assert endpoint_of(ChatOpenAI(model="m", base_url=f"{url}/", api_key=SecretStr("x"))) == f"{url} (m)"
-    assert endpoint_of(ChatOpenAI(model="n", api_key=SecretStr("x"))) == "https://api.openai.com/v1 (n)"
-    assert endpoint_of(FakeListChatModel(responses=[])) == "FakeListChatModel (FakeListChatModel)"
 
 
 def test_endpoints_do_not_share_a_circuit() -> None:

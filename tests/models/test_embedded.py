@@ -177,7 +177,7 @@ def test_the_real_model_answers_calls_a_tool_and_refuses_a_stranger(monkeypatch:
     from langchain_core.tools import tool
 
     from orchestrator.models.factory import chat_model
-    from orchestrator.models.profile import context_window, is_small
+    from orchestrator.models.profile import ModelProfile
     from orchestrator.models.settings import ModelSettings
 
     for name in ("XDG_CACHE_HOME",):  # the user's own cache, where the weights are
@@ -191,7 +191,7 @@ def test_the_real_model_answers_calls_a_tool_and_refuses_a_stranger(monkeypatch:
         return expression
 
     model: Any = chat_model(ModelSettings(timeout_s=800))
-    assert (context_window(model), is_small(model)) == (4096, True)
+    assert (ModelProfile.of(model).window, ModelProfile.of(model).is_small) == (4096, True)
     answer = model.bind_tools([calculate], tool_choice="any").invoke("What is 17 * 23? Use the tool.")
     assert answer.tool_calls[0]["name"] == "calculate"
     assert "17" in answer.tool_calls[0]["args"]["expression"]

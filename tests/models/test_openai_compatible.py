@@ -12,7 +12,7 @@ from langchain_core.tools import tool
 
 from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model, declare, reviewer
 from orchestrator.errors import MissingModelError, ModelError, PlanError
-from orchestrator.models.profile import context_window, describe
+from orchestrator.models.profile import ModelProfile
 from orchestrator.models.settings import ModelSettings
 from orchestrator.testing import Fault, Gate, OpenAIServer, Reply, TeamScript, call, say
 from tests.support.teams import statuses, step
@@ -220,8 +220,8 @@ def test_no_usage_is_no_error(tmp_path: Path) -> None:
 def test_the_description_and_the_window_of_a_model() -> None:
     with OpenAIServer([]) as server:
         model = chat_model(settings(server, window=2048))
-        assert describe(model) == f"scripted ({server.base_url})"
-        assert context_window(model) == 2048
+        assert ModelProfile.of(model).description == f"scripted ({server.base_url})"
+        assert ModelProfile.of(model).window == 2048
 
 
 def test_a_client_that_is_gone_before_its_answer_is_no_error_of_the_server(capsys: pytest.CaptureFixture[str]) -> None:

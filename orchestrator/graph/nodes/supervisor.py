@@ -28,6 +28,7 @@ from orchestrator.messages import Usage, add_usage
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.models.errors import explaining
+from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.assessment import Assessment, assess, current, failure_of, gaps, renewed
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
@@ -232,7 +233,7 @@ class _Supervision:
     def _forecast(self, plan: Plan) -> Forecast:
         # Looking prices up takes a while, so only where somebody pays.
         budget = self.ledger.budget
-        paid = budget.cost_usd is not None or bool(getattr(self.supervisor.model, "is_openai", False))
+        paid = budget.cost_usd is not None or ModelProfile.of(self.supervisor.model).is_openai
         prices = budget.prices if paid else None
         known = self.outcomes
         if self.begins:  # what was done for the former run says what such work costs, and has to be done again
