@@ -8,6 +8,7 @@ marked when it comes from outside.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast
 
 from langchain.agents.middleware.types import ToolCallRequest
@@ -22,21 +23,21 @@ from orchestrator.events import ToolCalled, ToolRefused
 from orchestrator.memory.entry import Entry
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.review import Decision, Review, review_id
-from orchestrator.text import count_tokens, excerpt_parts
+from orchestrator.text import sound
 from orchestrator.tool_calls.declaration import (
     effect_of,
     is_contained,
     is_trusted,
-    output_limit_of,
     risk_of,
     says_its_risk,
     sent_by,
     time_limit_of,
 )
+from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered
 from orchestrator.tool_calls.policy import Ruling
-from orchestrator.tool_calls.results import entry_under, read_memory, result_allowance
+from orchestrator.tool_calls.results import read_memory, reread, shown_text, source_labels
 from orchestrator.tool_calls.worker_context import WorkerContext
-from orchestrator.trust import as_data, label, taint, tainted_by
+from orchestrator.trust import taint, tainted_by
 
 Handler = Callable[[Any], Any]
 ToolAnswer = ToolMessage | Command[Any]
@@ -73,16 +74,15 @@ class _Call:
         """The name, arguments and id."""
         return self.request.tool_call
 
-    @property
+    @cached_property
     def identity(self) -> str:
-        """What tells the call from all others of the sub-task; the id alone does not: some endpoints repeat theirs."""
-        step = sum(isinstance(message, AIMessage) for message in self.request.state["messages"])
-        return f"{step}-{self.call['id']}"
+        """The name of the call in reviews and in the journal."""
+        return call_identity(self.request.state["messages"], self.call["id"])
 
-    @property
-    def journal(self) -> str:
-        """Where the call is noted in the shared memory."""
-        return f"call-{self.context.key}-{self.identity}"
+    @cached_property
+    def journal(self) -> CallJournal:
+        """The call's note in the shared memory."""
+        return CallJournal(self.bridge, self.context.memory, self.context.key, self.identity, self.tool.name)
 
     async def carry_out(self) -> ToolAnswer:
         messages = self.request.state["messages"]
@@ -113,11 +113,9 @@ class _Call:
             return self._error(f"{error}. Give your result from what you have")
         self.context.emit(ToolCalled(self.context.sub_task_id, self.tool.name, self.call["args"]))
         if effect_of(self.tool) == "once":
-            if (before := await self.context.memory.fetch(self.bridge, self.journal)) is not None:
-                return await self._after_crash(before)
-            await self.context.memory.write(
-                self.bridge, Entry(key=self.journal, text="", status="note", agent=self.tool.name)
-            )
+            if (note := await self.journal.read()) is not None:
+                return await self._after_crash(note)
+            await self.journal.begin()
         return await self._call_and_keep()
 
     async def _review(self, ruling: Ruling, tainted: tuple[str, ...]) -> Decision:
@@ -169,59 +167,27 @@ class _Call:
         return math.inf if left is None else left
 
     async def _shown(self, answer: ToolMessage) -> ToolMessage:
-        """The answer as its agent sees it; whole in the memory where that is more, or must outlive a crash."""
-        # Half of a surrogate pair can be written to no database and sent to no model.
-        text = answer.text.encode("utf-8", "replace").decode("utf-8")
-        allowance = result_allowance(self.context.window)
-        too_long = count_tokens(text) > allowance or len(text) > output_limit_of(self.tool)
+        """Return the answer as the worker sees it; keep it whole where that is more, or must outlive a crash."""
         if self.tool is read_memory:
-            return self._reread(answer)
-        if too_long or effect_of(self.tool) == "once":
-            await self.context.memory.write(self.bridge, self._note(text))
-        return self._tainted(answer.model_copy(update={"content": self._as_shown(text, too_long)}))
-
-    def _as_shown(self, text: str, too_long: bool) -> str:
-        note = ""
-        if too_long:
-            allowance = result_allowance(self.context.window)
-            text, note = excerpt_parts(text, allowance, self.journal, most=output_limit_of(self.tool))
-        return (text if is_trusted(self.tool) else as_data(text, self.tool.name)) + note
-
-    def _note(self, text: str) -> Entry:
-        return Entry(
-            key=self.journal,
-            text=text,
-            status="note",
-            agent=self.tool.name,
-            trusted=is_trusted(self.tool),
-            tainted_by=self._labels(),
-            outcome={"done": True},
-        )
-
-    def _reread(self, answer: ToolMessage) -> ToolMessage:
-        """What is read on from the memory is as trusted as it was when it went in."""
-        entry = entry_under(self.context.memory, str(self.call["args"].get("key", "")))
-        if entry is None or entry.trusted:
-            return answer
-        shown = answer.model_copy(update={"content": as_data(answer.text, entry.agent or "memory")})
-        taint(shown, entry.taint)
-        return shown
+            return reread(answer, self.context.memory, str(self.call["args"].get("key", "")))
+        text = sound(answer.text)
+        shown, is_shortened = shown_text(self.tool, text, self.journal.key, self.context.window)
+        if is_shortened or effect_of(self.tool) == "once":
+            await self.journal.finish(text, trusted=is_trusted(self.tool), tainted_by=self._labels())
+        return self._tainted(answer.model_copy(update={"content": shown}))
 
     def _labels(self) -> tuple[str, ...]:
-        if is_trusted(self.tool):
-            return ()
-        return (label(self.context.sub_task_id, self.tool.name, self.call["args"]),)
+        return source_labels(self.tool, self.context.sub_task_id, self.call["args"])
 
     def _tainted(self, answer: ToolMessage) -> ToolMessage:
         taint(answer, self._labels())
         return answer
 
-    async def _after_crash(self, before: Entry) -> ToolAnswer:
-        """The call was begun by a process that is gone: give its result again, or ask a human when it has none."""
-        if before.outcome.get("done"):
-            long = count_tokens(before.text) > result_allowance(self.context.window)
-            text = self._as_shown(before.text, long)
-            return self._tainted(ToolMessage(text, tool_call_id=self.call["id"], name=self.tool.name))
+    async def _after_crash(self, note: Entry) -> ToolAnswer:
+        """Answer a call that a process which is gone had begun: by its noted answer, or by asking a human."""
+        if is_answered(note):
+            shown, _ = shown_text(self.tool, note.text, self.journal.key, self.context.window)
+            return self._tainted(ToolMessage(shown, tool_call_id=self.call["id"], name=self.tool.name))
         unknown = (
             f"the call of '{self.tool.name}' was begun, and the run was interrupted before it ended: "
             "it may have had its effect or not"

@@ -1,0 +1,85 @@
+"""The journal of tool calls: effects that must happen once.
+
+Such a call is noted in the shared memory, durably, before it is made, and its answer is noted after it. A process
+that resumes the thread reads the note first. With an answer in it, the call is not made again. Without one, nobody
+knows if the call had its effect.
+
+A long answer of any tool is kept under the same key, so that a worker can read on in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from orchestrator.concurrency import Bridge
+from orchestrator.memory.entry import Entry
+from orchestrator.memory.shared_memory import SharedMemory
+
+
+def call_identity(messages: Sequence[BaseMessage], call_id: str | None) -> str:
+    """Return a name of a call that is unique in its sub-task and the same after a resume.
+
+    Args:
+        messages: The conversation up to the call.
+        call_id: The call's own id.
+    """
+    # The id alone is not unique: some endpoints give the first call of every message the same id.
+    step = sum(isinstance(message, AIMessage) for message in messages)
+    return f"{step}-{call_id}"
+
+
+@dataclass(frozen=True)
+class CallJournal:
+    """The note of one call.
+
+    Args:
+        bridge: How to reach the memory.
+        memory: The thread's shared memory.
+        sub_task_key: The key of the sub-task that calls.
+        identity: See `call_identity`.
+        tool: The tool's name.
+    """
+
+    bridge: Bridge
+    memory: SharedMemory
+    sub_task_key: str
+    identity: str
+    tool: str
+
+    @property
+    def key(self) -> str:
+        """The key of the note in the shared memory."""
+        return f"call-{self.sub_task_key}-{self.identity}"
+
+    async def read(self) -> Entry | None:
+        """Return the note of an earlier process, or None if the call was never begun."""
+        return await self.memory.fetch(self.bridge, self.key)
+
+    async def begin(self) -> None:
+        """Note that the call is about to be made."""
+        await self.memory.write(self.bridge, Entry(key=self.key, text="", status="note", agent=self.tool))
+
+    async def finish(self, text: str, *, trusted: bool, tainted_by: tuple[str, ...]) -> None:
+        """Note the whole answer of the call.
+
+        Args:
+            text: The answer.
+            trusted: True if it may be relied on.
+            tainted_by: Labels of its sources from outside.
+        """
+        note = Entry(
+            key=self.key,
+            text=text,
+            status="note",
+            agent=self.tool,
+            trusted=trusted,
+            tainted_by=tainted_by,
+            outcome={"done": True},
+        )
+        await self.memory.write(self.bridge, note)
+
+
+def is_answered(note: Entry) -> bool:
+    """True if a note holds the answer of its call."""
+    return bool(note.outcome.get("done"))

@@ -1,0 +1,86 @@
+"""The journal of tool calls: what is noted of a call, and how a resumed process reads it."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
+from langchain_core.tools import tool
+from langgraph.store.memory import InMemoryStore
+
+from orchestrator import declare
+from orchestrator.budget.allowance import Allowance
+from orchestrator.concurrency import BLOCKING, run_blocking
+from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.tool_calls.calls import call_tool
+from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered
+from orchestrator.tool_calls.worker_context import WorkerContext
+
+
+def journal(store: InMemoryStore, identity: str = "1-a") -> CallJournal:
+    return CallJournal(BLOCKING, SharedMemory(store, "thread"), "key", identity, "send")
+
+
+def context(memory: SharedMemory) -> WorkerContext:
+    return WorkerContext(
+        store=InMemoryStore(),
+        memory=memory,
+        thread_id="thread",
+        sub_task_id="t1",
+        key="key",
+        auto_approve=True,
+        window=8000,
+        emit=lambda _: None,
+        calls=ModelCalls(BLOCKING),
+        allowance=Allowance(),
+    )
+
+
+def test_a_call_is_noted_before_it_is_made_and_its_answer_after() -> None:
+    store = InMemoryStore()
+    assert run_blocking(journal(store).read()) is None
+    run_blocking(journal(store).begin())
+    begun = run_blocking(journal(store).read())
+    assert begun is not None
+    assert not is_answered(begun)
+    run_blocking(journal(store).finish("sent", trusted=False, tainted_by=("t1: send()",)))
+    ended = run_blocking(journal(store).read())
+    assert ended is not None
+    assert is_answered(ended)
+    assert (ended.text, ended.taint, ended.agent) == ("sent", ("t1: send()",), "send")
+    assert run_blocking(journal(store, "2-a").read()) is None
+
+
+def test_calls_of_two_steps_are_told_apart_though_an_endpoint_repeats_its_ids() -> None:
+    first = [HumanMessage("do it"), AIMessage("", tool_calls=[{"name": "send", "args": {}, "id": "a"}])]
+    second = [*first, ToolMessage("sent", tool_call_id="a"), AIMessage("again")]
+    assert call_identity(first, "a") != call_identity(second, "a")
+    assert call_identity(first, "a") == call_identity([*first], "a")
+
+
+def test_an_answer_from_the_journal_is_as_short_as_it_was_at_first() -> None:
+    @tool
+    def report() -> str:
+        """Writes the report."""
+        return "line of the report " * 40
+
+    declare(report, risk="read", effect="once", output_limit=100)
+    memory = SharedMemory(InMemoryStore(), "thread")
+    request: Any = SimpleNamespace(
+        tool=report,
+        tool_call={"name": "report", "args": {}, "id": "a", "type": "tool_call"},
+        state={"messages": [AIMessage("", tool_calls=[{"name": "report", "args": {}, "id": "a"}])]},
+        runtime=SimpleNamespace(context=context(memory)),
+    )
+
+    def handler(_: Any) -> ToolMessage:
+        return ToolMessage(report.invoke({}), tool_call_id="a", name="report")
+
+    first = run_blocking(call_tool(BLOCKING, request, handler))
+    # As after a kill between the call and the checkpoint that holds its answer.
+    again = run_blocking(call_tool(BLOCKING, request, lambda _: pytest.fail("called again")))
+    assert isinstance(first, ToolMessage)
+    assert isinstance(again, ToolMessage)
+    assert again.text == first.text
+    assert len(first.text) < 250
