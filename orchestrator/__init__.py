@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from orchestrator.agents.agent import Agent
     from orchestrator.agents.assignment import Result
     from orchestrator.agents.roles import coder, researcher, reviewer
     from orchestrator.agents.supervisor import Supervisor
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from orchestrator.tool_calls.policy import Policy, Rule
 
 _PLACES = {
+    "agents.agent": ("Agent",),
     "agents.assignment": ("Result",),
     "agents.roles": (
         "coder",
@@ -74,6 +76,7 @@ _MODULE_OF = {name: module for module, names in _PLACES.items() for name in name
 
 __all__ = [
     "GATES",
+    "Agent",
     "Budget",
     "CallPolicy",
     "Decision",

@@ -1,6 +1,7 @@
 """Supervisor: decomposes a task into a plan, revises the plan after trouble, and writes the answer."""
 
 from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -13,6 +14,7 @@ from orchestrator.agents.answer import EMPTY, REFUSED, Answer, assembled, has_wo
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.errors import ConfigError
 from orchestrator.memory.briefing import fit
 from orchestrator.memory.entry import Entry
 from orchestrator.messages import Usage, usage_of
@@ -27,6 +29,9 @@ from orchestrator.planning.revision import Revision
 from orchestrator.planning.schemas import plan_schema, revision_schema
 from orchestrator.planning.small_model import small_model_request
 from orchestrator.text import excerpt
+
+# The supervisor that decomposed a task last in this thread or asyncio task, and that task.
+_DECOMPOSED: ContextVar[tuple["Supervisor", str] | None] = ContextVar("_DECOMPOSED", default=None)
 
 
 class Supervisor(Agent):
@@ -80,25 +85,44 @@ class Supervisor(Agent):
     # -- the interface of the brief -------------------------------------------------------------------------------
 
     def decompose(self, task: str) -> Plan:
-        """Splits a task into a plan for the team.
+        """Split a task into a plan for the team, with every sub-task behind its dependencies.
 
         Raises:
             PlanError: No sound plan came, after as many repairs as the limits allow.
             ModelError: The model cannot be used.
+            ConfigError: The supervisor has no team to plan for.
         """
-        return run_blocking(self.plan(ModelCalls(BLOCKING), task))[0]
+        self._begin(task)
+        return run_blocking(self.plan(ModelCalls(BLOCKING), task))[0].in_order()
 
     async def adecompose(self, task: str) -> Plan:
         """Async twin of `decompose`."""
-        return (await self.plan(ModelCalls(AWAITING), task))[0]
+        self._begin(task)
+        return (await self.plan(ModelCalls(AWAITING), task))[0].in_order()
 
-    def summarize(self, entries: Sequence[Entry], task: str = "") -> str:
-        """Writes the answer from the results in a shared memory, with references to the sub-tasks."""
-        return run_blocking(self.answer(ModelCalls(BLOCKING), task, entries)).text
+    def _begin(self, task: str) -> None:
+        if not self.workers:
+            raise ConfigError("this supervisor has no workers to plan for: give it to a Team or a TaskOrchestrator")
+        _DECOMPOSED.set((self, task))
 
-    async def asummarize(self, entries: Sequence[Entry], task: str = "") -> str:
+    def summarize(self, entries: Sequence[Entry], task: str | None = None) -> str:
+        """Write the answer from the results in a shared memory, with references to the sub-tasks.
+
+        Args:
+            entries: The results, such as `memory.all()`.
+            task: The task; None for the one that this supervisor decomposed last in the same thread or asyncio task.
+        """
+        return run_blocking(self.answer(ModelCalls(BLOCKING), self._task(task), entries)).text
+
+    async def asummarize(self, entries: Sequence[Entry], task: str | None = None) -> str:
         """Async twin of `summarize`."""
-        return (await self.answer(ModelCalls(AWAITING), task, entries)).text
+        return (await self.answer(ModelCalls(AWAITING), self._task(task), entries)).text
+
+    def _task(self, task: str | None) -> str:
+        decomposed = _DECOMPOSED.get()
+        if task is not None:
+            return task
+        return decomposed[1] if decomposed is not None and decomposed[0] is self else ""
 
     def checked(self, plan: Plan) -> Plan:
         """The plan itself, when this team can carry it out within its limits.

@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from functools import partial
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
+from langgraph.store.memory import InMemoryStore
 
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.recall import LexicalIndex, RecallIndex
 from orchestrator.persistence.namespaces import namespace
@@ -25,11 +27,27 @@ from orchestrator.trust import merged
 _PAGE = 500
 
 
+class StoredResult(Protocol):
+    """A result of a worker, such as `orchestrator.Result`."""
+
+    @property
+    def text(self) -> str:
+        """The result itself."""
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the tools that it was made with."""
+
+    @property
+    def tainted_by(self) -> tuple[str, ...]:
+        """The sources from outside that it rests on."""
+
+
 class SharedMemory:
     """The memory of one thread.
 
     Args:
-        store: Any LangGraph store.
+        store: Any LangGraph store; None for one that ends with the process.
         thread_id: The thread.
         index: How `recall` finds entries; by default full text search.
         clock: Gives Unix time in seconds.
@@ -37,13 +55,13 @@ class SharedMemory:
 
     def __init__(
         self,
-        store: BaseStore,
-        thread_id: str,
+        store: BaseStore | None = None,
+        thread_id: str = "alone",
         *,
         index: RecallIndex | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = store
+        self._store = InMemoryStore() if store is None else store
         self._namespace = namespace(thread_id, "memory")
         self._entries: dict[str, Entry] = {}
         self._index = index or LexicalIndex()
@@ -159,25 +177,29 @@ class SharedMemory:
 
     # -- the interface of the brief, and its async twins ---------------------------------------------------------
 
-    def store(self, sub_task_id: str, result: str, **about: Any) -> None:
-        """Files a result under a sub-task's id.
+    def store(self, sub_task_id: str, result: str | StoredResult, **about: Any) -> None:
+        """File a result under a sub-task's id.
 
         Args:
-            sub_task_id: Where it came from.
-            result: The text.
+            sub_task_id: The sub-task that the result came from.
+            result: What `Worker.execute` returned, or a text.
             about: Further fields of `Entry`, such as `agent`, `sources`, `trusted`.
+
+        Raises:
+            ConfigError: The result is neither.
         """
         run_blocking(self._store_result(BLOCKING, sub_task_id, result, about))
 
-    async def astore(self, sub_task_id: str, result: str, **about: Any) -> None:
+    async def astore(self, sub_task_id: str, result: str | StoredResult, **about: Any) -> None:
         """Async twin of `store`."""
         await self._store_result(AWAITING, sub_task_id, result, about)
 
-    async def _store_result(self, bridge: Bridge, sub_task_id: str, result: str, about: dict[str, Any]) -> None:
+    async def _store_result(
+        self, bridge: Bridge, sub_task_id: str, result: str | StoredResult, about: dict[str, Any]
+    ) -> None:
+        entry = _entry_of(sub_task_id, result, about)
         await self.load(bridge)
-        await self.write(
-            bridge, Entry(key=about.pop("key", sub_task_id), text=result, sub_task_id=sub_task_id, **about)
-        )
+        await self.write(bridge, entry)
 
     def get_recent(self, n: int = 5) -> list[Entry]:
         """The `n` newest results, oldest of them first."""
@@ -212,3 +234,24 @@ class SharedMemory:
     def read(self, key: str) -> Entry | None:
         """One entry by key, whatever its status."""
         return run_blocking(self.fetch(BLOCKING, key))
+
+
+def _entry_of(sub_task_id: str, result: str | StoredResult, fields: dict[str, Any]) -> Entry:
+    """Make the entry of a result.
+
+    Raises:
+        ConfigError: It is neither a text nor a result, or a field is none of `Entry`.
+    """
+    if not isinstance(sub_task_id, str):
+        raise ConfigError(f"a result is stored under the id of its sub-task, not under a {type(sub_task_id).__name__}")
+    known: dict[str, Any] = {"key": sub_task_id, "sub_task_id": sub_task_id, "text": result}
+    if not isinstance(result, str):
+        try:
+            known |= {"text": result.text, "sources": result.sources, "tainted_by": result.tainted_by}
+        except AttributeError:
+            raise ConfigError(f"store a Result or a text, not a {type(result).__name__}") from None
+        known["trusted"] = not result.tainted_by
+    if unknown := fields.keys() - Entry.__dataclass_fields__.keys():
+        known_names = ", ".join(Entry.__dataclass_fields__)
+        raise ConfigError(f"an entry has no field '{min(unknown)}': use one of {known_names}")
+    return Entry(**{**known, **fields})

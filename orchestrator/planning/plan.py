@@ -7,10 +7,10 @@ has a new key too and runs again. Nothing else in the engine has to track what b
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Self
+from typing import Any, Self, overload
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -57,21 +57,42 @@ class SubTask(BaseModel):
 
 
 class Plan(BaseModel):
-    """A DAG of sub-tasks. Construct it freely; `check` says what is wrong with it."""
+    """A DAG of sub-tasks, and a sequence of them. Construct it freely; `check` says what is wrong with it.
+
+    `for sub_task in plan`, `len(plan)`, `plan["t1"]`, `plan[0]` and `"t1" in plan` work.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sub_tasks: tuple[SubTask, ...]
 
+    def __iter__(self) -> Iterator[SubTask]:  # type: ignore[override] # pydantic's gives pairs of field and value
+        return iter(self.sub_tasks)
+
+    def __len__(self) -> int:
+        return len(self.sub_tasks)
+
+    def __contains__(self, item: object) -> bool:
+        return item in self.by_id if isinstance(item, str) else item in self.sub_tasks
+
+    @overload
+    def __getitem__(self, key: str | int) -> SubTask: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> tuple[SubTask, ...]: ...
+
+    def __getitem__(self, key: str | int | slice) -> SubTask | tuple[SubTask, ...]:
+        return self.by_id[key] if isinstance(key, str) else self.sub_tasks[key]
+
     @classmethod
     def parse(cls, data: object) -> "Plan":
-        """Reads a plan from JSON-plain data: a plan object or a bare list of sub-tasks.
+        """Read a plan from a plan, JSON-plain data of one, or a bare list of sub-tasks.
 
         Raises:
             PlanError: The data is not of the plan's shape; each problem names its place.
         """
         try:
-            return cls.model_validate({"sub_tasks": data} if isinstance(data, list) else data)
+            return cls.model_validate({"sub_tasks": data} if isinstance(data, (list, tuple)) else data)
         except ValidationError as error:
             raise PlanError([_shape_problem(problem, data) for problem in error.errors()]) from None
 
@@ -153,6 +174,15 @@ class Plan(BaseModel):
     def order(self) -> tuple[str, ...]:
         """Ids in topological order: dependencies always before dependents."""
         return tuple(TopologicalSorter({t.id: t.depends_on for t in self.sub_tasks}).static_order())
+
+    def in_order(self) -> "Plan":
+        """Return the plan with every sub-task behind its dependencies, so that a loop can execute one by one."""
+        before: set[str] = set()
+        for task in self.sub_tasks:
+            if not before.issuperset(task.depends_on):
+                return Plan(sub_tasks=tuple(self.by_id[task_id] for task_id in self.order))
+            before.add(task.id)
+        return self
 
     @cached_property
     def keys(self) -> dict[str, str]:
@@ -276,9 +306,9 @@ def _node(task_id: str) -> str:
 
 def _shape_problem(problem: Any, data: object) -> str:
     where = ".".join(str(part) for part in problem["loc"])
-    rows = data if isinstance(data, list) else data.get("sub_tasks") if isinstance(data, dict) else None
+    rows = data if isinstance(data, (list, tuple)) else data.get("sub_tasks") if isinstance(data, dict) else None
     loc = problem["loc"]
-    if isinstance(rows, list) and len(loc) > 2 and isinstance(loc[1], int) and loc[1] < len(rows):
+    if isinstance(rows, (list, tuple)) and len(loc) > 2 and isinstance(loc[1], int) and loc[1] < len(rows):
         row = rows[loc[1]]
         if isinstance(row, dict) and isinstance(row.get("id"), str):
             where += f" (sub-task '{row['id']}')"

@@ -300,7 +300,7 @@ class TaskOrchestrator(OrchestratorClient):
                         if review.id not in told:
                             told.add(review.id)
                             on_event(ReviewAsked(review))
-                if not await self._answered(run.reviews, on_review):
+                if not await self._answered(run, on_review):
                     break
                 value = None
         except BaseException:
@@ -320,25 +320,23 @@ class TaskOrchestrator(OrchestratorClient):
             if (event := parse_event(chunk)) is not None:
                 on_event(event)
 
-    async def _answered(self, reviews: Sequence[Review], on_review: OnReview | None) -> bool:
-        """Whether one of the open reviews has a decision now, recorded by somebody else or asked for here."""
+    async def _answered(self, run: Run, on_review: OnReview | None) -> bool:
+        """True if one of the open reviews has a decision now, recorded by another process or asked for here."""
         any_answered = False
-        for review in reviews:
+        for review in run.reviews:
             if await recorded_decision(AWAITING, self.persistence.store, review) is not None:
                 any_answered = True
                 continue
-            decision = await self._ask_here(review, on_review)
+            decision = await self._ask_here(review, run.plan, on_review)
             if decision is not None:
                 await record_decision(AWAITING, self.persistence.store, review, decision)
                 any_answered = True
         return any_answered
 
-    async def _ask_here(self, review: Review, on_review: OnReview | None) -> Decision | None:
+    async def _ask_here(self, review: Review, plan: Plan | None, on_review: OnReview | None) -> Decision | None:
         ask: Callable[[], Decision | None] | None = partial(on_review, review) if on_review is not None else None
-        if ask is None and review.kind == "result":
-            about = review.subject
-            sub_task = SubTask(id=review.sub_task_id, description=about["description"], target_agent=about["agent"])
-            ask = partial(self.request_human_review, sub_task, about["result"], review)
+        if ask is None and review.kind == "result" and plan is not None and review.sub_task_id in plan:
+            ask = partial(self.request_human_review, plan[review.sub_task_id], review.subject["result"], review)
         if ask is None:
             return None
         # The background loop serves every run of the process; while a person thinks, the others go on.

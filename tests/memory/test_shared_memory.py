@@ -3,13 +3,15 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from orchestrator import Entry, Persistence, SharedMemory, SubTask
+from orchestrator import Entry, Persistence, Result, SharedMemory, SubTask
 from orchestrator.concurrency import BLOCKING, run_blocking
+from orchestrator.errors import ConfigError
 from orchestrator.memory.briefing import brief, fit
 from orchestrator.memory.recall import LexicalIndex, SemanticIndex
 from orchestrator.text import count_tokens
@@ -42,6 +44,44 @@ def test_another_object_on_the_same_store_sees_what_was_stored_with_its_origin(s
         ("search",),
         False,
     )
+
+
+def test_without_a_store_it_lives_in_the_process() -> None:
+    memory, other = SharedMemory(), SharedMemory()
+    memory.store("t1", "found")
+    assert [entry.text for entry in memory.all()] == ["found"]
+    assert other.all() == []
+
+
+def test_a_result_is_stored_with_its_origin(store: BaseStore) -> None:
+    memory = SharedMemory(store, "thread")
+    memory.store("t1", Result("found", sources=("search",), tainted_by=("t1: search(q)",)), agent="researcher")
+    memory.store("t2", Result("computed"))
+    tainted, clean = SharedMemory(store, "thread").get_recent()
+    assert (tainted.text, tainted.sources, tainted.agent, tainted.trusted) == (
+        "found",
+        ("search",),
+        "researcher",
+        False,
+    )
+    assert tainted.taint == ("t1: search(q)",)
+    assert (clean.text, clean.trusted) == ("computed", True)
+
+
+def test_what_is_no_result_is_refused_in_one_line() -> None:
+    memory: Any = SharedMemory()
+    for arguments, told in (
+        (("t1", 5), "store a Result or a text, not a int"),
+        (
+            (SubTask(id="t1", description="d", target_agent="a"), "x"),
+            "under the id of its sub-task, not under a SubTask",
+        ),
+    ):
+        with pytest.raises(ConfigError, match=told):
+            memory.store(*arguments)
+    with pytest.raises(ConfigError, match="an entry has no field 'author': use one of key, text, sub_task_id, agent"):
+        memory.store("t1", "found", author="me")
+    assert memory.all() == []
 
 
 @pytest.mark.parametrize("thread", ["plain", "with.dots", "50%.2E", "ünïcödé/slash", "a b"])

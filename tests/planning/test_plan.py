@@ -132,3 +132,40 @@ def test_a_retry_has_the_same_shape_and_other_work_has_not() -> None:
     plan = Plan.parse([step("a"), step("b", "a")])
     assert plan.replace(plan.by_id["a"].retry("again")).shape == plan.shape
     assert Plan.parse([step("a"), step("b")]).shape != plan.shape
+
+
+def test_a_plan_is_a_sequence_of_its_sub_tasks() -> None:
+    a, b = sub_task("a"), sub_task("b", "a")
+    both = plan(a, b)
+    assert list(both) == [a, b]
+    assert list(reversed(both)) == [b, a]
+    assert len(both) == 2
+    assert (both[0], both[-1], both["b"], both[:1]) == (a, b, b, (a,))
+    assert "a" in both
+    assert b in both
+    assert "c" not in both
+    assert sub_task("c") not in both
+    with pytest.raises(KeyError):
+        both["c"]
+    with pytest.raises(IndexError):
+        both[2]
+    first = {"id": "a", "description": "work", "target_agent": "coder"}
+    assert both.plain() == {"sub_tasks": [first, {**first, "id": "b", "depends_on": ["a"]}]}
+    assert Plan.model_validate_json(both.model_dump_json()) == both
+
+
+@given(plans())
+def test_in_order_every_sub_task_stands_behind_its_dependencies(shuffled: Plan) -> None:
+    ordered, seen = shuffled.in_order(), set[str]()
+    for task in ordered:
+        assert seen.issuperset(task.depends_on)
+        seen.add(task.id)
+    assert ordered.keys == shuffled.keys
+    assert ordered.in_order() is ordered
+
+
+def test_a_plan_is_read_from_a_plan_a_list_of_sub_tasks_or_of_dicts() -> None:
+    a, b = sub_task("a"), sub_task("b", "a")
+    both = plan(a, b)
+    for given_plan in (both, [a, b], (a, b), [a, b.model_dump()], both.plain(), both.plain()["sub_tasks"]):
+        assert Plan.parse(given_plan) == both
