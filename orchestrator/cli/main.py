@@ -21,6 +21,7 @@ from orchestrator.cli.options import (
     budget_of,
 )
 from orchestrator.errors import EXIT_FAILED, ConfigError, OrchestratorError
+from orchestrator.runs.defaults import DEFAULT_TEAM
 
 if TYPE_CHECKING:
     from orchestrator.runs.client import OrchestratorClient
@@ -36,7 +37,6 @@ app = typer.Typer(
 )
 app.add_typer(model_app, name="model")
 
-DEFAULT_TEAM = "research_team"
 Team_ = Annotated[str, typer.Option("--team", help="A team of graphs/ by name, or module:attribute of your own.")]
 Db = Annotated[str | None, typer.Option("--db", help="Database URL or path [default: in your data folder].")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]

@@ -9,13 +9,15 @@ import typer
 from orchestrator.errors import MissingModelError
 
 app = typer.Typer(help="The embedded model: get its weights, and see where they are.", no_args_is_help=True)
-Name = Annotated[str, typer.Argument(help="Which one; see `orchestrator model list`.")]
-_DEFAULT = "qwen2.5-coder-1.5b"
+Name = Annotated[
+    str | None,
+    typer.Argument(help="A name from `orchestrator model list`.", show_default="the model for runs that name none"),
+]
 
 
 @app.command()
 def fetch(
-    name: Name = _DEFAULT,
+    name: Name = None,
     source: Annotated[Path | None, typer.Option("--from", help="A file that you have already.")] = None,
     if_needed: Annotated[
         bool, typer.Option("--if-needed", help="Do nothing when another model is configured.")
@@ -23,29 +25,30 @@ def fetch(
 ) -> None:
     """Get the weights into the cache, checked by their SHA-256."""
     from orchestrator.models.factory import is_configured
-    from orchestrator.models.weights import cached, weights_named
+    from orchestrator.models.weights import DEFAULT, cached, weights_named
     from orchestrator.models.weights import fetch as get
 
-    weights = weights_named(name)
+    weights = weights_named(name or DEFAULT)
     if if_needed and is_configured():
         return
     if source is None and (found := cached(weights)) is not None:
         if not if_needed:
             typer.echo(f"already there: {found}")
         return
-    with _Bar(f"{name}, once") as bar:
+    with _Bar(f"{weights.name}, once") as bar:
         path = get(weights, source=source, progress=bar.tell)
     typer.echo(f"fetched: {path}")
 
 
 @app.command()
-def path(name: Name = _DEFAULT) -> None:
+def path(name: Name = None) -> None:
     """Print where the weights are."""
-    from orchestrator.models.weights import cached, weights_named
+    from orchestrator.models.weights import DEFAULT, cached, weights_named
 
-    found = cached(weights_named(name))
+    weights = weights_named(name or DEFAULT)
+    found = cached(weights)
     if found is None:
-        raise MissingModelError(f"{name} is not there: get it with `orchestrator model fetch {name}`")
+        raise MissingModelError(f"{weights.name} is not there: get it with `orchestrator model fetch {weights.name}`")
     typer.echo(str(found))
 
 

@@ -8,13 +8,16 @@ from types import ModuleType
 from typing import Any
 
 from orchestrator.agents.team import Team
-from orchestrator.errors import ConfigError, OrchestratorError, UnknownThreadError
+from orchestrator.concurrency import run_in_background
+from orchestrator.errors import ConfigError, OrchestratorError
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.retries import Resilience
 from orchestrator.models.factory import chat_model
 from orchestrator.models.settings import ModelSettings
 from orchestrator.persistence.database import Persistence
+from orchestrator.runs.defaults import DEFAULT_TEAM
 from orchestrator.runs.task_orchestrator import TaskOrchestrator
+from orchestrator.runs.thread_states import ThreadStates
 from orchestrator.tool_calls.policy import Policy
 
 _RENAMED = {"graphs": "orchestrator_graphs", "tools": "orchestrator_tools"}  # import names up to 0.1.0
@@ -97,7 +100,7 @@ def open_orchestrator(
     db: str | None, about: dict[str, Any], persistence: Persistence | None = None
 ) -> TaskOrchestrator:
     """The orchestrator for a run: team, model and database."""
-    team = load_team(about.get("team") or "research_team", about.get("docs"))
+    team = load_team(about.get("team") or DEFAULT_TEAM, about.get("docs"))
     equip(team, about.get("mcp"), about.get("policy"))
     given = {name: about[name] for name in ("model", "base_url") if about.get(name)}
     model = chat_model(ModelSettings(**given))
@@ -152,16 +155,15 @@ def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> Task
         ConfigError: It was started from Python, and no team was named.
     """
     persistence = Persistence(db)
-    item = persistence.store.get(("orchestrator", "threads"), thread_id)
-    if item is None and not persistence.has_thread(thread_id):
-        raise UnknownThreadError(
-            f"there is no thread '{thread_id}' in {persistence.where}: `orchestrator threads` lists them"
-        )
-    known = item.value["about"] if item is not None else {}
-    about = {**known, **{name: value for name, value in instead.items() if value}}
-    if not about.get("team"):
-        raise ConfigError(
-            f"thread '{thread_id}' was started from Python or Studio, where its team is: resume it there, or name the "
-            "team with --team"
-        )
-    return open_orchestrator(db, about, persistence)
+    try:
+        record = run_in_background(lambda: ThreadStates(persistence).record(thread_id))
+        about = {**record.about, **{name: value for name, value in instead.items() if value}}
+        if not about.get("team"):
+            raise ConfigError(
+                f"thread '{thread_id}' was started from Python or Studio, where its team is: resume it there, or name "
+                "the team with --team"
+            )
+        return open_orchestrator(db, about, persistence)
+    except BaseException:
+        persistence.close()
+        raise

@@ -8,7 +8,6 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from langgraph.graph.state import CompiledStateGraph
 from langgraph.types import StateSnapshot
 
 from orchestrator.agents.supervisor import Supervisor
@@ -32,6 +31,7 @@ from orchestrator.reviews.review import Decision, Review
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import check_thread_id, new_thread_id
+from orchestrator.runs.thread_states import Graph
 
 OnEvent = Callable[[Event], None]
 OnReview = Callable[[Review], Decision | None]
@@ -82,8 +82,8 @@ class TaskOrchestrator(OrchestratorClient):
         super().__init__(persistence)
         self.graph = compile_graph(self.team, checkpointer=persistence.checkpointer, store=persistence.store)
 
-    def _graph_of(self, agents: frozenset[str]) -> CompiledStateGraph[Any, Any, Any, Any]:
-        return self.graph if agents <= self.workers.keys() else super()._graph_of(agents)
+    def _own_graph(self, agents: frozenset[str]) -> Graph | None:
+        return self.graph if agents <= self.workers.keys() else None
 
     def run(
         self,
@@ -149,7 +149,7 @@ class TaskOrchestrator(OrchestratorClient):
             self.supervisor.checked(plan)
             given["given_plan"] = plan.plain()
         with self.persistence.lease(thread_id):
-            if (await self.graph.aget_state(self._config(thread_id))).tasks:
+            if (await self.graph.aget_state(self._states.config(thread_id))).tasks:
                 raise ConfigError(
                     f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
                 )
@@ -238,10 +238,10 @@ class TaskOrchestrator(OrchestratorClient):
         on_review: OnReview | None = None,
     ) -> Run:
         """Async twin of `resume`."""
-        await self._record(thread_id)
+        await self._states.record(thread_id)
         with self.persistence.lease(thread_id):
-            snapshot = await self._snapshot(thread_id)
-            if snapshot.tasks and (strangers := await self._agents_of(thread_id) - self.workers.keys()):
+            snapshot = await self._states.snapshot(thread_id)
+            if snapshot.tasks and (strangers := await self._states.agents_of(thread_id) - self.workers.keys()):
                 raise ConfigError(
                     f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
                     f"{', '.join(self.workers)}: resume it with the team that it was started with"
@@ -253,23 +253,23 @@ class TaskOrchestrator(OrchestratorClient):
                 return await self._drive(thread_id, given, on_event, on_review)
             if budget:
                 await self._raise(thread_id, budget, snapshot)
-                snapshot = await self.graph.aget_state(self._config(thread_id))
+                snapshot = await self.graph.aget_state(self._states.config(thread_id))
             if not snapshot.tasks:  # not `next`: that leaves out nodes whose writes are saved and not yet applied
-                return await self._run_of(thread_id)
+                return await self._states.run_of(thread_id)
             return await self._drive(thread_id, None, on_event, on_review)
 
     async def _raise(self, thread_id: str, limits: Mapping[str, Any], snapshot: StateSnapshot) -> None:
         """Sets other limits; a run that the budget had ended is taken up again. Holds the lease."""
         has_ended = not snapshot.tasks
         if has_ended and snapshot.values.get("limited_by") != "budget":
-            status = (await self._run_of(thread_id)).status
+            status = (await self._states.run_of(thread_id)).status
             raise ConfigError(f"thread '{thread_id}' is {status}, and no budget ended it: there is nothing to raise")
         ledger = Ledger(Budget(), self.persistence.store, thread_id, AWAITING.lock())
         await ledger.load(AWAITING)
         await ledger.set_budget(AWAITING, await self._raised(ledger.budget, limits))
         if has_ended:
             taken_up = {"phase": "raised", "status": "running"}
-            await self.graph.aupdate_state(self._config(thread_id), taken_up, as_node="approve_plan")
+            await self.graph.aupdate_state(self._states.config(thread_id), taken_up, as_node="approve_plan")
 
     async def _raised(self, budget: Budget, limits: Mapping[str, Any]) -> Budget:
         raised = budget.raised(limits)
@@ -285,7 +285,7 @@ class TaskOrchestrator(OrchestratorClient):
     ) -> Run:
         """Invokes the graph again and again until it ends or nobody answers its reviews. Holds the lease."""
         self.thread_id = thread_id
-        config = self._config(thread_id)
+        config = self._states.config(thread_id)
         value: Any = given
         told: set[str] = set()
         try:
@@ -294,7 +294,7 @@ class TaskOrchestrator(OrchestratorClient):
                     await self._invoke(value, config, on_event)
                 finally:
                     await LEDGERS.flush(AWAITING, f"|{thread_id}")
-                run = await self._run_of(thread_id, await self.graph.aget_state(config))
+                run = await self._states.run_of(thread_id, await self.graph.aget_state(config))
                 if on_event is not None:
                     for review in run.reviews:
                         if review.id not in told:

@@ -1,0 +1,122 @@
+"""ThreadStates: reading what a database holds of a thread, whichever team and program ran it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.types import StateSnapshot
+
+from orchestrator.agents.supervisor import Supervisor
+from orchestrator.agents.team import Team
+from orchestrator.agents.worker import Worker
+from orchestrator.budget.ledger_store import BUDGET_ROW, read_rows
+from orchestrator.budget.spending import Spending
+from orchestrator.concurrency import AWAITING
+from orchestrator.errors import UnknownThreadError
+from orchestrator.graph.build import compile_graph
+from orchestrator.persistence.database import Persistence
+from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
+from orchestrator.runs.run import Run
+from orchestrator.runs.thread_list import ThreadList, ThreadRecord
+
+Graph = CompiledStateGraph[Any, Any, Any, Any]
+
+_RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
+
+
+class ThreadStates:
+    """The states of the threads of a database.
+
+    Args:
+        persistence: The database.
+        own_graph: Returns the caller's graph if it has nodes for these workers, otherwise None.
+    """
+
+    def __init__(
+        self, persistence: Persistence, own_graph: Callable[[frozenset[str]], Graph | None] = lambda _: None
+    ) -> None:
+        self._persistence = persistence
+        self._own_graph = own_graph
+        self._threads = ThreadList(persistence.store)
+        self._graphs: dict[frozenset[str], Graph] = {}
+
+    def config(self, thread_id: str) -> RunnableConfig:
+        """Return the config that a graph is invoked and read with."""
+        configurable = {"thread_id": thread_id, WORKSPACE_KEY: str(self.workspace_of(thread_id))}
+        return {"configurable": configurable, "recursion_limit": _RECURSION_LIMIT}
+
+    def workspace_of(self, thread_id: str) -> Path:
+        """Return the folder of the thread's files, which need not exist yet."""
+        return workspace_of(self._persistence.path, thread_id)
+
+    async def records(self) -> list[ThreadRecord]:
+        """Return every thread, newest first, with those that were not started by `TaskOrchestrator`."""
+        listed = await self._threads.all(AWAITING)
+        known = {record.id for record in listed}
+        others = [await self._unlisted(i) for i in self._persistence.thread_ids() if i not in known]
+        return sorted([*listed, *others], key=lambda record: -record.created)
+
+    async def find(self, thread_id: str) -> ThreadRecord | None:
+        """Return the record of a thread, or None if there is no such thread."""
+        record = await self._threads.find(AWAITING, thread_id)
+        if record is None and self._persistence.has_thread(thread_id):
+            return await self._unlisted(thread_id)
+        return record
+
+    async def record(self, thread_id: str) -> ThreadRecord:
+        """Return the record of a thread.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+        """
+        if (record := await self.find(thread_id)) is None:
+            raise UnknownThreadError(
+                f"there is no thread '{thread_id}' in {self._persistence.where}: `orchestrator threads` lists them"
+            )
+        return record
+
+    async def agents_of(self, thread_id: str) -> frozenset[str]:
+        """Return the workers of a thread's plan."""
+        saved = await self._persistence.checkpointer.aget_tuple(self.config(thread_id))
+        plan = (saved.checkpoint["channel_values"].get("plan") if saved is not None else None) or {}
+        return frozenset(task["target_agent"] for task in plan.get("sub_tasks", ()))
+
+    async def snapshot(self, thread_id: str) -> StateSnapshot:
+        """Return the newest state of a thread, open reviews included."""
+        agents = await self.agents_of(thread_id)
+        graph = self._own_graph(agents) or self._stand_in(agents)
+        return await graph.aget_state(self.config(thread_id))
+
+    async def run_of(self, thread_id: str, snapshot: StateSnapshot | None = None) -> Run:
+        """Return a thread's state as a person sees it.
+
+        Args:
+            thread_id: The thread.
+            snapshot: Its newest state, where the caller has it already.
+        """
+        snapshot = snapshot or await self.snapshot(thread_id)
+        rows = await read_rows(AWAITING, self._persistence.store, thread_id)
+        rows.pop(BUDGET_ROW, None)
+        return Run.from_snapshot(
+            thread_id, snapshot, artifacts_in(self.workspace_of(thread_id)), Spending.of_rows(rows)
+        )
+
+    async def _unlisted(self, thread_id: str) -> ThreadRecord:
+        """Build the record of a thread that was not started by `TaskOrchestrator` (for example in Studio)."""
+        snapshot = await self.snapshot(thread_id)
+        run = await self.run_of(thread_id, snapshot)
+        seconds = datetime.fromisoformat(snapshot.created_at).timestamp() if snapshot.created_at else 0.0
+        return ThreadRecord(thread_id, run.task, run.status, seconds, seconds)
+
+    def _stand_in(self, agents: frozenset[str]) -> Graph:
+        """Return a graph that can read the state of a thread with these workers, and run nothing."""
+        if (graph := self._graphs.get(agents)) is None:
+            # LangGraph drops sends to unknown nodes, and the reviews of their sub-tasks with them. So the graph gets
+            # placeholder workers of the right names.
+            team = Team(Supervisor(), [Worker(name, "looks on") for name in sorted(agents or {"worker"})])
+            saver, store = self._persistence.checkpointer, self._persistence.store
+            graph = self._graphs[agents] = compile_graph(team, checkpointer=saver, store=store)
+        return graph
