@@ -1,7 +1,6 @@
 """Run: how far a thread came, as a person or a script wants to see it."""
 
 from dataclasses import dataclass, field, replace
-from html import escape
 from typing import Any, Literal
 
 from langgraph.types import StateSnapshot
@@ -13,7 +12,7 @@ from orchestrator.persistence.workspace import Artifact
 from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
-from orchestrator.reports.plan_svg import plan_svg
+from orchestrator.reports.html import run_html
 from orchestrator.reviews.review import Review
 
 RunStatus = Literal["done", "failed", "limited", "stopped", "waiting", "interrupted", "running"]
@@ -162,33 +161,9 @@ class Run:
         return head + reviews + (f"\n{self.answer}" if self.answer else "")
 
     def _repr_html_(self) -> str:
-        """What a notebook shows."""
-        parts = [f"<p><b>{escape(self.thread_id)}</b>: {self.status} · {self.spending}</p>"]
-        if self.plan:
-            parts.append(f'<div style="overflow-x:auto">{plan_svg(self.plan, self.outcomes)}</div>')
-            rows = "".join(_row(self.plan, outcome) for outcome in self.outcomes.values())
-            if rows:
-                head = "<tr><th>sub-task</th><th>agent</th><th>status</th><th>seconds</th><th>result</th></tr>"
-                parts.append(f'<table style="text-align:left">{head}{rows}</table>')
-        for review in self.reviews:
-            actions = ", ".join(review.allowed)
-            parts.append(
-                f"<p>✋ <b>{escape(review.question)}</b><br/><code>{escape(review.id)}</code>: {escape(actions)}</p>"
-            )
-        if self.artifacts:
-            files = ", ".join(f"{escape(a.name)} ({a.bytes:,} bytes)" for a in self.artifacts)
-            parts.append(f"<p>files: {files}</p>")
-        parts += [f"<p>⚠ {escape(error)}</p>" for error in self.errors]
-        if self.answer:
-            parts.append(f'<blockquote style="white-space:pre-wrap">{escape(self.answer)}</blockquote>')
-        return "".join(parts)
+        """Return what a notebook shows."""
+        return run_html(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """The same with a plain-text form for front ends without HTML."""
         return {"text/plain": str(self), "text/html": self._repr_html_()}
-
-
-def _row(plan: Plan, outcome: Outcome) -> str:
-    text = outcome.error or outcome.digest
-    cells = (outcome.id, plan.by_id[outcome.id].target_agent, outcome.status, f"{outcome.seconds:.1f}", text)
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
