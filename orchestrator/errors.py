@@ -63,5 +63,22 @@ class MissingModelError(ModelError):
     """No model is configured, or the embedded model's weights or engine are not there."""
 
 
+class CircuitOpenError(ModelError):
+    """An endpoint failed too often and gets no requests for a while; nothing was sent.
+
+    Args:
+        endpoint: Name of the endpoint.
+        last_failure: Text of the last failure.
+        retry_in_s: Seconds until the next trial; 0 while a trial is under way.
+    """
+
+    def __init__(self, endpoint: str, last_failure: str, retry_in_s: float) -> None:
+        when = f"is tried again in {retry_in_s:.0f} s" if retry_in_s > 0 else "is being tried again just now"
+        super().__init__(f"{endpoint} keeps failing (last: {last_failure}) and {when}: resume then")
+        self.endpoint = endpoint
+        self.last_failure = last_failure
+        self.retry_in_s = retry_in_s
+
+
 class WrongHashError(ModelError):
     """Downloaded weights do not have the expected SHA-256."""

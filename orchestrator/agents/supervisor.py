@@ -21,7 +21,8 @@ from orchestrator.messages import Usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.model_calls.truncation import incomplete, truncated_by
-from orchestrator.models.errors import as_model_error, is_refusal
+from orchestrator.models.error_texts import as_model_error
+from orchestrator.models.errors import is_refusal
 from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan

@@ -10,7 +10,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from orchestrator.models.errors import CircuitOpenError, EndpointHealth
+from orchestrator.errors import CircuitOpenError
+from orchestrator.models.errors import EndpointHealth
 
 
 class Circuit:

@@ -1,12 +1,14 @@
-"""Which errors come from a model's endpoint, and which of those would come again whatever is mended around it."""
+"""Classify the failures of a model's endpoint: retry, refusal, cost, and the health of the endpoint.
 
-import os
+This is the only place where the engine draws conclusions from an HTTP status or from a client's class of error. The
+texts that a person reads are in `error_texts`.
+"""
+
 import re
 import socket
 import ssl
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -15,15 +17,15 @@ import httpx2
 import langchain_core.exceptions as langchain_errors
 import openai
 
-from orchestrator.errors import ModelError, OrchestratorError
-from orchestrator.models.openai_compatible import OPENAI_URL
-from orchestrator.models.proxies import proxy_for
+from orchestrator.errors import CircuitOpenError, ModelError, OrchestratorError
 
-# Refused for now: an account without money, a wrong address, a request that came at the wrong moment.
-_MENDABLE = frozenset({402, 405, 408, 409, 425})
-_PASSING = frozenset({408, 409, 425, 429})
+# These say nothing against the request itself: a wrong key or address, an account without money, a wrong moment.
+_NOT_REFUSALS = frozenset({401, 402, 403, 404, 405, 408, 409, 425, 429})
+_TRANSIENT = frozenset({408, 409, 425, 429})
+# `float` alone would take "nan", "inf" and "1_0" too.
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
-_REFUSALS = (
+# LangChain's own classes, for clients of other vendors, whose errors need not have a status.
+_ANSWERED = (
     langchain_errors.ModelAuthenticationError,
     langchain_errors.ModelPermissionDeniedError,
     langchain_errors.ModelInvalidRequestError,
@@ -33,151 +35,61 @@ _REFUSALS = (
 )
 
 EndpointHealth = Literal["alive", "dead", "none"]
-"""What the end of a request says about its endpoint; `none` for a cancelled one, or one that was never sent."""
-
-
-class CircuitOpenError(ModelError):
-    """An endpoint has failed too often, and is left alone for a while; nothing was sent.
-
-    Args:
-        endpoint: Which one.
-        last_failure: What happened last.
-        retry_in_s: Seconds until it is tried again; 0 while it is being tried.
-    """
-
-    def __init__(self, endpoint: str, last_failure: str, retry_in_s: float) -> None:
-        when = f"is tried again in {retry_in_s:.0f} s" if retry_in_s > 0 else "is being tried again just now"
-        super().__init__(f"{endpoint} keeps failing (last: {last_failure}) and {when}: resume then")
-        self.endpoint = endpoint
-        self.last_failure = last_failure
-        self.retry_in_s = retry_in_s
-
-
-def as_model_error(error: BaseException) -> ModelError | None:
-    """The error as a person should read it; None where no endpoint is its cause."""
-    return error if isinstance(error, ModelError) else explain(error)
-
-
-@contextmanager
-def explaining() -> Iterator[None]:
-    """What is raised inside is raised as a person should read it, where an endpoint is the cause.
-
-    Raises:
-        ModelError: See `explain`.
-    """
-    try:
-        yield
-    except Exception as error:
-        explained = as_model_error(error)
-        if explained is None or explained is error:
-            raise
-        raise explained from error
-
-
-def is_refusal(error: BaseException) -> bool:
-    """Whether an endpoint refused this one request for what is in it: too long, say, or against its rules.
-
-    The same request would be refused again, so there is nothing to wait for.
-    """
-    if not isinstance(as_model_error(error), RefusedRequestError):
-        return False
-    if isinstance(error, openai.APIStatusError):
-        return error.status_code not in _MENDABLE
-    return not isinstance(error, openai.APIError)  # an answer that is no answer: the address or a proxy is wrong
-
-
-def is_endpoint_failure(error: BaseException) -> bool:
-    """Whether an error came from a model's endpoint, so that another endpoint may do better."""
-    return isinstance(error, ModelError | openai.OpenAIError) or is_transient(error)
+"""Conclusion about an endpoint from the end of a request; `none` if the request was cancelled or never sent."""
 
 
 class RefusedRequestError(ModelError):
-    """The endpoint took the connection and the key, and refused this one request."""
+    """The endpoint accepted the connection and the key, and refused this one request."""
 
 
-def explain(error: BaseException, where: str = "") -> ModelError | None:
-    """What an error of the OpenAI client means to a person; None for errors of other origin.
+def is_endpoint_failure(error: BaseException) -> bool:
+    """True if an error came from a model's endpoint, so that a fallback model may succeed."""
+    return isinstance(error, ModelError | openai.OpenAIError) or is_transient(error)
 
-    Args:
-        error: Any exception.
-        where: The endpoint, when the error does not know it.
+
+def is_refusal(error: BaseException) -> bool:
+    """True if an endpoint refused the content of a request, for example its length.
+
+    The same request would be refused again, so waiting does not help.
     """
-    if not isinstance(error, openai.OpenAIError):
-        return None
-    where = _endpoint_of(error) or where or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-    detail = _detail(error)
-    if isinstance(error, openai.APITimeoutError):
-        return ModelError(f"no answer from {where} in time: try again, or set ORCHESTRATOR_TIMEOUT_S to more seconds")
-    if isinstance(error, openai.APIConnectionError):
-        cause = str(error.__cause__ or error)
-        through = " through the proxy that the environment names" if proxy_for(where) else ""
-        return ModelError(f"cannot reach {where}{through} ({cause}): check the address and that the server is running")
     if isinstance(error, openai.APIStatusError):
-        return _explain_status(error, where, detail)
-    return RefusedRequestError(f"{where}: {detail}")
-
-
-def _explain_status(error: openai.APIStatusError, where: str, detail: str) -> ModelError:
-    match error.status_code:
-        case 401:
-            return ModelError(f"{where} refuses the key ({detail}): check OPENAI_API_KEY")
-        case 403:
-            return ModelError(f"{where} does not allow this ({detail}): check what the key may do")
-        case 404:
-            return ModelError(f"{where} knows no such model or path ({detail}): check --model and --base-url")
-        case 429:
-            return ModelError(f"{where} refuses more requests now ({detail}): wait, or check the quota, and resume")
-        case status if status >= 500:
-            return ModelError(f"{where} failed with {status} ({detail}): try again later with resume")
-        case status:
-            return RefusedRequestError(f"{where} refused the request with {status}: {detail}")
-
-
-def _endpoint_of(error: openai.OpenAIError) -> str:
-    request = getattr(error, "request", None)
-    url = str(getattr(request, "url", "") or "")
-    return url.removesuffix("/chat/completions").removesuffix("/models") if "://" in url else ""
-
-
-def _detail(error: openai.OpenAIError) -> str:
-    body = getattr(error, "body", None)
-    found = body.get("message") if isinstance(body, dict) else None
-    text = str(found or error)
-    return text if len(text) <= 300 else text[:299] + "…"
+        return error.status_code < 500 and error.status_code not in _NOT_REFUSALS
+    if isinstance(error, openai.APIError):
+        return False  # no status: a lost connection, or an answer that is no completion, as of a wrong address or proxy
+    return isinstance(error, RefusedRequestError | openai.OpenAIError)
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same request may succeed a little later."""
+    """True if the same request may succeed a little later."""
     if not isinstance(error, Exception) or isinstance(error, OrchestratorError):
-        return False  # cancelled, or an error of the engine's own, which has said what to do
+        return False  # cancelled, or an error of the engine's own, which already says what to do
     if (status := _status(error)) is not None:
-        return (status in _PASSING or status >= 500) and not _is_quota_spent(error)
-    if any(isinstance(link, _wrong_use()) for link in _chain(error)):
+        return (status in _TRANSIENT or status >= 500) and not _is_quota_spent(error)
+    if any(isinstance(link, _wrong_use()) for link in _causes(error)):
         return False
     if isinstance(error, langchain_errors.ModelError):
         return error.is_retryable
-    transport = _transport("TransportError")
+    transport = _transport_errors("TransportError")
     lost = isinstance(error, (TimeoutError, ConnectionError, openai.APIConnectionError, *transport))
     return lost or isinstance(error.__cause__, transport)
 
 
 def cost_nothing(error: BaseException) -> bool:
-    """Whether it is certain that a request cost nothing: it was answered with a refusal, or never sent.
+    """True if a failed request certainly cost nothing: the endpoint refused the request, or never received it.
 
-    A failure of the server, a timeout and a connection that was lost may all have come after the work was done. A
-    connection that was never made (refused, unknown host, or a time limit for connecting alone) has carried nothing.
+    After a failure of the server, a timeout or a lost connection, the endpoint may already have done the work.
     """
     if isinstance(error, OrchestratorError):
         return isinstance(error, CircuitOpenError)
     if (status := _status(error)) is not None:
         return 400 <= status < 500
-    unsent = _transport("ConnectError", "ConnectTimeout", "PoolTimeout")
-    never_sent = any(isinstance(link, (ConnectionRefusedError, socket.gaierror, *unsent)) for link in _chain(error))
-    return never_sent or isinstance(error, _REFUSALS)
+    unsent = _transport_errors("ConnectError", "ConnectTimeout", "PoolTimeout")
+    never_sent = any(isinstance(link, (ConnectionRefusedError, socket.gaierror, *unsent)) for link in _causes(error))
+    return never_sent or isinstance(error, _ANSWERED)
 
 
 def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> float | None:
-    """Seconds for which the endpoint asks to be left alone; None where it does not say.
+    """Return the seconds that the endpoint asks to wait; None if its answer does not say.
 
     Args:
         error: Any exception; those with a response have headers.
@@ -199,16 +111,16 @@ def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: date
 
 
 def endpoint_health(error: BaseException) -> EndpointHealth:
-    """What an error says about the endpoint: one that refuses, or asks to wait, is alive."""
+    """Return the conclusion about the endpoint: one that refuses, or asks to wait, is alive."""
     if (status := _status(error)) is not None:
         return "dead" if status >= 500 else "alive"
-    if isinstance(error, _REFUSALS):
+    if isinstance(error, _ANSWERED):
         return "alive"
     return "dead" if is_transient(error) else "none"
 
 
 def _status(error: BaseException) -> int | None:
-    """The HTTP status of the endpoint's answer; None where there was no answer."""
+    """Return the HTTP status of the endpoint's answer; None without an answer."""
     for holder in (error, getattr(error, "response", None)):
         if isinstance(status := getattr(holder, "status_code", None), int):
             return status
@@ -216,11 +128,12 @@ def _status(error: BaseException) -> int | None:
 
 
 def _is_quota_spent(error: BaseException) -> bool:
+    # OpenAI answers 429 for an account without credit too, and then waiting does not help.
     return "insufficient_quota" in (getattr(error, "code", None), getattr(error, "type", None))
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    """An error and what it was raised from; clients and LangChain wrap what the connection raised."""
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error and its causes: clients and LangChain wrap the errors of the connection."""
     link: BaseException | None = error
     while link is not None:
         yield link
@@ -228,11 +141,11 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 def _wrong_use() -> tuple[type[BaseException], ...]:
-    """What looks like a lost connection and will be the same next time."""
-    return (ssl.SSLCertVerificationError, *_transport("UnsupportedProtocol", "LocalProtocolError"))
+    """Return the errors that look like a lost connection, and would come again at every try."""
+    return (ssl.SSLCertVerificationError, *_transport_errors("UnsupportedProtocol", "LocalProtocolError"))
 
 
-def _transport(*names: str) -> tuple[type[BaseException], ...]:
-    """Errors of httpx2, and of httpx where a model's client has loaded it."""
+def _transport_errors(*names: str) -> tuple[type[BaseException], ...]:
+    """Return errors of httpx2, and those of httpx if a model's client has loaded it."""
     modules = [httpx2, *([sys.modules["httpx"]] if "httpx" in sys.modules else [])]
     return tuple(getattr(module, name) for module in modules for name in names)

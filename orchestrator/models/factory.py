@@ -8,10 +8,10 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import SecretStr
 
 from orchestrator.errors import MissingModelError, ModelError
-from orchestrator.models.errors import explain
+from orchestrator.models.error_texts import explain
 from orchestrator.models.http_client import blocking_client
-from orchestrator.models.openai_compatible import OPENAI_URL, AdaptiveChatOpenAI, make_endpoint
-from orchestrator.models.proxies import proxy_for
+from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
+from orchestrator.models.proxies import OPENAI_URL, proxy_for
 from orchestrator.models.settings import ModelSettings
 
 DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"

@@ -26,9 +26,8 @@ from orchestrator.models.completions import checked, no_completion, reading
 from orchestrator.models.http_client import LoopTransport, blocking_client
 from orchestrator.models.json_answers import answered_json, fits, may_be_strict, schema_prompt, without_thoughts
 from orchestrator.models.json_tool_calls import render_plain, restore_calls, tool_prompt, tool_schema
+from orchestrator.models.proxies import OPENAI_URL
 from orchestrator.models.settings import ModelSettings
-
-OPENAI_URL = "https://api.openai.com/v1"
 
 _MOST_JUNK = 4000  # characters that are kept of an answer that should be JSON and has none
 _REFUSALS = (400, 404, 415, 422, 500, 501)

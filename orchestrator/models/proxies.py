@@ -9,6 +9,8 @@ import httpx2
 
 from orchestrator.errors import ConfigError
 
+OPENAI_URL = "https://api.openai.com/v1"
+
 _HOME_DOMAINS = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 
 

@@ -11,8 +11,7 @@ import pytest
 from langgraph.errors import GraphBubbleUp
 
 from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
-from orchestrator.errors import ModelError
-from orchestrator.models.errors import CircuitOpenError
+from orchestrator.errors import CircuitOpenError, ModelError
 from orchestrator.testing import Fault
 from tests.support.endpoints import Service, Stand, answered, raising, then_well
 

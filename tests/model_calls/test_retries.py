@@ -1,27 +1,19 @@
-"""What is tried again and what is not, how long is waited, and what an error means."""
+"""What is tried again and what is not, and how long is waited."""
 
 import asyncio
-import itertools
-import ssl
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-import httpx
-import httpx2
-import langchain_core.exceptions as langchain_errors
 import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_openai import ChatOpenAI
-from langgraph.errors import GraphBubbleUp
 from pydantic import SecretStr, ValidationError
 
 from orchestrator.concurrency import AWAITING, BLOCKING
-from orchestrator.errors import ModelError
 from orchestrator.model_calls.retries import Endpoints, Resilience, call_endpoint
-from orchestrator.models.errors import CircuitOpenError, cost_nothing, is_transient, retry_after
+from orchestrator.models.errors import cost_nothing
 from orchestrator.testing import Fault, Gate, OpenAIServer, say
 from tests.support.endpoints import Service, Stand, answered, model_at, raising, then_well
 
@@ -39,16 +31,6 @@ def service() -> Iterator[Service]:
     made = Service()
     with made.server:
         yield made
-
-
-def caused(error: BaseException, *causes: BaseException) -> BaseException:
-    for link, cause in itertools.pairwise((error, *causes)):
-        link.__cause__ = cause
-    return error
-
-
-def connection_error(*causes: BaseException) -> BaseException:
-    return caused(openai.APIConnectionError(request=httpx2.Request("POST", "http://here/v1")), *causes)
 
 
 # Over the true HTTP path: what is sent again
@@ -143,37 +125,6 @@ def test_who_asks_for_more_than_a_minute_is_not_waited_for(stand: Stand, service
     assert stand.waits == []
 
 
-@pytest.mark.parametrize(
-    ("headers", "seconds"),
-    [
-        ({"Retry-After": "Wed, 21 Oct 2026 07:28:10 GMT"}, 10.0),
-        ({"Retry-After": "Wed, 21 Oct 2026 09:28:10 +0200"}, 10.0),
-        ({"Retry-After": "Wed, 21 Oct 2026 07:28:10 -0000"}, 10.0),
-        ({"Retry-After": "Wed, 21 Oct 2026 07:27:00 GMT"}, 0.0),
-        ({"Retry-After": " 2.5 "}, 2.5),
-        ({"Retry-After": "-3"}, None),
-        ({"Retry-After": "soon"}, None),
-        ({"Retry-After-Ms": "soon", "Retry-After": "4"}, 4.0),
-        ({}, None),
-    ],
-)
-def test_a_retry_after_is_read_as_seconds_or_as_a_date(headers: dict[str, str], seconds: float | None) -> None:
-    assert retry_after(answered(429, headers), lambda: datetime(2026, 10, 21, 7, 28, tzinfo=UTC)) == seconds
-
-
-def test_an_error_without_an_answer_asks_for_no_wait() -> None:
-    assert retry_after(TimeoutError()) is None
-
-
-@given(
-    st.text(st.characters(codec="ascii"))
-    | st.from_regex(r"\d+ [A-Z][a-z]{2} \d+ [\d:]+ [+-]?\d*", fullmatch=True, alphabet=ASCII)
-)
-def test_no_retry_after_breaks_anything(text: str) -> None:
-    told = retry_after(answered(429, {"Retry-After": text}))
-    assert told is None or told >= 0
-
-
 @given(first=st.floats(0, 10), longest=st.floats(0, 100), retries=st.integers(0, 8))
 def test_jitter_stays_between_nothing_and_a_doubling_bound(first: float, longest: float, retries: int) -> None:
     stand = Stand(BLOCKING)
@@ -210,49 +161,6 @@ def test_a_caller_that_is_cancelled_while_it_waits_stops_at_once_and_holds_up_no
         return await call_endpoint(AWAITING, "here", Resilience(), then_well(), endpoints=endpoints)
 
     assert asyncio.run(asyncio.wait_for(body(), 40)) == "well"
-
-
-# What an error means
-
-
-@pytest.mark.parametrize(
-    ("error", "passes", "refused"),
-    [
-        (answered(429), True, True),
-        (answered(429, code="insufficient_quota"), False, True),
-        (answered(500), True, False),
-        (answered(400), False, True),
-        (TimeoutError(), True, False),
-        (ConnectionResetError(), True, False),
-        (ConnectionRefusedError(), True, True),
-        (httpx2.ReadTimeout("slow"), True, False),
-        (httpx2.ConnectTimeout("slow"), True, True),
-        (httpx2.RemoteProtocolError("cut"), True, False),
-        (httpx2.UnsupportedProtocol("htp://"), False, False),
-        (httpx.ReadError("cut"), True, False),
-        (httpx.ConnectError("nobody there"), True, True),
-        (connection_error(httpx2.ReadError("cut")), True, False),
-        (connection_error(httpx2.ConnectError("nobody there")), True, True),
-        (connection_error(httpx2.UnsupportedProtocol("htp://")), False, False),
-        (connection_error(httpx2.ConnectError("tls"), ssl.SSLCertVerificationError("self-signed")), False, True),
-        (caused(RuntimeError("a client's own error"), httpx.ReadError("cut")), True, False),
-        (langchain_errors.ModelTimeoutError(), True, False),
-        (langchain_errors.ModelRateLimitError(), True, True),
-        (langchain_errors.ModelAuthenticationError(), False, True),
-        (langchain_errors.ContextOverflowError(), False, True),
-        (CircuitOpenError("here", "it broke", 3), False, True),
-        (ModelError("the engine's own"), False, False),
-        (caused(ModelError("told to a person"), httpx2.ConnectError("nobody")), False, False),
-        (openai.APIError("no chat completion", httpx2.Request("POST", "http://here"), body=None), False, False),
-        (ValueError("a bug"), False, False),
-        (KeyboardInterrupt(), False, False),
-        (asyncio.CancelledError(), False, False),
-        (GraphBubbleUp(), False, False),
-    ],
-    ids=lambda value: repr(value)[:60],
-)
-def test_what_an_error_means(error: BaseException, passes: bool, refused: bool) -> None:
-    assert (is_transient(error), cost_nothing(error)) == (passes, refused)
 
 
 # Which endpoint it is

@@ -3,15 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
 
 from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model
 from orchestrator.errors import ModelError
-from orchestrator.models.errors import is_refusal
 from orchestrator.models.settings import ModelSettings
 from orchestrator.testing import Fault, OpenAIServer, TeamScript
-from tests.support.endpoints import answered
 from tests.support.teams import statuses, step
 
 PLAN = [step("a"), step("after_a", "a"), step("b")]
@@ -93,12 +90,3 @@ def test_what_can_be_mended_outside_waits_for_that(tmp_path: Path, status: int) 
         assert statuses(run.outcomes) == {"b": "succeeded"}
         faults.is_mended = True
         assert team.resume("t").status == "done"
-
-
-def test_only_what_would_be_refused_again_is_a_refusal() -> None:
-    assert [status for status in range(400, 500) if is_refusal(answered(status))] == [
-        status for status in range(400, 500) if status not in (401, 402, 403, 404, 405, 408, 409, 425, 429)
-    ]
-    assert not is_refusal(answered(500))
-    assert is_refusal(openai.ContentFilterFinishReasonError())
-    assert not is_refusal(ValueError("of other origin"))

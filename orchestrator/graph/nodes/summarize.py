@@ -18,7 +18,7 @@ from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.calls import ModelCalls
-from orchestrator.models.errors import explaining
+from orchestrator.models.error_texts import explaining
 from orchestrator.planning.plan import Plan
 
 

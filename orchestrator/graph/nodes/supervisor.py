@@ -27,7 +27,7 @@ from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.messages import Usage, add_usage
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.calls import ModelCalls
-from orchestrator.models.errors import explaining
+from orchestrator.models.error_texts import explaining
 from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.assessment import Assessment, assess, current, failure_of, gaps, renewed
 from orchestrator.planning.outcome import Outcome

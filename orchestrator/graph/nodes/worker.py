@@ -35,7 +35,8 @@ from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.truncation import incomplete
-from orchestrator.models.errors import as_model_error, is_refusal
+from orchestrator.models.error_texts import as_model_error
+from orchestrator.models.errors import is_refusal
 from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
 from orchestrator.planning.outcome import Outcome, Status
 from orchestrator.planning.plan import SubTask
