@@ -21,6 +21,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr, ValidationError
 
+from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.models.capabilities import KNOWN, LIMIT_NAMES, Capabilities, SchemaMode, ToolMode
 from orchestrator.models.completions import checked, no_completion, reading
 from orchestrator.models.http_client import LoopTransport, blocking_client
@@ -103,19 +104,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        while True:
-            request = self._adapted(messages, kwargs)
-            payload = self._payload(request, stop)
-            try:
-                answer = self.root_client.post("/chat/completions", cast_to=object, body=payload)
-                return self._read(request, answer)
-            except json.JSONDecodeError as error:
-                raise no_completion(error.doc) from error
-            except RecursionError as error:
-                raise no_completion(str(error)) from error
-            except openai.APIStatusError as error:
-                if not self._learned(error, request, payload):
-                    raise
+        return run_blocking(self._complete(BLOCKING, self.root_client, messages, stop, kwargs))
 
     async def _agenerate(
         self,
@@ -124,14 +113,36 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        # `post` instead of the typed method: transforming arguments and answers into models and back takes half of
-        # the client's time, and the answer is wanted as a plain dict.
+        return await self._complete(AWAITING, self.root_async_client, messages, stop, kwargs)
+
+    async def _complete(
+        self,
+        bridge: Bridge,
+        client: openai.OpenAI | openai.AsyncOpenAI,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: Mapping[str, Any],
+    ) -> ChatResult:
+        """Send a request, and send it in another form while the endpoint's refusals teach one.
+
+        Args:
+            bridge: The bridge that calls the client.
+            client: The client of this bridge: blocking or asynchronous.
+            messages: The conversation.
+            stop: Texts that end the answer.
+            kwargs: Further arguments of the request.
+
+        Raises:
+            openai.OpenAIError: The request failed, or the answer is no chat completion.
+        """
         while True:
             request = self._adapted(messages, kwargs)
             payload = self._payload(request, stop)
+            # `post` instead of the typed method: transforming arguments and answers into models and back takes half
+            # of the client's time, and the answer is wanted as a plain dict.
+            post = partial(client.post, "/chat/completions", cast_to=object, body=payload)
             try:
-                answer = await self.root_async_client.post("/chat/completions", cast_to=object, body=payload)
-                return self._read(request, answer)
+                return self._read(request, await bridge.call(post))
             except json.JSONDecodeError as error:
                 raise no_completion(error.doc) from error
             except RecursionError as error:
