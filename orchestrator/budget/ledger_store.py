@@ -1,18 +1,17 @@
 """Ledgers: one for each thread of this process, and how a thread's ledger is begun for another task."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
-from langgraph.store.base import BaseStore, PutOp, SearchItem, SearchOp
+from langgraph.store.base import BaseStore, PutOp
 
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
-from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.namespaces import delete_all, namespace, read_all
 
 BUDGET_ROW = "budget"
 _KIND = "ledger"
-_PAGE = 500
 
 
 def amounts_of(value: Mapping[str, Any]) -> Iterator[tuple[str, str, Spend]]:
@@ -31,20 +30,12 @@ def row_op(thread_id: str, key: str, value: dict[str, Any] | None) -> PutOp:
 
 async def read_rows(bridge: Bridge, store: BaseStore, thread_id: str) -> dict[str, dict[str, Any]]:
     """All rows of a thread, by agent; the budget's own row is among them."""
-    rows: dict[str, dict[str, Any]] = {}
-    while True:
-        op = SearchOp(namespace(thread_id, _KIND), limit=_PAGE, offset=len(rows))
-        page = cast(list[SearchItem], (await bridge.batch(store, [op]))[0])
-        rows |= {item.key: item.value for item in page}
-        if len(page) < _PAGE:
-            return rows
+    return {item.key: item.value for item in await read_all(bridge, store, namespace(thread_id, _KIND))}
 
 
 async def forget_ledger(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Deletes all rows of a thread."""
-    rows = await read_rows(bridge, store, thread_id)
-    if rows:
-        await bridge.batch(store, [row_op(thread_id, key, None) for key in rows])
+    await delete_all(bridge, store, namespace(thread_id, _KIND))
 
 
 async def begin_ledger(bridge: Bridge, store: BaseStore, thread_id: str, budget: Budget, run: str) -> None:

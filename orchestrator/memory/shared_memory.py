@@ -14,17 +14,15 @@ from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, Protocol, cast
 
-from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
+from langgraph.store.base import BaseStore, GetOp, PutOp
 from langgraph.store.memory import InMemoryStore
 
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.recall import LexicalIndex, RecallIndex
-from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.namespaces import namespace, read_all
 from orchestrator.trust import merged
-
-_PAGE = 500
 
 
 class StoredResult(Protocol):
@@ -78,14 +76,8 @@ class SharedMemory:
         """Reads the thread's entries, once."""
         if self._loaded:
             return
-        found: list[SearchItem] = []
-        while True:
-            op = SearchOp(self._namespace, limit=_PAGE, offset=len(found))
-            page = cast(list[SearchItem], (await bridge.batch(self._store, [op]))[0])
-            found += page
-            if len(page) < _PAGE:
-                break
-        entries = sorted((Entry.parse(item.key, item.value) for item in found), key=lambda e: (e.created, e.key))
+        items = await read_all(bridge, self._store, self._namespace)
+        entries = sorted((Entry.parse(item.key, item.value) for item in items), key=lambda e: (e.created, e.key))
         with self._lock:
             self._entries = {entry.key: entry for entry in entries} | self._entries
         self._loaded = True

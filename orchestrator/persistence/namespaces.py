@@ -1,8 +1,42 @@
-"""Namespaces of the store."""
+"""Namespaces of the store: their names, reading all items of one, and deleting them."""
+
+from typing import cast
+
+from langgraph.store.base import BaseStore, PutOp, SearchItem, SearchOp
+
+from orchestrator.concurrency import Bridge
 
 ROOT = "orchestrator"
 
+# A store's search returns at most as many items as it is asked for; LangGraph's default is 10.
+_PAGE = 500
+
 
 def namespace(thread_id: str, *kind: str) -> tuple[str, ...]:
-    """A thread's place in the store. A store's labels must not hold dots."""
+    """Return the namespace of a thread's items of one kind."""
+    # A store's labels must be neither empty nor hold dots: SQLite and Postgres join them with dots.
     return (ROOT, *kind, thread_id.replace("%", "%25").replace(".", "%2E") or "-")
+
+
+async def read_all(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...]) -> list[SearchItem]:
+    """Return all items of a namespace, in no certain order."""
+    items: list[SearchItem] = []
+    while True:
+        page = await _read_page(bridge, store, namespace, offset=len(items))
+        items += page
+        if len(page) < _PAGE:
+            return items
+
+
+async def delete_all(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...]) -> None:
+    """Delete all items of a namespace, one transaction a page."""
+    # Always from the first page: each deletion moves the next items there.
+    while page := await _read_page(bridge, store, namespace, offset=0):
+        await bridge.batch(store, [PutOp(namespace, item.key, None) for item in page])
+        if len(page) < _PAGE:
+            return
+
+
+async def _read_page(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...], offset: int) -> list[SearchItem]:
+    op = SearchOp(namespace, limit=_PAGE, offset=offset)
+    return cast(list[SearchItem], (await bridge.batch(store, [op]))[0])

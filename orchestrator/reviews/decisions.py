@@ -6,20 +6,18 @@ LangGraph's `Command(resume=…)`, as Studio does it. Both are validated, and bo
 """
 
 import json
-from typing import Any, cast
+from typing import Any
 
-from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
+from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import DecisionError
-from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.namespaces import delete_all, namespace
 from orchestrator.reviews.review import Decision, Review, check_decision
 
 STOPPED = "stopped by a human"
-
-_PAGE = 200
 
 
 async def ask(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
@@ -81,9 +79,7 @@ async def record_decision(bridge: Bridge, store: BaseStore, review: Review, deci
 
 async def forget_decisions(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Deletes the decisions of a thread's former task: the same question of a new one is open again."""
-    place = namespace(thread_id, "decisions")
-    while page := cast(list[SearchItem], (await bridge.batch(store, [SearchOp(place, limit=_PAGE)]))[0]):
-        await bridge.batch(store, [PutOp(place, item.key, None) for item in page])
+    await delete_all(bridge, store, namespace(thread_id, "decisions"))
 
 
 async def is_stopped(bridge: Bridge, store: BaseStore, thread_id: str) -> bool:

@@ -6,18 +6,17 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem, SearchOp
+from langgraph.store.base import BaseStore, GetOp, PutOp
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
-from orchestrator.persistence.namespaces import ROOT, namespace
+from orchestrator.persistence.namespaces import ROOT, delete_all, namespace, read_all
 
 _PLACE = (ROOT, "threads")
-_PAGE = 200
 _GIVEN = "given"
 _MOST_CHARS = 120
 _MOST_QUOTED = 240
@@ -110,21 +109,13 @@ class ThreadList:
 
     async def all(self, bridge: Bridge) -> list[ThreadRecord]:
         """Every thread, newest first."""
-        found: list[SearchItem] = []
-        while True:
-            op = SearchOp(_PLACE, limit=_PAGE, offset=len(found))
-            page = cast(list[SearchItem], (await bridge.batch(self._store, [op]))[0])
-            found += page
-            if len(page) < _PAGE:
-                break
-        return sorted((ThreadRecord.parse(item.value) for item in found), key=lambda record: -record.created)
+        items = await read_all(bridge, self._store, _PLACE)
+        return sorted((ThreadRecord.parse(item.value) for item in items), key=lambda record: -record.created)
 
     async def delete(self, bridge: Bridge, thread_id: str) -> None:
         """Takes a thread, its memory and its decisions out of the store."""
         for kind in ("memory", "decisions"):
-            place = namespace(thread_id, kind)
-            while page := cast(list[SearchItem], (await bridge.batch(self._store, [SearchOp(place, limit=_PAGE)]))[0]):
-                await bridge.batch(self._store, [PutOp(place, item.key, None) for item in page])
+            await delete_all(bridge, self._store, namespace(thread_id, kind))
         await bridge.batch(self._store, [PutOp(_PLACE, thread_id, None)])
 
     async def _put(self, bridge: Bridge, record: ThreadRecord) -> None:
