@@ -1,6 +1,6 @@
 """When the budget is spent and somebody is there to ask: raise it, finish with what there is, or stop.
 
-All that wait for room ask the same question, with the same id, so one answer is enough for all of them.
+Every node that lacks room asks the same question, with the same id, so one answer is enough for all of them.
 """
 
 from typing import Literal
@@ -13,6 +13,7 @@ from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import Bridge
 from orchestrator.reviews.decisions import ask_unless_stopped, record_decision
 from orchestrator.reviews.questions import budget_review
+from orchestrator.reviews.review import Review
 
 BudgetDecision = Literal["go", "finish", "stop"]
 
@@ -23,7 +24,7 @@ def pause(ledger: Ledger, thread_id: str, namespace: str) -> GraphInterrupt:
 
     Not LangGraph's `interrupt`, which may return: the node could do nothing with an answer now.
     """
-    payload = budget_review(thread_id, ledger).model_dump(mode="json", exclude_defaults=True)
+    payload = _review(ledger, thread_id).model_dump(mode="json", exclude_defaults=True)
     return GraphInterrupt((Interrupt.from_ns(payload, namespace),))
 
 
@@ -35,10 +36,14 @@ async def budget_decision(bridge: Bridge, store: BaseStore, ledger: Ledger, thre
     """
     if not ledger.asked:
         return "go"
-    review = budget_review(thread_id, ledger)
+    review = _review(ledger, thread_id)
     decision = await ask_unless_stopped(bridge, store, review)
     if decision.action == "edit":
         await ledger.set_budget(bridge, ledger.budget.raised(decision.data))
         return "go"
     await record_decision(bridge, store, review, decision)  # so that it holds for all who will ask the same
     return "finish" if decision.action == "approve" else "stop"
+
+
+def _review(ledger: Ledger, thread_id: str) -> Review:
+    return budget_review(thread_id, ledger.budget, ledger.asked, ledger.spent, ledger.seconds)

@@ -1,39 +1,43 @@
-"""The questions of the two gates: whether a plan shall be carried out, and what to do with a run that is stuck.
+"""The questions that a run can ask a human, one function each, made from plain data.
 
-Invariant: within a run no two questions share an id, whatever a human has changed back in between, so the answer to
-one never opens the gate for another. A plan is asked about once for each revision, a stuck run once after each round.
+Invariants:
+- The same question always has the same id, in every process: decisions are stored under the id.
+- Within a run no two questions share an id, whatever a human has changed back in between. So the answer to one never
+  opens the gate for another. A plan is asked about once for each revision, a stuck run once after each round, a spent
+  budget once for each set of limits, a result once for each attempt, and a tool call once for each step.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.budget.ledger import Ledger
-from orchestrator.planning.plan import Plan
+from orchestrator.budget.budget import Budget
+from orchestrator.budget.spend import Spend
+from orchestrator.planning.plan import Plan, SubTask
 from orchestrator.reviews.review import Review, review_id
+from orchestrator.text import excerpt
+
+_SHOWN_TOKENS = 1500
 
 
-def budget_review(thread_id: str, ledger: Ledger) -> Review:
-    """The question, about the budget as it is now; a raised one is another question."""
-    budget, spent = ledger.budget.plain(), ledger.spent
-    return Review(
-        id=review_id(thread_id, "steer", "budget", json.dumps(budget, sort_keys=True)),
-        kind="steer",
-        question="The budget is spent. Raise it (edit), finish with what there is (approve), or stop?",
-        stake="what is not finished stays undone",
-        subject={
-            "problems": [ledger.asked],
-            "budget": budget,
-            "spent": {
-                "tokens": spent.tokens,
-                "cost_usd": round(spent.cost_usd, 6),
-                "model_calls": spent.model_calls,
-                "tool_calls": spent.tool_calls,
-                "wall_clock_s": round(ledger.seconds, 1),
-            },
-        },
-        allowed=("approve", "edit", "stop"),
-    )
+@dataclass(frozen=True)
+class CallInQuestion:
+    """A tool call that a human is asked about.
+
+    Args:
+        sub_task_id: The sub-task that wants it.
+        key: The key of the sub-task.
+        identity: Tells the call from all others of the sub-task.
+        tool: Name of the tool.
+        args: Its arguments.
+    """
+
+    sub_task_id: str
+    key: str
+    identity: str
+    tool: str
+    args: Mapping[str, Any]
 
 
 def plan_review(
@@ -45,16 +49,16 @@ def plan_review(
     agents: Iterable[str],
     most: int,
 ) -> Review:
-    """Asks whether a plan shall be carried out.
+    """Ask for the approval of a plan.
 
     Args:
         thread_id: The thread.
         plan: The plan.
-        revisions: How often the plan has been changed in this run.
-        expected: What it is likely to cost, in words.
+        revisions: Number of times that the plan has been changed in this run.
+        expected: The likely cost, in words.
         forecast: The same as plain data.
-        agents: Who may work, for whoever edits the plan.
-        most: Most sub-tasks that an edited plan may have.
+        agents: Names of the workers, for a human who edits the plan.
+        most: Largest number of sub-tasks of an edited plan.
     """
     return Review(
         id=review_id(thread_id, "plan", plan.digest, str(revisions)),
@@ -71,14 +75,14 @@ def plan_review(
 
 
 def steer_review(thread_id: str, plan: Plan, number: int, problems: Sequence[str], sub_tasks: Iterable[str]) -> Review:
-    """Asks what to do when nothing can be tried again without a human.
+    """Ask how to go on when nothing can be tried again without a human.
 
     Args:
         thread_id: The thread.
-        plan: The plan that is carried out.
-        number: Of the round that has just ended.
-        problems: Why it is stuck, as sentences.
-        sub_tasks: Ids of what would be tried again.
+        plan: The accepted plan.
+        number: Number of the round that has just ended.
+        problems: Why the run is stuck, as sentences.
+        sub_tasks: Ids of the sub-tasks that another attempt would concern.
     """
     return Review(
         id=review_id(thread_id, "steer", plan.digest, str(number), *problems),
@@ -87,4 +91,108 @@ def steer_review(thread_id: str, plan: Plan, number: int, problems: Sequence[str
         stake="; ".join(problems),
         subject={"sub_tasks": sorted(set(sub_tasks)), "problems": list(problems)},
         allowed=("approve", "reject", "stop"),
+    )
+
+
+def budget_review(thread_id: str, budget: Budget, problem: str, spent: Spend, seconds: float) -> Review:
+    """Ask how to go on when the budget is spent.
+
+    Every node that lacks room asks this question with the same id, so one answer is enough for all of them.
+
+    Args:
+        thread_id: The thread.
+        budget: The limits as they are now. A raised budget is another question.
+        problem: The limit that was reached, as a sentence.
+        spent: What the run has spent.
+        seconds: For how long the run has been running.
+    """
+    limits = budget.plain()
+    return Review(
+        id=review_id(thread_id, "steer", "budget", json.dumps(limits, sort_keys=True)),
+        kind="steer",
+        question="The budget is spent. Raise it (edit), finish with what there is (approve), or stop?",
+        stake="what is not finished stays undone",
+        subject={
+            "problems": [problem],
+            "budget": limits,
+            "spent": {
+                "tokens": spent.tokens,
+                "cost_usd": round(spent.cost_usd, 6),
+                "model_calls": spent.model_calls,
+                "tool_calls": spent.tool_calls,
+                "wall_clock_s": round(seconds, 1),
+            },
+        },
+        allowed=("approve", "edit", "stop"),
+    )
+
+
+def result_review(thread_id: str, key: str, sub_task: SubTask, text: str, sources: Sequence[str]) -> Review:
+    """Ask for the approval of a result.
+
+    Args:
+        thread_id: The thread.
+        key: Key of the result in the shared memory.
+        sub_task: The sub-task.
+        text: The result. A human is shown its beginning.
+        sources: Names of the tools that the result was made with.
+    """
+    return Review(
+        id=review_id(thread_id, "result", key),
+        kind="result",
+        question=f"Is the result of sub-task {sub_task.id} good enough to build on?",
+        stake="everything that depends on it waits",
+        subject={
+            "description": sub_task.description,
+            "agent": sub_task.target_agent,
+            "result": excerpt(text, _SHOWN_TOKENS, key),
+            "sources": list(sources),
+        },
+        sub_task_id=sub_task.id,
+    )
+
+
+def tool_review(
+    thread_id: str, call: CallInQuestion, risk: str, effect: str, reason: str = "", tainted_by: Sequence[str] = ()
+) -> Review:
+    """Ask whether a worker may call a tool.
+
+    Args:
+        thread_id: The thread.
+        call: The call.
+        risk: The declared risk of the tool.
+        effect: The declared effect of the tool.
+        reason: Why the policy asks.
+        tainted_by: Sources of the untrusted text that the worker has read.
+    """
+    stake = f"the tool may {risk}" + (", and its effect cannot be repeated" if effect == "once" else "")
+    subject: dict[str, Any] = {"tool": call.tool, "args": call.args, "risk": risk, "effect": effect}
+    if tainted_by:
+        subject["tainted_by"] = list(tainted_by)
+    return Review(
+        id=review_id(thread_id, "tool", call.key, call.identity),
+        kind="tool",
+        question=f"May sub-task {call.sub_task_id} call the tool '{call.tool}'?",
+        stake=f"{stake}; {reason}" if reason else stake,
+        subject=subject,
+        sub_task_id=call.sub_task_id,
+    )
+
+
+def repeat_review(thread_id: str, call: CallInQuestion, problem: str) -> Review:
+    """Ask whether to repeat a tool call that a process began before it was killed.
+
+    Args:
+        thread_id: The thread.
+        call: The call.
+        problem: What is known of its effect, as a sentence.
+    """
+    return Review(
+        id=review_id(thread_id, "tool", call.key, call.identity, "again"),
+        kind="tool",
+        question=f"Call '{call.tool}' again for sub-task {call.sub_task_id}?",
+        stake=problem,
+        subject={"tool": call.tool, "args": call.args},
+        allowed=("approve", "reject", "stop"),
+        sub_task_id=call.sub_task_id,
     )

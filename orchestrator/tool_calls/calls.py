@@ -22,7 +22,8 @@ from orchestrator.concurrency import Bridge
 from orchestrator.events import ToolCalled, ToolRefused
 from orchestrator.memory.entry import Entry
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
-from orchestrator.reviews.review import Decision, Review, review_id
+from orchestrator.reviews.questions import CallInQuestion, repeat_review, tool_review
+from orchestrator.reviews.review import Decision
 from orchestrator.text import sound
 from orchestrator.tool_calls.declaration import (
     effect_of,
@@ -119,18 +120,13 @@ class _Call:
         return await self._call_and_keep()
 
     async def _review(self, ruling: Ruling, tainted: tuple[str, ...]) -> Decision:
-        risk, effect = risk_of(self.tool), effect_of(self.tool)
-        stake = f"the tool may {risk}" + (", and its effect cannot be repeated" if effect == "once" else "")
-        subject: dict[str, Any] = {"tool": self.tool.name, "args": self.call["args"], "risk": risk, "effect": effect}
-        if tainted:
-            subject["tainted_by"] = list(tainted)
-        review = Review(
-            id=review_id(self.context.thread_id, "tool", self.context.key, self.identity),
-            kind="tool",
-            question=f"May sub-task {self.context.sub_task_id} call the tool '{self.tool.name}'?",
-            stake=f"{stake}; {ruling.reason}" if ruling.reason else stake,
-            subject=subject,
-            sub_task_id=self.context.sub_task_id,
+        review = tool_review(
+            self.context.thread_id,
+            self._in_question(),
+            risk_of(self.tool),
+            effect_of(self.tool),
+            ruling.reason,
+            tainted,
         )
         # Whoever approves everything in advance has not seen what a text from outside asks for. A tool that says
         # nothing of itself is a function of theirs, and they know better than its defaults what it does.
@@ -146,6 +142,10 @@ class _Call:
         if self.context.unattended:
             return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
         return await ask_unless_stopped(self.bridge, self.context.store, review)
+
+    def _in_question(self) -> CallInQuestion:
+        context = self.context
+        return CallInQuestion(context.sub_task_id, context.key, self.identity, self.tool.name, self.call["args"])
 
     async def _call_and_keep(self) -> ToolAnswer:
         limit, left = time_limit_of(self.tool), self._time_left()
@@ -194,15 +194,7 @@ class _Call:
         )
         if self.context.auto_approve:
             return self._error(unknown + ". It was not repeated")
-        review = Review(
-            id=review_id(self.context.thread_id, "tool", self.context.key, self.identity, "again"),
-            kind="tool",
-            question=f"Call '{self.tool.name}' again for sub-task {self.context.sub_task_id}?",
-            stake=unknown,
-            subject={"tool": self.tool.name, "args": self.call["args"]},
-            allowed=("approve", "reject", "stop"),
-            sub_task_id=self.context.sub_task_id,
-        )
+        review = repeat_review(self.context.thread_id, self._in_question(), unknown)
         decision = await ask_unless_stopped(self.bridge, self.context.store, review)
         if decision.action == "approve":
             return await self._call_and_keep()

@@ -42,12 +42,10 @@ from orchestrator.planning.outcome import Outcome, Status
 from orchestrator.planning.plan import SubTask
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped, is_stopped
 from orchestrator.reviews.out_of_budget import BudgetDecision, budget_decision, pause
-from orchestrator.reviews.review import Review, review_id
-from orchestrator.text import excerpt, same_text
+from orchestrator.reviews.questions import result_review
+from orchestrator.text import same_text
 from orchestrator.tool_calls.policy import Policy
 from orchestrator.tool_calls.worker_context import WorkerContext, session_of
-
-_SHOWN_TOKENS = 1500
 
 
 def worker(agent: Worker, limits: Limits, policy: Policy, calls: CallPolicy | None = None) -> BridgedNode:
@@ -270,19 +268,7 @@ class _Execution:
 
     async def _review(self, draft: Entry) -> Outcome:
         """Asks for the result's approval. The draft is durable, so the agent does not run again."""
-        review = Review(
-            id=review_id(self.memory_id, "result", self.key),
-            kind="result",
-            question=f"Is the result of sub-task {self.sub_task.id} good enough to build on?",
-            stake="everything that depends on it waits",
-            subject={
-                "description": self.sub_task.description,
-                "agent": self.agent.name,
-                "result": excerpt(draft.text, _SHOWN_TOKENS, self.key),
-                "sources": list(draft.sources),
-            },
-            sub_task_id=self.sub_task.id,
-        )
+        review = result_review(self.memory_id, self.key, self.sub_task, draft.text, draft.sources)
         decision = await ask_unless_stopped(self.bridge, self.invocation.store, review)
         made = Outcome.model_validate(draft.outcome)
         result = Result(draft.text, draft.sources, draft.taint, made.usage, made.verdict)
