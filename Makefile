@@ -9,7 +9,7 @@ WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 export LANGSMITH_TRACING ?= false
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-model lint check format types figures studio notebooks bench hostile clean
+.PHONY: help run test test-model lint check format types figures docs studio notebooks bench hostile clean
 
 help:
 	@echo 'make run [TASK="..."] [DOCS=folder]  install, then carry out a task'
@@ -18,6 +18,7 @@ help:
 	@echo 'make lint        format, lint, types, import contracts, spelling'
 	@echo 'make check       lint and test'
 	@echo 'make figures     sizes, docstrings, comments and import circles of the packages, with their limits'
+	@echo 'make docs        the documentation site, into site/'
 	@echo 'make studio      serve the graphs for LangGraph Studio, offline'
 	@echo 'make notebooks   open the notebooks'
 	@echo 'make bench       the benchmarks, side by side with hand-written LangGraph'
@@ -69,6 +70,16 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+$(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
+	@echo 'installing into $(VENV) (once)'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# The theme prints an advertisement for its successor otherwise.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo 'built: open site/index.html, or serve it with its search: $(BIN)/python -m http.server -d site'
+
 # Without the two settings, LangGraph's CLI reports its use and asks for newer versions over the network.
 studio: $(VENV)/.dev $(VENV)/.run
 	LANGGRAPH_CLI_NO_ANALYTICS=1 LANGGRAPH_NO_VERSION_CHECK=true $(BIN)/langgraph dev --no-browser --no-reload
@@ -84,5 +95,5 @@ hostile: $(VENV)/.dev
 	$(BIN)/python -m tests.tools.hostile.hostile_table
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache site
 	find orchestrator graphs tools tests -name __pycache__ -prune -exec rm -rf {} +

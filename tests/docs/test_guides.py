@@ -1,0 +1,154 @@
+"""The guides: every Python block runs as it stands, one guide after the other, against a scripted endpoint."""
+
+import inspect
+import re
+import time
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from pytest_examples import find_examples
+
+from orchestrator import Policy, TaskOrchestrator
+from orchestrator.testing import OpenAIServer, TeamScript, call
+from tests.support.teams import step
+
+ROOT = Path(__file__).resolve().parents[2]
+GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
+
+
+@pytest.fixture
+def run_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, TeamScript], dict[str, Any]]:
+    """Run the Python blocks of a guide in their order, in a folder of its own, and return the names they define."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(name: str, script: TeamScript) -> dict[str, Any]:
+        with OpenAIServer(script) as server:
+            monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+            return run_blocks(name)
+
+    return run
+
+
+def run_blocks(name: str) -> dict[str, Any]:
+    names: dict[str, Any] = {"__name__": name}
+    for example in find_examples(ROOT / "docs" / "guides" / f"{name}.md"):
+        # Empty lines before it, so that a traceback names the line of the guide.
+        code = compile("\n" * example.start_line + example.source, str(example.path), "exec")
+        exec(code, names)
+    return names
+
+
+def script_of(*plan: Mapping[str, Any], results: Mapping[Any, Any] | None = None, summary: str = "done") -> TeamScript:
+    return TeamScript(list(plan), results=results, summary=summary)
+
+
+def test_every_guide_is_tested() -> None:
+    tested = {name.removeprefix("test_guide_") for name in globals() if name.startswith("test_guide_")}
+    assert tested == {path.stem for path in GUIDES}
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.stem)
+def test_every_command_in_a_guide_is_a_command(path: Path) -> None:
+    from typer.main import get_command
+
+    from orchestrator.cli.main import app
+
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert set(re.findall(r"^orchestrator (\w+)", path.read_text(), re.M)) <= set(commands)
+
+
+def test_guide_worker(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    script = script_of(
+        step("short", agent="editor"),
+        step("es", "short", agent="translator"),
+        results={"es": "El puente, de 1932, mide 503 metros."},
+        summary="El puente [es]",
+    )
+    names = run_guide("worker", script)
+    assert capsys.readouterr().out.splitlines() == ["El puente [es]", "El puente, de 1932, mide 503 metros."]
+    assert list(names["team"].workers) == ["editor", "translator", "critic"]
+
+
+def test_guide_tool(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = [call("read_invoice", number="17"), call("pay_invoice", number="17"), "It is paid."]
+    names = run_guide("tool", script_of(step("pay", agent="clerk"), results={"pay": calls}, summary="Paid 17 [pay]"))
+    assert "0 problems" in capsys.readouterr().out
+    assert names["run"].spending.total.tool_calls == 2
+    assert names["run"].answer == "Paid 17 [pay]"
+    [text] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs/guides/tool.md").read_text(), re.S)
+    assert Policy.model_validate(tomllib.loads(text)) == names["policy"]
+
+
+def test_guide_model(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    names = run_guide("model", script_of(step("rivers", agent="researcher"), summary="Tagus, Douro, Minho [rivers]"))
+    assert capsys.readouterr().out == "Tagus, Douro, Minho [rivers]\n"
+    assert names["team"].calls.fallbacks == (names["local"],)
+
+
+def test_guide_reviews(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run_guide("reviews", script_of(step("trip", agent="researcher"), summary="Take the tram [trip]"))
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("waiting ['Shall this plan")
+    assert lines[1].startswith("lisbon plan ")
+    assert "edit" in lines[2]
+    assert lines[3:] == ["done Take the tram [trip]"] * 2
+
+
+def test_guide_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    testclient = pytest.importorskip("fastapi.testclient")
+    monkeypatch.chdir(tmp_path)
+    script = script_of(step("rivers", agent="researcher"), summary="Tagus [rivers]")
+    with OpenAIServer(script) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        with testclient.TestClient(run_blocks("fastapi")["app"]) as client:
+            thread = client.post("/tasks", json={"text": "Name a river."}).json()["thread_id"]
+            wait_for(lambda: client.get("/reviews").json())
+            [review] = client.get("/reviews").json()
+            wait_for(lambda: client.get(f"/threads/{thread}").json()["status"] == "waiting")
+            assert client.post(f"/reviews/{review['id']}", json={"action": "perhaps"}).status_code == 409
+            assert client.post(f"/reviews/{review['id']}", json={"action": "approve"}).status_code == 202
+            wait_for(lambda: client.get(f"/threads/{thread}").json()["status"] == "done")
+            assert client.get(f"/threads/{thread}").json()["answer"] == "Tagus [rivers]"
+            assert client.get("/threads/unknown").status_code == 404
+
+
+def wait_for(holds: Callable[[], object], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end, "it never came to hold"
+        time.sleep(0.02)
+
+
+def test_guide_graph(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run_guide("graph", script_of(step("rivers", agent="researcher"), summary="Tagus [rivers]"))
+    letter, _, rest = capsys.readouterr().out.partition("Shall")
+    assert letter == "Dear customer,\n\nTagus [rivers]\n"
+    assert rest.endswith("\nTagus [rivers]\n")
+
+
+def test_guide_testing(run_guide: Any, tmp_path: Path) -> None:
+    names = run_guide("testing", script_of(step("unused")))
+    tests = {name: test for name, test in names.items() if name.startswith("test_") and inspect.isfunction(test)}
+    assert len(tests) == 3
+    for name, test in tests.items():
+        (tmp_path / name).mkdir()
+        test(tmp_path / name)
+
+
+def test_guide_deployment(run_guide: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    names = run_guide("deployment", script_of(step("rivers", agent="researcher")))
+    assert capsys.readouterr().out == "[]\n"
+    assert (tmp_path / "backup.db").stat().st_size > 0
+    resumed: list[str] = []
+    statuses: Sequence[tuple[str, str]] = (("a", "done"), ("b", "interrupted"), ("c", "running"))
+    orchestrator = SimpleNamespace(
+        threads=lambda: [SimpleNamespace(id=thread) for thread, _ in statuses],
+        show=lambda thread: SimpleNamespace(status=dict(statuses)[thread]),
+        resume=resumed.append,
+    )
+    assert names["resume_interrupted"](orchestrator) == resumed == ["b"]
+    assert set(vars(orchestrator)) <= set(dir(TaskOrchestrator))
