@@ -1,6 +1,7 @@
-"""What the options about limits mean: `--max-tokens`, `--max-cost`, `--max-time`, `--max-calls`, `--price`."""
+"""Options that several commands share, and what the options about limits mean."""
 
 import re
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,24 +11,48 @@ from orchestrator.errors import ConfigError
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smh]?)")
 
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Most tokens, prompts and answers together.")]
-MaxCost = Annotated[float | None, typer.Option("--max-cost", help="Most US dollars.")]
-MaxTime = Annotated[str | None, typer.Option("--max-time", help="Most time of running: 90 (seconds), 10m or 1h.")]
-MaxCalls = Annotated[int | None, typer.Option("--max-calls", help="Most requests to models.")]
-Price_ = Annotated[
-    str | None, typer.Option("--price", help="INPUT,OUTPUT in USD for a million tokens, where it is not known.")
+Thread = Annotated[str, typer.Argument(help="The thread's id.")]
+Db = Annotated[
+    str | None, typer.Option("--db", help="Database URL or path.", show_default="a file in your data folder")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+
+TeamName = Annotated[str, typer.Option("--team", help="A team that ships, or module:attribute for a team of your own.")]
+ModelName = Annotated[str | None, typer.Option("--model", help="Name of the model at the endpoint.")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help="URL of an OpenAI-compatible endpoint.")]
+PolicyFile = Annotated[
+    Path | None, typer.Option("--policy", help="TOML file with rules: allow, ask about or refuse a tool call.")
+]
+McpFile = Annotated[
+    Path | None, typer.Option("--mcp", help="JSON file that names MCP servers. A human is asked before each call.")
 ]
 FallbackModel = Annotated[
     list[str] | None,
-    typer.Option("--fallback-model", help="Asked when the model cannot be reached; repeat it for more, in order."),
+    typer.Option("--fallback-model", help="Model to ask when the first cannot be reached. Repeat it for more."),
 ]
 EconomyModel = Annotated[
-    str | None, typer.Option("--economy-model", help="A cheaper model for when the budget is nearly spent.")
+    str | None, typer.Option("--economy-model", help="Cheaper model to ask when the budget is nearly spent.")
+]
+
+MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Most tokens, prompts and answers together.")]
+MaxCost = Annotated[float | None, typer.Option("--max-cost", help="Most US dollars.")]
+MaxTime = Annotated[str | None, typer.Option("--max-time", help="Most running time: 90 (seconds), 10m or 1h.")]
+MaxCalls = Annotated[int | None, typer.Option("--max-calls", help="Most requests to models.")]
+Price = Annotated[
+    str | None,
+    typer.Option("--price", help="INPUT,OUTPUT in US dollars per million tokens, for models without a known price."),
 ]
 RequestsPerMinute = Annotated[
-    int | None, typer.Option("--rpm", min=1, help="Most requests a minute to an endpoint, by all workers together.")
+    int | None, typer.Option("--rpm", min=1, help="Most requests per minute to an endpoint, all workers together.")
 ]
-TokensPerMinute = Annotated[int | None, typer.Option("--tpm", min=1, help="Most tokens a minute, likewise.")]
+TokensPerMinute = Annotated[
+    int | None, typer.Option("--tpm", min=1, help="Most tokens per minute at an endpoint, all workers together.")
+]
+
+
+def full_path(path: Path | None) -> str | None:
+    """Return a path that still holds when the thread is resumed in another folder, or None for none."""
+    return None if path is None else str(path.resolve())
 
 
 def budget_of(
@@ -37,7 +62,7 @@ def budget_of(
     max_calls: int | None,
     price: str | None = None,
 ) -> dict[str, Any]:
-    """The limits that were given, JSON-plain; empty for none.
+    """Return the limits that the options name, JSON-plain.
 
     Raises:
         ConfigError: An option has no sensible value.
@@ -45,21 +70,21 @@ def budget_of(
     for name, value in (("--max-tokens", max_tokens), ("--max-cost", max_cost), ("--max-calls", max_calls)):
         if value is not None and value <= 0:
             raise ConfigError(f"{name} must be over 0")
-    found: dict[str, Any] = {
+    limits: dict[str, Any] = {
         "tokens": max_tokens,
         "cost_usd": max_cost,
         "wall_clock_s": None if max_time is None else _seconds(max_time),
         "model_calls": max_calls,
         "prices": None if price is None else {"*": _price(price)},
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in limits.items() if value is not None}
 
 
 def _seconds(text: str) -> float:
-    found = _DURATION.fullmatch(text.strip().lower())
-    if found is None or float(found.group(1)) <= 0:
+    duration = _DURATION.fullmatch(text.strip().lower())
+    if duration is None or float(duration.group(1)) <= 0:
         raise ConfigError(f"--max-time '{text}' is no time: write seconds, or a number with s, m or h, as in 10m")
-    return float(found.group(1)) * _UNITS[found.group(2)]
+    return float(duration.group(1)) * _UNITS[duration.group(2)]
 
 
 def _price(text: str) -> dict[str, float]:

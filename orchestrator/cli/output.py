@@ -1,4 +1,4 @@
-"""What the CLI prints: reviews with the commands that answer them, runs, threads."""
+"""What several commands print: reviews with the commands that answer them, and runs."""
 
 import json
 import shlex
@@ -12,12 +12,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from orchestrator.agents.team import Team
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
-from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.run import Run
-from orchestrator.tool_calls.declaration import effect_of, is_contained, is_trusted, risk_of
 
 out = Console()
 err = Console(stderr=True)
@@ -94,74 +91,6 @@ def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) ->
             row.append(f"{low:,} to {high:,}" if high else "done")
         table.add_row(*row, escape(task.description))
     return table
-
-
-def print_threads(desk: OrchestratorClient, *, as_json: bool) -> None:
-    """Every thread, newest first."""
-    records = desk.threads()
-    rows = []
-    for record in records:
-        status = record.status
-        if status == "running" and not desk.persistence.is_leased(record.id):
-            status = "interrupted"
-        rows.append({"thread_id": record.id, "status": status, "task": record.task, "created": record.created})
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False))
-        return
-    if not rows:
-        typer.echo("no threads yet")
-    for row in rows:
-        task = " ".join(str(row["task"]).split())
-        typer.echo(f"{row['thread_id']}  {row['status']}  {task if len(task) <= 70 else task[:69] + '…'}")
-
-
-_ASKS = {
-    ("allow", "allow"): "never",
-    ("allow", "ask"): "after untrusted text",
-    ("ask", "ask"): "always",
-    ("refuse", "refuse"): "refused",
-}
-
-
-def print_tools(team: Team, *, as_json: bool) -> None:
-    """Who may use which tool: what it is for, what it may do, and what the policy says to a call."""
-    rows = [
-        {
-            "worker": worker.name,
-            "tool": tool.name,
-            "about": tool.description.split("\n")[0].split(". ")[0].rstrip("."),
-            "risk": risk_of(tool),
-            "effect": effect_of(tool),
-            "returns": "trusted" if is_trusted(tool) else "untrusted",
-            "contained": is_contained(tool),
-            "backend": str((tool.metadata or {}).get("backend", "")),
-            "unasked": team.policy.rule_on(worker.name, tool, None).action,
-            "after_untrusted": team.policy.rule_on(worker.name, tool, None, ("untrusted text",)).action,
-        }
-        for worker in team.workers.values()
-        for tool in worker.tools
-    ]
-    if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False))
-        return
-    lines = []
-    for row in rows:
-        may = str(row["risk"]) + (" (contained)" if row["contained"] and row["risk"] != "read" else "")
-        tool = str(row["tool"]) + (f" ({row['backend']})" if row["backend"] else "")
-        rulings = (str(row["unasked"]), str(row["after_untrusted"]))
-        lines.append((str(row["worker"]), tool, may, str(row["returns"]), _ASKS.get(rulings, "/".join(rulings))))
-    table = Table(show_edge=False, pad_edge=False)
-    for heading in ("worker", "tool", "may", "returns", "asks a human"):
-        table.add_column(heading, no_wrap=True)
-    table.add_column("what for")
-    for line, row in zip(lines, rows, strict=True):
-        table.add_row(*map(escape, line), escape(str(row["about"])))
-    out.print(table)
-    for name, worker in team.workers.items():
-        if not worker.tools:
-            typer.echo(f"{name} has no tools")
-    if team.policy.rules:
-        typer.echo(f"{len(team.policy.rules)} rules of a policy are in force; rules about arguments are not shown here")
 
 
 def print_run(run: Run, db: str | None) -> None:

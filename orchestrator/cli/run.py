@@ -1,141 +1,181 @@
-"""What the commands of the CLI do, with the engine loaded: opening a team, attending a run, printing."""
+"""`orchestrator run` and `resume`: running a thread."""
 
 import json
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 
-from orchestrator.agents.bounds import bounds_of, explain_limits
-from orchestrator.cli.ask import ask_at_terminal
-from orchestrator.cli.output import command, err, print_end, print_json
-from orchestrator.cli.progress import Display, open_display
-from orchestrator.errors import ConfigError, OrchestratorError, PersistenceError
-from orchestrator.models.profile import ModelProfile
-from orchestrator.planning.plan import Plan
-from orchestrator.reviews.review import Action, Decision, Review
-from orchestrator.runs.client import OrchestratorClient
-from orchestrator.runs.loading import load_team
-from orchestrator.runs.run import Run
-from orchestrator.runs.task_orchestrator import OnEvent, TaskOrchestrator
+from orchestrator.cli.options import (
+    BaseUrl,
+    Db,
+    EconomyModel,
+    FallbackModel,
+    Json,
+    MaxCalls,
+    MaxCost,
+    MaxTime,
+    MaxTokens,
+    McpFile,
+    ModelName,
+    PolicyFile,
+    Price,
+    RequestsPerMinute,
+    TeamName,
+    Thread,
+    TokensPerMinute,
+    budget_of,
+    full_path,
+)
+from orchestrator.cli.team import print_limits
+from orchestrator.errors import ConfigError
+from orchestrator.runs.defaults import DEFAULT_TEAM
+
+if TYPE_CHECKING:
+    from orchestrator.planning.plan import Plan
+
+Task = Annotated[str, typer.Argument(help="What to do. '-' reads the task from standard input.", show_default=False)]
+NewThread = Annotated[
+    str | None, typer.Option("--thread", help="Name of the new thread.", show_default="from the task's first words")
+]
+Docs = Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the researcher.")]
+PlanFile = Annotated[
+    Path | None, typer.Option("--plan", help="JSON file with a plan to carry out, instead of one from the supervisor.")
+]
+AutoApprove = Annotated[
+    bool,
+    typer.Option(
+        "--auto-approve",
+        help="Ask no human. Workers that have read untrusted text are refused risky tool calls.",
+    ),
+]
+ExplainLimits = Annotated[
+    bool, typer.Option("--explain-limits", help="Print the limits of the run and their consequences; run nothing.")
+]
+OtherTeam = Annotated[
+    str | None, typer.Option("--team", help="Another team, named as for run.", show_default="the thread's own team")
+]
 
 
-def print_limits(team_name: str, budget: dict[str, Any], *, as_json: bool) -> None:
-    """What bounds the runs of a team."""
-    team = load_team(team_name)
-    team.budget = team.budget.raised(budget)
-    if as_json:
-        bounds = bounds_of(team)
-        made = {**asdict(bounds), "model_calls": bounds.calls}
-        print(json.dumps({"limits": team.limits.model_dump(), "budget": team.budget.plain(), "bounds": made}))
-    else:
-        print(explain_limits(team))
+def run(
+    task: Task = "",
+    team: TeamName = DEFAULT_TEAM,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    db: Db = None,
+    thread: NewThread = None,
+    docs: Docs = None,
+    plan: PlanFile = None,
+    policy: PolicyFile = None,
+    mcp: McpFile = None,
+    auto_approve: AutoApprove = False,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
+    max_calls: MaxCalls = None,
+    price: Price = None,
+    fallback_model: FallbackModel = None,
+    economy_model: EconomyModel = None,
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    explain_limits: ExplainLimits = False,
+    as_json: Json = False,
+) -> None:
+    """Run a task: plan it, carry it out, answer it."""
+    limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
+    if explain_limits:
+        print_limits(team, limits, as_json=as_json)
+        return
+    about = {
+        "team": team,
+        "model": model,
+        "base_url": base_url,
+        "docs": full_path(docs),
+        "policy": full_path(policy),
+        "mcp": full_path(mcp),
+        "auto_approve": auto_approve,
+        "fallback_models": fallback_model,
+        "economy_model": economy_model,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+    }
+    _run_new(_read_task(task), about, thread=thread, plan=plan, limits=limits, db=db, as_json=as_json)
 
 
-def read_plan(path: Path) -> Plan:
-    """A plan from a JSON file.
+def resume(
+    thread: Thread,
+    team: OtherTeam = None,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    db: Db = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
+    max_calls: MaxCalls = None,
+    price: Price = None,
+    as_json: Json = False,
+) -> None:
+    """Continue a thread after a decision, an interruption or a crash. New limits replace the old ones."""
+    from orchestrator.cli.attend import attend
+    from orchestrator.runs.loading import open_thread
+
+    limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
+    with open_thread(db, thread, {"team": team, "model": model, "base_url": base_url}) as orchestrator:
+        start = partial(orchestrator.resume, thread, budget=limits)
+        raise typer.Exit(attend(orchestrator, start, as_json=as_json, db=db).exit_code)
+
+
+def _read_task(argument: str) -> str:
+    task = sys.stdin.read() if argument == "-" else argument
+    if not task.strip():
+        raise ConfigError('the task is empty: say what to do, as in: orchestrator run "Compare …"')
+    return task
+
+
+def _run_new(
+    task: str,
+    about: dict[str, Any],
+    *,
+    thread: str | None,
+    plan: Path | None,
+    limits: dict[str, Any],
+    db: str | None,
+    as_json: bool,
+) -> None:
+    """Run a task on a new thread, and exit with the run's code."""
+    from orchestrator.cli.attend import attend
+    from orchestrator.runs.loading import open_orchestrator
+    from orchestrator.runs.thread_list import check_thread_id, new_thread_id
+
+    with open_orchestrator(db, about) as orchestrator:
+        given_plan = _read_plan(plan) if plan else None
+        thread_id = check_thread_id(thread or new_thread_id(task))
+        typer.echo(f"thread: {thread_id}", err=True)  # first of all: with its id the thread can be resumed
+        start = partial(
+            orchestrator.run,
+            task,
+            thread_id=thread_id,
+            plan=given_plan,
+            budget=orchestrator.team.budget.raised(limits),
+            auto_approve=about["auto_approve"],
+        )
+        raise typer.Exit(attend(orchestrator, start, as_json=as_json, db=db).exit_code)
+
+
+def _read_plan(path: Path) -> "Plan":
+    """Read a plan from a JSON file.
 
     Raises:
         ConfigError: The file cannot be read, or is not JSON.
-        PlanError: It is no sound plan.
+        PlanError: The plan is not sound.
     """
-    return Plan.parse(_read_json(path))
+    from orchestrator.planning.plan import Plan
 
-
-def _read_json(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return Plan.parse(json.loads(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path} is not JSON: {error}") from error
-
-
-def attend(
-    orchestrator: TaskOrchestrator, start: Callable[[OnEvent | None], Run], *, as_json: bool, db: str | None
-) -> Run:
-    """Runs, shows progress, and at a terminal asks the reviews on the spot until the run ends."""
-    err.print(
-        f"model: {escape(ModelProfile.of(orchestrator.supervisor.model).description)}",
-        style="dim",
-        highlight=False,
-        soft_wrap=True,
-    )
-    interactive = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
-    display = None if as_json else open_display(err)
-    try:
-        run = _watched(start, display)
-        while interactive and run.status == "waiting" and _answered(orchestrator, run.reviews):
-            run = _watched(partial(_resume, orchestrator, run.thread_id), display)
-    except KeyboardInterrupt:
-        _tell_way_on("\ninterrupted", orchestrator.thread_id, db)
-        raise
-    except OrchestratorError as error:
-        _tell_way_on("the thread is kept", orchestrator.thread_id, db)
-        if as_json and orchestrator.thread_id and not isinstance(error, PersistenceError):
-            found = orchestrator.show(orchestrator.thread_id)
-            print_json(replace(found, errors=(*found.errors, str(error))))
-        raise
-    if not as_json:
-        print_end(run, db)
-    return run
-
-
-def _tell_way_on(why: str, thread_id: str, db: str | None) -> None:
-    if thread_id:
-        typer.echo(f"{why}; go on with: {command('resume', thread_id, db=db)}", err=True)
-
-
-def _resume(orchestrator: TaskOrchestrator, thread_id: str, tell: OnEvent | None) -> Run:
-    return orchestrator.resume(thread_id, on_event=tell)
-
-
-def _watched(start: Callable[[OnEvent | None], Run], display: Display | None) -> Run:
-    if display is None:
-        return start(None)
-    with display:
-        return start(display.tell)
-
-
-def _answered(orchestrator: TaskOrchestrator, reviews: Sequence[Review]) -> bool:
-    """Asks each review; whether any was answered."""
-    any_answered = False
-    for review in reviews:
-        while (decision := ask_at_terminal(review, err)) is not None:
-            try:
-                orchestrator.decide(decision.review_id, decision.action, decision.text, decision.data)
-                any_answered = True
-                break
-            except OrchestratorError as error:
-                err.print(f"[red]{escape(str(error))}[/red]")
-    return any_answered
-
-
-def answer(desk: OrchestratorClient, review_id: str, action: str, text: str | None, file: Path | None) -> Decision:
-    """Records a decision that came by options.
-
-    Raises:
-        ConfigError: The action is none, both texts were given, or the file cannot be read.
-        DecisionError: It does not answer an open review.
-    """
-    if action not in ("approve", "edit", "reject", "stop"):
-        raise ConfigError(f"'{action}' is no action: use approve, edit, reject or stop")
-    if text is not None and file is not None:
-        raise ConfigError("give either --text or --file")
-    try:
-        said = file.read_text(encoding="utf-8") if file is not None else (text or "")
-    except (OSError, UnicodeError) as error:
-        raise ConfigError(f"cannot read {file}: {error}") from error
-    data = None
-    if action == "edit" and "/result-" not in review_id:
-        try:
-            data, said = json.loads(said), ""
-        except (ValueError, RecursionError) as error:
-            raise ConfigError(f"editing this review needs JSON, by --text or --file: {error}") from error
-    chosen: Action = action  # type: ignore[assignment] # checked above
-    return desk.decide(review_id, chosen, said, data)

@@ -358,3 +358,10 @@ def test_help_names_every_command_and_loads_nothing_heavy() -> None:
     for name in ("run", "resume", "reviews", "decide", "threads", "show", "graph", "model", "delete"):
         assert f" {name} " in done.stdout
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_says_what_happens_without_an_option(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    shown = " ".join(cli("run", "--help")[1].split())
+    for default in ("research_team", "a file in your data folder", "from the task's first words"):
+        assert default in shown

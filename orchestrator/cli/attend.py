@@ -1,0 +1,78 @@
+"""Attending a run: showing its progress, asking its reviews at the terminal, and saying how it can be continued."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import typer
+from rich.markup import escape
+
+from orchestrator.cli.ask import ask_at_terminal
+from orchestrator.cli.output import command, err, print_end, print_json
+from orchestrator.cli.progress import Display, open_display
+from orchestrator.errors import OrchestratorError, PersistenceError
+from orchestrator.models.profile import ModelProfile
+from orchestrator.reviews.review import Review
+from orchestrator.runs.run import Run
+from orchestrator.runs.task_orchestrator import TaskOrchestrator
+
+
+def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json: bool, db: str | None) -> Run:
+    """Run until the run ends, or waits for decisions that nobody gives here. Print the result.
+
+    Args:
+        orchestrator: The orchestrator of the run.
+        start: Starts the run; takes `on_event`.
+        as_json: Print one JSON object, show no progress and ask nothing.
+        db: The database as the user named it, for the commands that are printed.
+    """
+    model = ModelProfile.of(orchestrator.supervisor.model).description
+    err.print(f"model: {escape(model)}", style="dim", highlight=False, soft_wrap=True)
+    interactive = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
+    display = None if as_json else open_display(err)
+    try:
+        run = _watch(start, display)
+        while interactive and run.status == "waiting" and _ask(orchestrator, run.reviews):
+            run = _watch(partial(orchestrator.resume, run.thread_id), display)
+    except KeyboardInterrupt:
+        _print_how_to_resume("\ninterrupted", orchestrator.thread_id, db)
+        raise
+    except OrchestratorError as error:
+        _print_how_to_resume("the thread is kept", orchestrator.thread_id, db)
+        # After a PersistenceError the thread cannot be read either.
+        if as_json and orchestrator.thread_id and not isinstance(error, PersistenceError):
+            run = orchestrator.show(orchestrator.thread_id)
+            print_json(replace(run, errors=(*run.errors, str(error))))
+        raise
+    if as_json:
+        print_json(run)
+    else:
+        print_end(run, db)
+    return run
+
+
+def _watch(start: Callable[..., Run], display: Display | None) -> Run:
+    if display is None:
+        return start(on_event=None)
+    with display:
+        return start(on_event=display.tell)
+
+
+def _ask(orchestrator: TaskOrchestrator, reviews: Sequence[Review]) -> bool:
+    """Ask each review. True if one was answered."""
+    any_answered = False
+    for review in reviews:
+        while (decision := ask_at_terminal(review, err)) is not None:
+            try:
+                orchestrator.decide(decision.review_id, decision.action, decision.text, decision.data)
+                any_answered = True
+                break
+            except OrchestratorError as error:
+                err.print(f"[red]{escape(str(error))}[/red]")
+    return any_answered
+
+
+def _print_how_to_resume(why: str, thread_id: str, db: str | None) -> None:
+    if thread_id:  # empty when the run failed before it had a thread
+        typer.echo(f"{why}; go on with: {command('resume', thread_id, db=db)}", err=True)

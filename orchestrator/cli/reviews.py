@@ -1,0 +1,87 @@
+"""`orchestrator reviews` and `decide`: questions to a human, and their answers."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, get_args
+
+import typer
+
+from orchestrator.cli.options import Db, Json
+from orchestrator.cli.run import resume
+from orchestrator.cli.threads import open_client
+from orchestrator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from orchestrator.reviews.review import Decision
+    from orchestrator.runs.client import OrchestratorClient
+
+
+def reviews(
+    thread: Annotated[str | None, typer.Argument(help="Only the reviews of this thread.")] = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """List the open reviews, each with the commands that answer it."""
+    from orchestrator.cli.output import print_reviews
+
+    with open_client(db) as client:
+        open_reviews = client.reviews(thread)
+    if as_json:
+        print(json.dumps([review.model_dump(mode="json") for review in open_reviews], ensure_ascii=False))
+    else:
+        print_reviews(open_reviews, db)
+
+
+def decide(
+    review: Annotated[str, typer.Argument(help="The review's id.")],
+    action: Annotated[str, typer.Argument(help="approve, edit, reject or stop.")],
+    text: Annotated[
+        str | None, typer.Option("--text", help="The feedback, or the edited result; JSON for other edits.")
+    ] = None,
+    file: Annotated[Path | None, typer.Option("--file", help="A file with that text.")] = None,
+    go_on: Annotated[bool, typer.Option("--resume", help="Resume the thread at once.")] = False,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a review. `orchestrator resume` then continues the thread."""
+    from orchestrator.cli.output import command
+
+    with open_client(db) as client:
+        decision = record_answer(client, review, action, text, file)
+    thread = review.rpartition("/")[0]
+    if go_on:
+        return resume(thread, db=db, as_json=as_json)
+    if as_json:
+        print(json.dumps(decision.model_dump(mode="json"), ensure_ascii=False))
+    else:
+        typer.echo(f"recorded: {action} for {review}\ngo on with: {command('resume', thread, db=db)}")
+    return None
+
+
+def record_answer(
+    client: "OrchestratorClient", review_id: str, action: str, text: str | None, file: Path | None
+) -> "Decision":
+    """Record a decision that came as options.
+
+    Raises:
+        ConfigError: There is no such action, both texts were given, or the file cannot be read.
+        DecisionError: The decision does not answer an open review.
+    """
+    from orchestrator.reviews.review import Action
+
+    if action not in get_args(Action):
+        raise ConfigError(f"'{action}' is no action: use approve, edit, reject or stop")
+    if text is not None and file is not None:
+        raise ConfigError("give either --text or --file")
+    try:
+        content = file.read_text(encoding="utf-8") if file is not None else (text or "")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"cannot read {file}: {error}") from error
+    data = None
+    if action == "edit" and "/result-" not in review_id:
+        try:
+            data, content = json.loads(content), ""
+        except (ValueError, RecursionError) as error:
+            raise ConfigError(f"editing this review needs JSON, by --text or --file: {error}") from error
+    chosen: Action = action  # type: ignore[assignment] # checked above
+    return client.decide(review_id, chosen, content, data)

@@ -1,0 +1,120 @@
+"""`orchestrator graph` and `tools`: a team, without running it."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestrator.cli.options import Json, McpFile, PolicyFile, TeamName, full_path
+from orchestrator.runs.defaults import DEFAULT_TEAM
+
+if TYPE_CHECKING:
+    from orchestrator.agents.team import Team
+
+_ASKS = {
+    ("allow", "allow"): "never",
+    ("allow", "ask"): "after untrusted text",
+    ("ask", "ask"): "always",
+    ("refuse", "refuse"): "refused",
+}
+
+
+def graph(team: TeamName = DEFAULT_TEAM) -> None:
+    """Print the team's graph as Mermaid."""
+    from orchestrator.graph.build import compile_graph
+    from orchestrator.runs.loading import load_team
+
+    print(compile_graph(load_team(team)).get_graph().draw_mermaid().rstrip())
+
+
+def tools(
+    team: TeamName = DEFAULT_TEAM,
+    docs: Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the team.")] = None,
+    policy: PolicyFile = None,
+    mcp: McpFile = None,
+    as_json: Json = False,
+) -> None:
+    """List the tools of each worker: their risk, and when a human is asked."""
+    from orchestrator.runs.loading import equip, load_team
+
+    loaded = load_team(team, full_path(docs))
+    equip(loaded, full_path(mcp), full_path(policy))
+    print_tools(loaded, as_json=as_json)
+
+
+def print_tools(team: "Team", *, as_json: bool) -> None:
+    """Print each worker's tools: purpose, risk, and what the policy says to a call."""
+    rows = tool_rows(team)
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    _print_table(rows)
+    for name, worker in team.workers.items():
+        if not worker.tools:
+            typer.echo(f"{name} has no tools")
+    if team.policy.rules:
+        typer.echo(f"{len(team.policy.rules)} rules of a policy are in force; rules about arguments are not shown here")
+
+
+def tool_rows(team: "Team") -> list[dict[str, Any]]:
+    """Return a JSON-plain row for each tool of each worker."""
+    from orchestrator.tool_calls.declaration import effect_of, is_contained, is_trusted, risk_of
+
+    return [
+        {
+            "worker": worker.name,
+            "tool": tool.name,
+            "about": tool.description.split("\n")[0].split(". ")[0].rstrip("."),
+            "risk": risk_of(tool),
+            "effect": effect_of(tool),
+            "returns": "trusted" if is_trusted(tool) else "untrusted",
+            "contained": is_contained(tool),
+            "backend": str((tool.metadata or {}).get("backend", "")),
+            "unasked": team.policy.rule_on(worker.name, tool, None).action,
+            "after_untrusted": team.policy.rule_on(worker.name, tool, None, ("untrusted text",)).action,
+        }
+        for worker in team.workers.values()
+        for tool in worker.tools
+    ]
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from orchestrator.cli.output import out
+
+    table = Table(show_edge=False, pad_edge=False)
+    for heading in ("worker", "tool", "may", "returns", "asks a human"):
+        table.add_column(heading, no_wrap=True)
+    table.add_column("what for")
+    for row in rows:
+        tool = row["tool"] + (f" ({row['backend']})" if row["backend"] else "")
+        may = row["risk"] + (" (contained)" if row["contained"] and row["risk"] != "read" else "")
+        rulings = (row["unasked"], row["after_untrusted"])
+        asks = _ASKS.get(rulings, "/".join(rulings))
+        table.add_row(*map(escape, (row["worker"], tool, may, row["returns"], asks, row["about"])))
+    out.print(table)
+
+
+def print_limits(team_name: str, budget: dict[str, Any], *, as_json: bool) -> None:
+    """Print the bounds of a team's runs.
+
+    Args:
+        team_name: The team.
+        budget: Limits that take the place of the team's own.
+        as_json: Print one JSON object.
+    """
+    from orchestrator.agents.bounds import bounds_of, explain_limits
+    from orchestrator.runs.loading import load_team
+
+    team = load_team(team_name)
+    team.budget = team.budget.raised(budget)
+    if as_json:
+        bounds = bounds_of(team)
+        plain = {**asdict(bounds), "model_calls": bounds.calls}
+        print(json.dumps({"limits": team.limits.model_dump(), "budget": team.budget.plain(), "bounds": plain}))
+    else:
+        print(explain_limits(team))

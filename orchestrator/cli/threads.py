@@ -1,0 +1,72 @@
+"""`orchestrator threads`, `show` and `delete`: the threads of a database. No model and no team is needed."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.options import Db, Json, Thread
+from orchestrator.errors import EXIT_FAILED, ConfigError
+
+if TYPE_CHECKING:
+    from orchestrator.runs.client import OrchestratorClient
+
+_TASK_CHARS = 70
+
+
+def open_client(db: str | None) -> "OrchestratorClient":
+    """Open the threads of a database."""
+    from orchestrator.persistence.database import Persistence
+    from orchestrator.runs.client import OrchestratorClient
+
+    return OrchestratorClient(Persistence(db))
+
+
+def threads(db: Db = None, as_json: Json = False) -> None:
+    """List the threads of the database, newest first."""
+    with open_client(db) as client:
+        rows = []
+        for record in client.threads():
+            status = record.status
+            if status == "running" and not client.persistence.is_leased(record.id):
+                status = "interrupted"
+            rows.append({"thread_id": record.id, "status": status, "task": record.task, "created": record.created})
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False))
+        return
+    if not rows:
+        typer.echo("no threads yet")
+    for row in rows:
+        task = " ".join(str(row["task"]).split())
+        short = task if len(task) <= _TASK_CHARS else task[: _TASK_CHARS - 1] + "…"
+        typer.echo(f"{row['thread_id']}  {row['status']}  {short}")
+
+
+def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
+    """Show a thread: its plan, outcomes, open reviews and answer."""
+    from orchestrator.cli.output import print_json, print_run
+
+    with open_client(db) as client:
+        run = client.show(thread)
+    if as_json:
+        print_json(run)
+    else:
+        print_run(run, db)
+
+
+def delete(
+    thread: Thread,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,
+    db: Db = None,
+) -> None:
+    """Delete a thread with its memory, its decisions and its files."""
+    with open_client(db) as client:
+        client.show(thread)
+        if not yes and not sys.stdin.isatty():
+            raise ConfigError(f"deleting '{thread}' needs --yes where nobody can be asked")
+        if not yes and not typer.confirm(f"Delete thread {thread} for good?"):
+            raise typer.Exit(EXIT_FAILED)
+        client.delete(thread)
+        client.persistence.vacuum()
+    typer.echo(f"deleted {thread}")
