@@ -61,6 +61,11 @@ class Entry:
         """True if this is a result that stands: neither a note, nor a draft, nor retracted."""
         return self.status == "final" and bool(self.sub_task_id)
 
+    @property
+    def has_failed(self) -> bool:
+        """True if this is what a failed sub-task left."""
+        return bool(self.outcome.get("status") == "failed")
+
     def stamped(self, now: float) -> "Entry":
         """Return a copy created at a time, in Unix seconds."""
         return replace(self, created=now)

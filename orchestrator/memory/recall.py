@@ -7,9 +7,13 @@ sqlite3 can load extensions, and many cannot.
 
 import re
 import sqlite3
+import threading
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Protocol
+
+from orchestrator.memory.entry import Entry
 
 _WORD = re.compile(r"\w{2,}", re.UNICODE)
 _MOST_WORDS = 32
@@ -107,6 +111,43 @@ class SemanticIndex:
     def clear(self) -> None:
         """Forgets everything."""
         self._keys, self._vectors = [], []
+
+
+class Ranking:
+    """Ranks the accepted results of a thread by an index that follows them.
+
+    Args:
+        index: An empty index; nobody else may change it.
+    """
+
+    def __init__(self, index: RecallIndex) -> None:
+        self._index = index
+        self._indexed: list[Entry] = []
+        self._lock = threading.Lock()  # held while an embedder works: never take it on an event loop
+
+    def best(self, results: Callable[[], list[Entry]], query: str, k: int) -> list[Entry]:
+        """Return the `k` results that fit a query best, best first.
+
+        Args:
+            results: Gives the accepted results, oldest first.
+            query: Any text.
+            k: How many at most.
+        """
+        with self._lock:
+            # Read under the lock: an older list than the indexed one would have the whole index built anew.
+            current = results()
+            if not _begins_with(current, self._indexed):
+                self._index.clear()  # an index cannot take back one text
+                self._indexed = []
+            for entry in current[len(self._indexed) :]:
+                self._index.add(entry.key, entry.text)
+            self._indexed = current
+            by_key = {entry.key: entry for entry in current}
+            return [by_key[key] for key in self._index.search(query, k) if key in by_key]
+
+
+def _begins_with(entries: Sequence[Entry], start: Sequence[Entry]) -> bool:
+    return len(entries) >= len(start) and all(first is second for first, second in zip(entries, start, strict=False))
 
 
 def _unit(vector: list[float]) -> list[float]:

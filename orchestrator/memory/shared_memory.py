@@ -20,9 +20,8 @@ from langgraph.store.memory import InMemoryStore
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
-from orchestrator.memory.recall import LexicalIndex, RecallIndex
+from orchestrator.memory.recall import LexicalIndex, Ranking, RecallIndex
 from orchestrator.persistence.namespaces import namespace, read_all
-from orchestrator.trust import merged
 
 
 class StoredResult(Protocol):
@@ -62,13 +61,10 @@ class SharedMemory:
         self._store = InMemoryStore() if store is None else store
         self._namespace = namespace(thread_id, "memory")
         self._entries: dict[str, Entry] = {}
-        self._index = index or LexicalIndex()
-        self._indexed = 0
-        self._outdated = False
+        self._ranking = Ranking(index or LexicalIndex())
         self._clock = clock
         self._loaded = False
         self._lock = threading.Lock()  # `graph.invoke` runs workers in threads
-        self._index_lock = threading.Lock()  # held for longer; never taken on an event loop
 
     # -- reading ---------------------------------------------------------------------------------------------
 
@@ -86,11 +82,6 @@ class SharedMemory:
         """An entry of the view as it stands, without reading the store."""
         return self._entries.get(key)
 
-    def text_of(self, key: str) -> str:
-        """The text of an entry of the view; empty when there is none."""
-        entry = self._entries.get(key)
-        return entry.text if entry is not None else ""
-
     async def fetch(self, bridge: Bridge, key: str) -> Entry | None:
         """The entry of this key; asks the store when the view has not got it."""
         if (entry := self._entries.get(key)) is not None or self._loaded:
@@ -98,37 +89,19 @@ class SharedMemory:
         item = cast(Any, (await bridge.batch(self._store, [GetOp(self._namespace, key)]))[0])
         return None if item is None else Entry.parse(key, item.value)
 
-    def taint(self) -> tuple[str, ...]:
-        """The sources from outside of everything that is known, accepted or not."""
-        return merged(*(entry.taint for entry in list(self._entries.values())))
+    def entries(self) -> list[Entry]:
+        """Return all entries of the view, whatever their status, in the order of their last writing."""
+        return list(self._entries.values())
 
     def results(self) -> list[Entry]:
         """All accepted results in the order in which they came to be."""
-        return [entry for entry in list(self._entries.values()) if entry.is_result]
-
-    def failed(self) -> dict[str, dict[str, Any]]:
-        """What failed, by key, as plain outcomes: asked for under that key again, it would only be read from here."""
-        return {e.key: e.outcome for e in list(self._entries.values()) if e.outcome.get("status") == "failed"}
+        return [entry for entry in self.entries() if entry.is_result]
 
     async def rank(self, bridge: Bridge, query: str, k: int) -> list[Entry]:
         """The `k` accepted results that fit the query best; an embedder takes its time, so not on the event loop."""
         if len(results := self.results()) <= 1:
             return results[:k]
-        return await bridge.offload(partial(self._ranked, query, k))
-
-    def _ranked(self, query: str, k: int) -> list[Entry]:
-        with self._index_lock:
-            with self._lock:
-                results, outdated = self.results(), self._outdated
-                self._outdated = False
-            if outdated:
-                self._index.clear()
-                self._indexed = 0
-            for entry in results[self._indexed :]:
-                self._index.add(entry.key, entry.text)
-            self._indexed = len(results)
-            by_key = {entry.key: entry for entry in results}
-            return [by_key[key] for key in self._index.search(query, k) if key in by_key]
+        return await bridge.offload(partial(self._ranking.best, self.results, query, k))
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -139,10 +112,8 @@ class SharedMemory:
         await bridge.batch(self._store, [PutOp(self._namespace, e.key, e.plain()) for e in stamped])
         with self._lock:
             for entry in stamped:
-                before = self._entries.pop(entry.key, None)
+                self._entries.pop(entry.key, None)  # to its end: the newest results are the last ones
                 self._entries[entry.key] = entry
-                if before is not None and before.status == "final":
-                    self._outdated = True  # the index cannot take a text back: build it anew at the next recall
 
     async def retract_all_but(self, bridge: Bridge, keys: Collection[str]) -> None:
         """Makes the results under these keys the accepted ones, in one transaction.
@@ -152,7 +123,7 @@ class SharedMemory:
         here and then decides otherwise ends up with what fits the new decision. Drafts stay drafts: only their review
         makes results of them.
         """
-        known = list(self._entries.values())
+        known = self.entries()
         gone = [e.with_status("retracted") for e in known if e.is_result and e.key not in keys]
         back = [e.with_status("final") for e in known if e.status == "retracted" and e.key in keys]
         if gone or back:
@@ -163,7 +134,6 @@ class SharedMemory:
         await self.load(bridge)
         with self._lock:
             gone, self._entries = self._entries, {}
-            self._outdated = True
         if gone:
             await bridge.batch(self._store, [PutOp(self._namespace, key, None) for key in gone])
 

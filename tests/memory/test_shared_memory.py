@@ -145,7 +145,7 @@ def test_a_draft_and_a_note_are_neither_withdrawn_nor_accepted_by_a_plan(store: 
         assert memory.all() == []
         found = [memory.read(name) for name in ("t1", "t2")]
         assert [entry.status for entry in found if entry is not None] == ["draft", "note"]
-    assert memory.failed().keys() == {"t2"}
+    assert [entry.key for entry in memory.entries() if entry.has_failed] == ["t2"]
 
 
 def test_more_results_than_one_page_of_the_store_are_all_read() -> None:
@@ -239,3 +239,25 @@ async def test_recall_never_holds_up_the_event_loop() -> None:
         await memory.arecall("result", 2)
     assert index.threads
     assert threading.current_thread().name not in index.threads
+
+
+class CountingIndex(LexicalIndex):
+    """Counts the texts that it is given."""
+
+    added = 0
+
+    def add(self, key: str, text: str) -> None:
+        self.added += 1
+        super().add(key, text)
+
+
+def test_each_result_is_indexed_once_until_one_of_them_changes() -> None:
+    index = CountingIndex()
+    memory = SharedMemory(InMemoryStore(), "t", index=index)
+    for name in ("a", "b", "c"):
+        memory.store(name, f"figure {name}")
+        memory.recall("figure", 1)
+    assert index.added == 3
+    memory.store("a", "another figure")
+    assert [entry.text for entry in memory.recall("another", 5)] == ["another figure"]
+    assert index.added == 6

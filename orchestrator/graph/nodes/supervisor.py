@@ -209,7 +209,7 @@ class _Supervision:
         """
         await self.memory.load(self.bridge)
         before = self._standing() or Plan(sub_tasks=())
-        failed = {key: Outcome.model_validate(outcome) for key, outcome in self.memory.failed().items()}
+        failed = {e.key: Outcome.model_validate(e.outcome) for e in self.memory.entries() if e.has_failed}
         failed |= {outcome.key: outcome for outcome in self.outcomes.values() if outcome.status == "failed"}
         known = () if asked else before.keys.values()
         taken = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in known})

@@ -46,6 +46,7 @@ from orchestrator.reviews.questions import result_review
 from orchestrator.text import same_text
 from orchestrator.tool_calls.policy import Policy
 from orchestrator.tool_calls.worker_context import WorkerContext, session_of
+from orchestrator.trust import merged
 
 
 def worker(agent: Worker, limits: Limits, policy: Policy, calls: CallPolicy | None = None) -> BridgedNode:
@@ -228,7 +229,7 @@ class _Execution:
         )
         assignment = Assignment(
             sub_task=self.sub_task,
-            task=self.memory.text_of("task"),
+            task=task.text if (task := self.memory.seen("task")) is not None else "",
             needs=tuple(self.needs.values()),
             key=self.key,
             previous=self.payload.get("previous", ""),
@@ -242,7 +243,9 @@ class _Execution:
 
     def _shaped_by(self) -> tuple[str, ...]:
         """From the second round on, what is to be done was decided by agents that may have read untrusted text."""
-        return self.memory.taint() if self.payload["round"] > 1 or self.sub_task.feedback else ()
+        if self.payload["round"] <= 1 and not self.sub_task.feedback:
+            return ()
+        return merged(*(entry.taint for entry in self.memory.entries()))
 
     async def _limited(self, result: Result, limit: BudgetSpentError) -> Outcome:
         """The attempt ended for want of budget; what it has is kept. Only the run's own limit ends the run."""
