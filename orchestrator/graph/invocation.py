@@ -22,6 +22,8 @@ from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.events import Emit
+from orchestrator.persistence.schema import set_up
+from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S
 
 _MOST_LEDGERS = 4096
 
@@ -99,10 +101,10 @@ def _store_beside(saver: Any, control: object) -> BaseStore:
     if (store := _stores.get(saver)) is None:
         if isinstance(saver, SqliteSaver):
             store = SqliteStore(saver.conn)
-            store.lock = saver.lock  # one connection, so one lock
-            store.setup()
             with saver.lock:  # the saver writes from threads of its own
+                set_up(None, store, BUSY_TIMEOUT_S)
                 saver.conn.commit()  # the store expects autocommit, which this connection may not have
+            store.lock = saver.lock  # one connection, so one lock
         elif isinstance(saver, AsyncSqliteSaver):
             store = AsyncSqliteStore(saver.conn)
             store.lock = saver.lock

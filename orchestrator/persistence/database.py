@@ -20,7 +20,10 @@ import platformdirs
 
 from orchestrator.errors import ConfigError, PersistenceError
 from orchestrator.persistence.leases import Leases
+from orchestrator.persistence.private_files import make_private_file, make_private_folder
+from orchestrator.persistence.schema import set_up
 from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S, Saver, Store, explain_sqlite
+from orchestrator.persistence.workspace import workspaces_beside
 
 
 def default_url() -> str:
@@ -46,6 +49,18 @@ def database_path(url: str) -> Path | None:
     return Path(url).expanduser()
 
 
+def _check_kind(path: Path) -> None:
+    """Refuse what is there and is no file: SQLite waits for ever to read from a pipe.
+
+    Raises:
+        PersistenceError: It is a folder, a pipe or a device.
+    """
+    if path.is_dir():
+        raise PersistenceError(f"{path} is a folder, and a database is a file: name one in it, such as {path / 'x.db'}")
+    if path.exists() and not path.is_file():
+        raise PersistenceError(f"{path} is no ordinary file: choose another with --db")
+
+
 class Persistence:
     """Everything durable of one database: `checkpointer`, `store` and the leases. Use it as a context manager.
 
@@ -64,15 +79,16 @@ class Persistence:
         lock = threading.Lock()
         try:
             if self.path is not None:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
+                make_private_folder(self.path.parent)
+                _check_kind(self.path)
+                make_private_file(self.path)  # SQLite gives its journals the mode of the database
             self._conn = sqlite3.connect(
                 self.path or ":memory:", check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_S
             )
             self._conn.execute("PRAGMA synchronous=NORMAL")
             self.checkpointer = Saver(self._conn, lock, self.where)
             self.store = Store(self._conn, lock, self.where)
-            self.checkpointer.setup()
-            self.store.setup()
+            set_up(self.checkpointer, self.store, BUSY_TIMEOUT_S)
         except OSError as error:
             raise PersistenceError(f"cannot create {self.where}: {error.strerror or error}") from error
         except sqlite3.Error as error:
@@ -112,6 +128,20 @@ class Persistence:
     def forget(self, thread_id: str) -> None:
         """Deletes the lock of a thread that was deleted; call it as the last act under its lease."""
         self._leases.forget(thread_id)
+
+    def protect_workspaces(self) -> None:
+        """Create the folder of all workspaces for the owner alone: a tool may write files that all may read.
+
+        Raises:
+            PersistenceError: It cannot be created.
+        """
+        if self.path is None:
+            return
+        folder = workspaces_beside(self.path)
+        try:
+            make_private_folder(folder)
+        except OSError as error:
+            raise PersistenceError(f"cannot create {folder}: {error.strerror or error}") from error
 
     def vacuum(self) -> None:
         """Gives the space of deleted threads back to the file system."""

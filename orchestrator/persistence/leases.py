@@ -13,6 +13,7 @@ from urllib.parse import quote
 import filelock
 
 from orchestrator.errors import PersistenceError, ThreadBusyError
+from orchestrator.persistence.private_files import FILE_MODE, make_private_folder, write_private_file
 
 _PATIENCE_S = 0.2  # whoever only looks whether a thread is run holds its lock for a moment
 
@@ -71,9 +72,10 @@ class Leases:
     def _lock(self, database: Path, thread_id: str, stack: contextlib.ExitStack, patience_s: float) -> None:
         path = _lock_path(database, thread_id)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stack.enter_context(filelock.FileLock(path, timeout=patience_s, poll_interval=0.02, is_singleton=False))
-            _holder_path(path).write_text(str(os.getpid()))
+            make_private_folder(path.parent)
+            lock = filelock.FileLock(path, patience_s, FILE_MODE, poll_interval=0.02, is_singleton=False)
+            stack.enter_context(lock)
+            write_private_file(_holder_path(path), str(os.getpid()))
         except filelock.Timeout:
             holder = _holder(path)
             who = f"process {holder}" if holder else "another process"

@@ -39,10 +39,14 @@ def workspace_of(database: Path | None, thread_id: str) -> Path:
         database: The database that the thread lives in: its folders are beside it. None for one in memory.
         thread_id: The thread.
     """
-    beside = database.with_name(database.name + ".files") if database else None
-    root = beside or user_data_path("agent-task-orchestrator") / "files"
+    root = workspaces_beside(database) if database else user_data_path("agent-task-orchestrator") / "files"
     name = quote(thread_id, safe="")
     return root.absolute() / ("%2E" + name[1:] if name.startswith(".") else name)
+
+
+def workspaces_beside(database: Path) -> Path:
+    """Return the folder of all workspaces of a database."""
+    return database.with_name(database.name + ".files")
 
 
 def artifacts_in(folder: Path) -> tuple[Artifact, ...]:

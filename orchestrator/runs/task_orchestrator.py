@@ -288,6 +288,7 @@ class TaskOrchestrator(OrchestratorClient):
         config = self._states.config(thread_id)
         value: Any = given
         told: set[str] = set()
+        self.persistence.protect_workspaces()
         try:
             while True:
                 try:

@@ -51,6 +51,14 @@ def test_a_database_that_cannot_be_created_is_refused(tmp_path: Path) -> None:
         Persistence(str(tmp_path / "file" / "x.db"))
 
 
+def test_a_folder_and_a_pipe_are_refused_as_databases(tmp_path: Path) -> None:
+    with pytest.raises(PersistenceError, match="is a folder"):
+        Persistence(str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(PersistenceError, match="no ordinary file"):
+        Persistence(str(tmp_path / "pipe"))
+
+
 def test_a_locked_database_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.persistence.sqlite.BUSY_TIMEOUT_S", 0.01)
     path = tmp_path / "x.db"

@@ -18,6 +18,8 @@ from typing import Any, Final, Protocol
 
 import platformdirs
 
+from orchestrator_tools.private_folder import make_private_folder
+
 _BATCH: Final = 2
 """Passages embedded at once; the time is looked at in between."""
 _RANK_OFFSET: Final = 60
@@ -262,7 +264,7 @@ class VectorCache:
 
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self._path.parent)
             self._path.touch(mode=0o600)  # what a text means can be read out of its vector
             self._database = sqlite3.connect(self._path, check_same_thread=False)
             weakref.finalize(self, self._database.close)

@@ -30,6 +30,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from orchestrator_tools.private_folder import make_private_folder
 from orchestrator_tools.python.bubblewrap_command import ENVIRONMENT, Bounds, Installation, arguments, ordinary_user
 from orchestrator_tools.python.process_tree import below, freeze, kill, thaw
 from orchestrator_tools.python.sandbox import Outcome, SandboxUnavailableError
@@ -80,7 +81,7 @@ class BubblewrapSandbox:
             raise SandboxUnavailableError(f"the program 'bwrap' is not there; {_INSTALL}")
         if workspace is not None:
             workspace = workspace.absolute()
-            workspace.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(workspace)
         uid = ordinary_user(workspace) if os.getuid() == 0 else None
         command = [bubblewrap, *arguments(Installation.of(self.program), workspace, self.bounds, uid)]
         return BubblewrapPython(command, workspace, self.bounds, uid)

@@ -25,6 +25,7 @@ from typing import Final
 from langchain_core.tools import ToolException
 
 from orchestrator_tools.answers import instead
+from orchestrator_tools.private_folder import make_private_folder
 
 _LONGEST_NAME: Final = 1_000
 _LONGEST_PART: Final = 200
@@ -189,7 +190,7 @@ class ContainedFolder:
         if not _POSSIBLE:
             raise ToolException("error: this system has no safe way to keep a workspace; answer without files")
         try:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_private_folder(self.path)
             root = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
         except OSError as error:
             raise ToolException(
