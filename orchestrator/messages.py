@@ -1,17 +1,29 @@
 """Counters of what a run used: plain dicts of integers, so that they add up in the state."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 Usage = dict[str, int]
 
 _MARK = "opening"
+_STOPPED = "stopped"
 
 
 def is_first_call(message: BaseMessage) -> bool:
     """Whether a message is such a call, and was never asked of a model."""
     return _MARK in message.additional_kwargs
+
+
+def mark_stopped(message: ToolMessage) -> ToolMessage:
+    """Mark the answer of a tool call at whose review a human stopped the run; return the same message."""
+    message.additional_kwargs[_STOPPED] = True
+    return message
+
+
+def is_stopped(messages: Sequence[BaseMessage]) -> bool:
+    """True if a human stopped the run at a tool call of this conversation."""
+    return any(_STOPPED in message.additional_kwargs for message in messages)
 
 
 def usage_of(messages: Iterable[BaseMessage]) -> Usage:

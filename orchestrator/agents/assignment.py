@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.messages import Usage
 from orchestrator.planning.outcome import Verdict
@@ -18,9 +19,7 @@ class Result:
         tainted_by: The sources from outside that it rests on.
         usage: Tokens and calls.
         verdict: A reviewer's judgement.
-        stopped: A human stopped the run while it was made.
-        limit: What ended it before it was finished; None when it was finished.
-        stalled: What the worker kept repeating, if that ended it.
+        end: Why the attempt ended early; None when the worker finished.
         cut_off: What cut the model's last answer off; empty when the text is whole.
     """
 
@@ -29,10 +28,23 @@ class Result:
     tainted_by: tuple[str, ...] = ()
     usage: Usage = field(default_factory=dict)
     verdict: Verdict | None = None
-    stopped: bool = False
-    limit: BudgetSpentError | None = None
-    stalled: str = ""
+    end: AttemptEnd | None = None
     cut_off: str = ""
+
+    @property
+    def stopped(self) -> bool:
+        """True if a human stopped the run during the attempt."""
+        return self.end is not None and self.end.stopped
+
+    @property
+    def limit(self) -> BudgetSpentError | None:
+        """The limit of the budget that ended the attempt; None for none."""
+        return self.end.limit if self.end is not None else None
+
+    @property
+    def stalled(self) -> str:
+        """What the worker kept repeating until its attempt was ended; empty for nothing."""
+        return self.end.stalled if self.end is not None else ""
 
     def __str__(self) -> str:
         return self.text

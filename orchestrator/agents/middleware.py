@@ -14,11 +14,12 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import BaseTool
 
+from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.loop_detection import Repetition, repetitions
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.memory.briefing import READ_ON, shorter
-from orchestrator.messages import is_first_call
+from orchestrator.messages import is_first_call, is_stopped
 from orchestrator.model_calls.calls import Question
 from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, request_for_the_rest
 from orchestrator.models.errors import is_refusal
@@ -89,12 +90,12 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         self, bridge: Bridge, request: ModelRequest[WorkerContext], handler: Handler
     ) -> ModelResponse[Any]:
         context = request.runtime.context
-        if context.stopped:
-            return ModelResponse(result=[AIMessage(so_far(request.messages))])
+        if is_stopped(request.messages):
+            return _ended(request, AttemptEnd(stopped=True))
         tools = self._shown_tools(request)
         messages = list(request.messages)
         if self.begins_with and not any(isinstance(message, AIMessage) for message in messages):
-            return ModelResponse(result=[first_call(self.begins_with, context.key)])
+            return ModelResponse(result=[first_call(self.begins_with, context.actor.key)])
         calls_so_far = sum(isinstance(message, AIMessage) and not is_first_call(message) for message in messages)
         told = repetitions(messages)
         if tools and (notice := self._last_notice(context, calls_so_far, told)):
@@ -113,16 +114,14 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         except BudgetSpentError as error:
             if error.is_of_run and not context.finishes_when_spent:
                 raise
-            context.limit = error
-            return ModelResponse(result=[AIMessage(so_far(request.messages))])
+            return _ended(request, AttemptEnd(limit=error))
         if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
             tools = tools if calls_so_far + 2 < self.steps else []
             answer = await self._gone_on(bridge, request, handler, last, messages, tools)
         if not tools and self._still_calls(answer):
             # A model that goes on calling tools when it has none left is not listened to: its attempt is over.
-            context.limit = spent
-            context.stalled = "" if spent else told[-1].what if told else f"it called tools after {self.steps} steps"
-            return ModelResponse(result=[AIMessage(so_far(request.messages))])
+            stalled = told[-1].what if told else f"it called tools after {self.steps} steps"
+            return _ended(request, AttemptEnd(limit=spent) if spent else AttemptEnd(stalled=stalled))
         return answer
 
     async def _ask(
@@ -186,6 +185,11 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
     def _still_calls(self, answer: ModelResponse[Any]) -> bool:
         last = answer.result[-1] if answer.result else None
         return isinstance(last, AIMessage) and bool(last.tool_calls)
+
+
+def _ended(request: ModelRequest[WorkerContext], end: AttemptEnd) -> ModelResponse[Any]:
+    """Return a last answer in the model's place: the results so far, and why the attempt ended."""
+    return ModelResponse(result=[end.message(so_far(request.messages))])
 
 
 def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Sequence[Any]) -> bool:

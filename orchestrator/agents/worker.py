@@ -7,7 +7,6 @@ own steps are checkpointed too, so that a worker killed in its fifth step goes o
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,8 +22,8 @@ from pydantic import ValidationError
 from orchestrator import prompts
 from orchestrator.agents.agent import Agent
 from orchestrator.agents.assignment import Assignment, Result
+from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.middleware import WorkerMiddleware
-from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError, PlanError
@@ -41,10 +40,9 @@ from orchestrator.planning.plan import Plan, SubTask
 from orchestrator.planning.schemas import verdict_schema
 from orchestrator.text import excerpt
 from orchestrator.tool_calls.first_call import check_first_call
-from orchestrator.tool_calls.policy import Policy
 from orchestrator.tool_calls.results import read_memory
 from orchestrator.tool_calls.tool_search import ToolSearch
-from orchestrator.tool_calls.worker_context import WorkerContext
+from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import merged, taint, tainted_by
 
 # A small model's first tool calls are its best ones; what it does after them is mostly to look for what it has.
@@ -133,19 +131,11 @@ class Worker(Agent):
             candidates=tuple(entry.sub_task_id for entry in entries if entry.sub_task_id),
         )
         run = WorkerContext(
-            store=store,
+            actor=Actor(self.name, "alone", sub_task.id, assignment.key),
+            oversight=Oversight(store, unattended=True),
             memory=memory,
-            thread_id="alone",
-            sub_task_id=sub_task.id,
-            key=assignment.key,
-            auto_approve=False,
-            window=self.window,
-            emit=lambda _: None,
-            agent=self.name,
-            policy=Policy(),
-            unattended=True,
             calls=ModelCalls(bridge),
-            allowance=Allowance(),
+            window=self.window,
         )
         return await self.carry_out(bridge, assignment, run, Limits())
 
@@ -176,15 +166,15 @@ class Worker(Agent):
             final = await bridge.invoke(graph, {"messages": [opening]}, own, context=context)
             messages = final["messages"]
         result = self._result(messages)
-        if not self.reviews or context.stopped or context.limit is not None or context.stalled:
-            return replace(result, stopped=context.stopped, limit=context.limit, stalled=context.stalled)
+        if not self.reviews or result.end is not None:
+            return result
         return await self._judge(context.calls, assignment, messages, result, limits, config)
 
     def _with_place(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
         """The config with what tools that ask for it may know of where they work."""
         if not any("config" in inspect.signature(_function_of(tool)).parameters for tool in self.tools):
             return config
-        place = {"sub_task_key": context.session}
+        place = {"sub_task_key": context.actor.session}
         if context.workspace:
             place["workspace"] = context.workspace
         given = config or {}
@@ -195,7 +185,7 @@ class Worker(Agent):
 
         Args:
             bridge: How to call them.
-            session: `WorkerContext.session` of the execution.
+            session: `Actor.session` of the attempt.
         """
         for tool in self.tools:
             end = getattr(tool, "end_sub_task", None)
@@ -267,6 +257,7 @@ class Worker(Agent):
             sources=tuple(name for name in used if name),
             tainted_by=tainted_by(messages),
             usage=usage_of(messages),
+            end=AttemptEnd.of(messages),
             cut_off=cut_off,
         )
 

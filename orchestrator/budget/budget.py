@@ -149,6 +149,7 @@ class BudgetSpentError(OrchestratorError):
         self.scope = scope
         what = _WORDS.get(dimension, dimension)
         amount = getattr(used, dimension) if isinstance(used, Spend) else used
+        self.used, self.limit = amount, limit
         shown = (
             f"${amount / NANO:.4f} of ${limit / NANO:.4f}"
             if dimension == "nano_usd"
@@ -156,6 +157,10 @@ class BudgetSpentError(OrchestratorError):
         )
         whose = "the budget" if scope == "run" else f"the share of {scope}"
         super().__init__(f"{whose} of {what} is spent ({shown} used, and the next call does not fit)")
+
+    def plain(self) -> list[Any]:
+        """Return the JSON-plain form: the arguments in their order."""
+        return [self.dimension, self.scope, self.used, self.limit]
 
     @property
     def is_of_run(self) -> bool:

@@ -21,6 +21,7 @@ from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge
 from orchestrator.events import ToolCalled, ToolRefused
 from orchestrator.memory.entry import Entry
+from orchestrator.messages import mark_stopped
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, repeat_review, tool_review
 from orchestrator.reviews.review import Decision
@@ -37,7 +38,7 @@ from orchestrator.tool_calls.declaration import (
 from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered
 from orchestrator.tool_calls.policy import Ruling
 from orchestrator.tool_calls.results import read_memory, reread, shown_text, source_labels
-from orchestrator.tool_calls.worker_context import WorkerContext
+from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import taint, tainted_by
 
 Handler = Callable[[Any], Any]
@@ -71,6 +72,16 @@ class _Call:
     tool: BaseTool
 
     @property
+    def actor(self) -> Actor:
+        """The worker that calls, and its sub-task."""
+        return self.context.actor
+
+    @property
+    def oversight(self) -> Oversight:
+        """Decides if the call is made."""
+        return self.context.oversight
+
+    @property
     def call(self) -> ToolCall:
         """The name, arguments and id."""
         return self.request.tool_call
@@ -83,15 +94,15 @@ class _Call:
     @cached_property
     def journal(self) -> CallJournal:
         """The call's note in the shared memory."""
-        return CallJournal(self.bridge, self.context.memory, self.context.key, self.identity, self.tool.name)
+        return CallJournal(self.bridge, self.context.memory, self.actor.key, self.identity, self.tool.name)
 
     async def carry_out(self) -> ToolAnswer:
         messages = self.request.state["messages"]
         tainted = tainted_by(messages)
         sent = sent_by(self.tool, self.call["args"])
         unseen = bool(sent) and not any(sent in m.text for m in messages if not isinstance(m, AIMessage))
-        ruling = self.context.policy.rule_on(
-            self.context.agent,
+        ruling = self.oversight.policy.rule_on(
+            self.actor.agent,
             self.tool,
             self.call["args"],
             tainted,
@@ -112,7 +123,7 @@ class _Call:
             await self.context.allowance.count_tool_call(self.bridge)
         except BudgetSpentError as error:
             return self._error(f"{error}. Give your result from what you have")
-        self.context.emit(ToolCalled(self.context.sub_task_id, self.tool.name, self.call["args"]))
+        self.context.emit(ToolCalled(self.actor.sub_task_id, self.tool.name, self.call["args"]))
         if effect_of(self.tool) == "once":
             if (note := await self.journal.read()) is not None:
                 return await self._after_crash(note)
@@ -121,7 +132,7 @@ class _Call:
 
     async def _review(self, ruling: Ruling, tainted: tuple[str, ...]) -> Decision:
         review = tool_review(
-            self.context.thread_id,
+            self.actor.thread_id,
             self._in_question(),
             risk_of(self.tool),
             effect_of(self.tool),
@@ -130,22 +141,22 @@ class _Call:
         )
         # Whoever approves everything in advance has not seen what a text from outside asks for. A tool that says
         # nothing of itself is a function of theirs, and they know better than its defaults what it does.
-        if self.context.auto_approve and (not tainted or is_contained(self.tool) or not says_its_risk(self.tool)):
+        if self.oversight.auto_approve and (not tainted or is_contained(self.tool) or not says_its_risk(self.tool)):
             return Decision(review_id=review.id, action="approve")
-        if self.context.auto_approve:
+        if self.oversight.auto_approve:
             why = (
                 f"the worker has read text from outside ({'; '.join(tainted)}) and nobody is there to ask; "
                 "a rule with tainted = true allows it"
             )
             self._tell_refusal(why)
             return Decision(review_id=review.id, action="reject", text=why)
-        if self.context.unattended:
+        if self.oversight.unattended:
             return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
-        return await ask_unless_stopped(self.bridge, self.context.store, review)
+        return await ask_unless_stopped(self.bridge, self.oversight.store, review)
 
     def _in_question(self) -> CallInQuestion:
-        context = self.context
-        return CallInQuestion(context.sub_task_id, context.key, self.identity, self.tool.name, self.call["args"])
+        actor = self.actor
+        return CallInQuestion(actor.sub_task_id, actor.key, self.identity, self.tool.name, self.call["args"])
 
     async def _call_and_keep(self) -> ToolAnswer:
         limit, left = time_limit_of(self.tool), self._time_left()
@@ -177,7 +188,7 @@ class _Call:
         return self._tainted(answer.model_copy(update={"content": shown}))
 
     def _labels(self) -> tuple[str, ...]:
-        return source_labels(self.tool, self.context.sub_task_id, self.call["args"])
+        return source_labels(self.tool, self.actor.sub_task_id, self.call["args"])
 
     def _tainted(self, answer: ToolMessage) -> ToolMessage:
         taint(answer, self._labels())
@@ -192,10 +203,10 @@ class _Call:
             f"the call of '{self.tool.name}' was begun, and the run was interrupted before it ended: "
             "it may have had its effect or not"
         )
-        if self.context.auto_approve:
+        if self.oversight.auto_approve:
             return self._error(unknown + ". It was not repeated")
-        review = repeat_review(self.context.thread_id, self._in_question(), unknown)
-        decision = await ask_unless_stopped(self.bridge, self.context.store, review)
+        review = repeat_review(self.actor.thread_id, self._in_question(), unknown)
+        decision = await ask_unless_stopped(self.bridge, self.oversight.store, review)
         if decision.action == "approve":
             return await self._call_and_keep()
         if decision.action == "stop":
@@ -203,19 +214,18 @@ class _Call:
         return self._error(f"{unknown}. A human decided not to repeat it: {decision.text or 'no reason given'}")
 
     def _tell_refusal(self, why: str) -> None:
-        self.context.emit(ToolRefused(self.context.sub_task_id, self.tool.name, why))
+        self.context.emit(ToolRefused(self.actor.sub_task_id, self.tool.name, why))
 
     def _refused(self, decision: Decision) -> ToolMessage:
         if decision.action == "stop":
             return self._stopped()
         reason = decision.text.strip() or "no reason given"
-        who = "this run does" if self.context.auto_approve else "a human did"
+        who = "this run does" if self.oversight.auto_approve else "a human did"
         return self._error(f"{who} not allow this call: {reason}. Go on without it")
 
     def _stopped(self) -> ToolMessage:
-        """The call is not made, nor any other from here on; the middleware ends the attempt."""
-        self.context.stopped = True
-        return self._error(STOPPED)
+        """Answer that the call is not made; the middleware ends the attempt at the mark."""
+        return mark_stopped(self._error(STOPPED))
 
     def _error(self, text: str) -> ToolMessage:
         return ToolMessage(f"error: {text}", tool_call_id=self.call["id"], name=self.call["name"], status="error")

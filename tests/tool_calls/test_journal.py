@@ -9,13 +9,12 @@ from langchain_core.tools import tool
 from langgraph.store.memory import InMemoryStore
 
 from orchestrator import declare
-from orchestrator.budget.allowance import Allowance
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.tool_calls.calls import call_tool
 from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered
-from orchestrator.tool_calls.worker_context import WorkerContext
+from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 
 
 def journal(store: InMemoryStore, identity: str = "1-a") -> CallJournal:
@@ -24,16 +23,11 @@ def journal(store: InMemoryStore, identity: str = "1-a") -> CallJournal:
 
 def context(memory: SharedMemory) -> WorkerContext:
     return WorkerContext(
-        store=InMemoryStore(),
+        actor=Actor("worker", "thread", "t1", "key"),
+        oversight=Oversight(InMemoryStore(), auto_approve=True),
         memory=memory,
-        thread_id="thread",
-        sub_task_id="t1",
-        key="key",
-        auto_approve=True,
-        window=8000,
-        emit=lambda _: None,
         calls=ModelCalls(BLOCKING),
-        allowance=Allowance(),
+        window=8000,
     )
 
 

@@ -45,7 +45,7 @@ from orchestrator.reviews.out_of_budget import BudgetDecision, budget_decision, 
 from orchestrator.reviews.questions import result_review
 from orchestrator.text import same_text
 from orchestrator.tool_calls.policy import Policy
-from orchestrator.tool_calls.worker_context import WorkerContext, session_of
+from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext, session_of
 from orchestrator.trust import merged
 
 
@@ -212,20 +212,14 @@ class _Execution:
         allowance = Allowance(self.ledger, Account(self.agent.name, self.sub_task.id))
         calls = ModelCalls(self.bridge, allowance, self.call_policy, self.invocation.emit)
         context = WorkerContext(
-            store=self.invocation.store,
+            actor=Actor(self.agent.name, self.memory_id, self.sub_task.id, self.key),
+            oversight=Oversight(self.invocation.store, self.policy, self.auto_approve),
             memory=self.memory,
-            thread_id=self.memory_id,
-            sub_task_id=self.sub_task.id,
-            key=self.key,
-            auto_approve=self.auto_approve,
-            window=allowance.window(self.agent.window),
             calls=calls,
-            allowance=allowance,
-            finishes_when_spent=self.auto_approve or self.way == "finish",
-            emit=self.invocation.emit,
-            agent=self.agent.name,
-            policy=self.policy,
+            window=allowance.window(self.agent.window),
             workspace=self._workspace(),
+            emit=self.invocation.emit,
+            finishes_when_spent=self.auto_approve or self.way == "finish",
         )
         assignment = Assignment(
             sub_task=self.sub_task,

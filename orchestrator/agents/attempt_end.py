@@ -1,0 +1,47 @@
+"""AttemptEnd: why an attempt ended before its worker had finished.
+
+It is a mark on the messages of the attempt, so it is checkpointed with them. Kept in the process only, it would be
+lost by a kill between the last step and the filing of the result, and half a result would count as a whole one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from orchestrator.budget.budget import BudgetSpentError
+from orchestrator.messages import is_stopped
+
+_FIELD = "attempt_end"
+
+
+@dataclass(frozen=True)
+class AttemptEnd:
+    """The reason; exactly one field is set.
+
+    Args:
+        stopped: A human stopped the run at the review of a tool call.
+        limit: The limit of the budget that left no room for another call.
+        stalled: What the worker kept repeating, as a sentence.
+    """
+
+    stopped: bool = False
+    limit: BudgetSpentError | None = None
+    stalled: str = ""
+
+    def message(self, text: str) -> AIMessage:
+        """Return the last message of the attempt, with a text and the mark."""
+        mark: dict[str, Any] = {"stopped": self.stopped, "stalled": self.stalled}
+        if self.limit is not None:
+            mark["limit"] = self.limit.plain()
+        return AIMessage(text, additional_kwargs={_FIELD: {name: value for name, value in mark.items() if value}})
+
+    @classmethod
+    def of(cls, messages: Sequence[BaseMessage]) -> "AttemptEnd | None":
+        """Return the reason marked on a conversation, or None if the worker finished."""
+        mark = messages[-1].additional_kwargs.get(_FIELD) if messages else None
+        if mark is None:
+            return cls(stopped=True) if is_stopped(messages) else None
+        limit = BudgetSpentError(*mark["limit"]) if "limit" in mark else None
+        return cls(bool(mark.get("stopped")), limit, mark.get("stalled", ""))
