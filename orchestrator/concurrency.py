@@ -7,23 +7,24 @@ drive the coroutine to its end without a loop.
 """
 
 import asyncio
-import atexit
 import contextlib
 import contextvars
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
-from typing import Any, Generic, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.store.base import BaseStore, Op, Result
 
-from orchestrator.errors import ConfigError
-
-_PATIENCE_S = 5.0
+from orchestrator.daemon_threads import as_exception, in_own_thread
 
 T = TypeVar("T")
+
+
+class TimeLimitError(TimeoutError):
+    """A call took longer than the bridge's limit. A `TimeoutError` of the call's own is another one."""
 
 
 class Waiter(Protocol):
@@ -51,14 +52,14 @@ class Bridge(Protocol):
         """The same within a time limit; what cannot be cancelled is left behind.
 
         Raises:
-            TimeoutError: It took longer.
+            TimeLimitError: It took longer.
         """
 
     async def within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Runs a coroutine function that uses this bridge, within a time limit; see `call_within`.
 
         Raises:
-            TimeoutError: It took longer.
+            TimeLimitError: It took longer.
         """
 
     async def offload(self, function: Callable[[], T]) -> T:
@@ -134,10 +135,15 @@ class _Blocking:
             try:
                 done.set_result(context.run(function, *args))
             except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
-                done.set_exception(error)
+                done.set_exception(as_exception(error))
 
         threading.Thread(target=work, daemon=True, name="orchestrator-tool").start()
-        return done.result(seconds)
+        try:
+            return done.result(seconds)
+        except TimeoutError:
+            if done.done():
+                raise
+            raise TimeLimitError from None
 
     async def offload(self, function: Callable[[], T]) -> T:
         return function()
@@ -155,6 +161,17 @@ class _Blocking:
         return _ThreadLock()
 
 
+async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            return await work
+    except TimeoutError:
+        if limit.expired():
+            raise TimeLimitError from None
+        raise
+
+
 class _Awaiting:
     """The bridge for an event loop."""
 
@@ -167,15 +184,13 @@ class _Awaiting:
         return await function(*args)
 
     async def within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        async with asyncio.timeout(seconds):
-            return await body()
+        return await _within(seconds, body())
 
     async def call_within(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
-        async with asyncio.timeout(seconds):
-            return await function(*args)
+        return await _within(seconds, function(*args))
 
     async def offload(self, function: Callable[[], T]) -> T:
-        return await asyncio.to_thread(function)
+        return await in_own_thread(function)
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
@@ -222,87 +237,3 @@ class BridgedNode(Runnable[Any, Any]):
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:
         """Runs the body on the event loop."""
         return await self._body(AWAITING, input, config or {})
-
-
-_lock = threading.Lock()
-_loop: asyncio.AbstractEventLoop | None = None
-
-
-def _running_loop() -> asyncio.AbstractEventLoop:
-    global _loop
-    with _lock:
-        if _loop is None or _loop.is_closed():
-            _loop = asyncio.new_event_loop()
-            thread = threading.Thread(target=_loop.run_forever, name="orchestrator-loop", daemon=True)
-            thread.start()
-            atexit.register(_shut_down, _loop, thread)
-        return _loop
-
-
-def _shut_down(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
-    """Closes the loop's HTTP connections, which live in asynchronous generators, and then the loop."""
-    asyncio.run_coroutine_threadsafe(loop.shutdown_asyncgens(), loop).result(_PATIENCE_S)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(_PATIENCE_S)
-    loop.close()
-
-
-def is_background_loop() -> bool:
-    """Whether this is called on the background loop's own thread, where waiting for the loop would never end."""
-    try:
-        return _loop is not None and asyncio.get_running_loop() is _loop
-    except RuntimeError:
-        return False
-
-
-class BackgroundWork(Generic[T]):
-    """A coroutine on the background loop.
-
-    Args:
-        work: Makes the coroutine.
-
-    Raises:
-        ConfigError: This is the background loop's own thread.
-    """
-
-    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
-        if is_background_loop():
-            raise ConfigError(
-                "a blocking call from within a callback of a run would wait for itself: call its async twin from "
-                "another task, or call it when the run has paused"
-            )
-        self._ended = threading.Event()
-        self._future = asyncio.run_coroutine_threadsafe(self._watched(work), _running_loop())
-
-    async def _watched(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        try:
-            return await work()
-        finally:
-            self._ended.set()
-
-    def result(self) -> T:
-        """Waits for it."""
-        return self._future.result()
-
-    def cancel(self) -> None:
-        """Cancels it, and waits until it has let go of its thread and database; nothing when it has ended."""
-        if self._future.cancel():  # a cancelled future counts as done at once
-            self._ended.wait(_PATIENCE_S)
-
-
-def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Runs a coroutine on the background loop and waits for it.
-
-    Args:
-        work: Makes the coroutine.
-
-    Raises:
-        ConfigError: This is the background loop's own thread.
-        KeyboardInterrupt: The wait was interrupted; the coroutine has been cancelled and has ended.
-    """
-    background = BackgroundWork(work)
-    try:
-        return background.result()
-    except KeyboardInterrupt:
-        background.cancel()
-        raise

@@ -13,6 +13,7 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, AnyMessage, BaseMessage, HumanMessage, ToolMessage
 from langchain_core.tools import BaseTool
+from langgraph.types import Command
 
 from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.loop_detection import Repetition, repetitions
@@ -25,8 +26,9 @@ from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, req
 from orchestrator.models.errors import is_refusal
 from orchestrator.models.profile import ModelProfile
 from orchestrator.text import count_tokens
-from orchestrator.tool_calls.calls import Handler, ToolAnswer, call_tool
+from orchestrator.tool_calls.calls import call_tool
 from orchestrator.tool_calls.declaration import risk_of, says_its_risk
+from orchestrator.tool_calls.execution import Handler
 from orchestrator.tool_calls.first_call import first_call
 from orchestrator.tool_calls.results import read_memory
 from orchestrator.tool_calls.tool_search import ToolSearch
@@ -76,13 +78,15 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         """Async twin."""
         return self._model_call(AWAITING, request, handler)
 
-    def wrap_tool_call(self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolAnswer]) -> ToolAnswer:
+    def wrap_tool_call(
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
+    ) -> ToolMessage:
         """Blocking twin."""
         return run_blocking(call_tool(BLOCKING, request, handler))
 
     def awrap_tool_call(
-        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolAnswer]]
-    ) -> Coroutine[Any, Any, ToolAnswer]:
+        self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
+    ) -> Coroutine[Any, Any, ToolMessage]:
         """Async twin."""
         return call_tool(AWAITING, request, handler)
 

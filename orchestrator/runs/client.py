@@ -6,8 +6,9 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
+from orchestrator.background import run_in_background
 from orchestrator.budget.ledger_store import forget_ledger
-from orchestrator.concurrency import AWAITING, run_in_background
+from orchestrator.concurrency import AWAITING
 from orchestrator.errors import DecisionError
 from orchestrator.memory.recall import recall_index
 from orchestrator.memory.shared_memory import SharedMemory

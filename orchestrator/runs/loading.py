@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from orchestrator.agents.team import Team
-from orchestrator.concurrency import run_in_background
+from orchestrator.background import run_in_background
 from orchestrator.errors import ConfigError, OrchestratorError
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.retries import Resilience

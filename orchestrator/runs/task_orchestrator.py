@@ -13,11 +13,13 @@ from langgraph.types import StateSnapshot
 from orchestrator.agents.supervisor import Supervisor
 from orchestrator.agents.team import Team
 from orchestrator.agents.worker import Worker
+from orchestrator.background import BackgroundWork, is_background_loop, run_in_background
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.ledger import Ledger
 from orchestrator.budget.limits import Limits
 from orchestrator.budget.prices import check_prices
-from orchestrator.concurrency import AWAITING, BackgroundWork, is_background_loop, run_in_background
+from orchestrator.concurrency import AWAITING
+from orchestrator.daemon_threads import in_own_thread
 from orchestrator.errors import ConfigError
 from orchestrator.events import Event, ReviewAsked, parse_event
 from orchestrator.graph.build import compile_graph
@@ -204,7 +206,7 @@ class TaskOrchestrator(OrchestratorClient):
                 more["economy"] = self.team.calls.economy
             check_prices({agent.name: agent.model for agent in agents} | more, budget.prices)
 
-        await asyncio.to_thread(check)
+        await in_own_thread(check)
 
     def resume(
         self,
@@ -341,7 +343,7 @@ class TaskOrchestrator(OrchestratorClient):
         if ask is None:
             return None
         # The background loop serves every run of the process; while a person thinks, the others go on.
-        return await asyncio.to_thread(ask) if is_background_loop() else ask()
+        return await in_own_thread(ask, name="orchestrator-review") if is_background_loop() else ask()
 
     def request_human_review(self, sub_task: SubTask, result: str, review: Review | None = None) -> Decision | None:
         """Called when a result with `requires_approval` waits for a human. Override it to ask on the spot.

@@ -6,16 +6,13 @@ marked when it comes from outside.
 """
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, cast
+from typing import cast
 
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
-from langgraph.errors import GraphBubbleUp
-from langgraph.types import Command
 
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge
@@ -25,7 +22,14 @@ from orchestrator.messages import mark_stopped
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, repeat_review, tool_review
 from orchestrator.reviews.review import Decision
-from orchestrator.text import sound
+from orchestrator.tool_calls.answers import (
+    UnusableAnswerError,
+    artifact_of,
+    describe_parts,
+    message_of,
+    parts_of,
+    text_of,
+)
 from orchestrator.tool_calls.declaration import (
     effect_of,
     is_contained,
@@ -35,17 +39,15 @@ from orchestrator.tool_calls.declaration import (
     sent_by,
     time_limit_of,
 )
+from orchestrator.tool_calls.execution import Handler, ToolFailedError, ToolTimeLimitError, execute
 from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered
 from orchestrator.tool_calls.policy import Ruling
 from orchestrator.tool_calls.results import read_memory, reread, shown_text, source_labels
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import taint, tainted_by
 
-Handler = Callable[[Any], Any]
-ToolAnswer = ToolMessage | Command[Any]
 
-
-async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolAnswer:
+async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolMessage:
     """Carries out one call, or says why not.
 
     Args:
@@ -57,7 +59,7 @@ async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) 
         GraphInterrupt: A human must decide first.
     """
     if request.tool is None:  # the agent's tool node answers with the names that there are
-        unknown: ToolAnswer = await bridge.call(handler, request)
+        unknown: ToolMessage = await bridge.call(handler, request)
         return unknown
     context = cast(WorkerContext, request.runtime.context)
     return await _Call(bridge, request, handler, context, request.tool).carry_out()
@@ -96,7 +98,7 @@ class _Call:
         """The call's note in the shared memory."""
         return CallJournal(self.bridge, self.context.memory, self.actor.key, self.identity, self.tool.name)
 
-    async def carry_out(self) -> ToolAnswer:
+    async def carry_out(self) -> ToolMessage:
         messages = self.request.state["messages"]
         tainted = tainted_by(messages)
         sent = sent_by(self.tool, self.call["args"])
@@ -158,19 +160,17 @@ class _Call:
         actor = self.actor
         return CallInQuestion(actor.sub_task_id, actor.key, self.identity, self.tool.name, self.call["args"])
 
-    async def _call_and_keep(self) -> ToolAnswer:
+    async def _call_and_keep(self) -> ToolMessage:
         limit, left = time_limit_of(self.tool), self._time_left()
         try:
-            answer: ToolAnswer = await self.bridge.call_within(min(limit, left), self.handler, self.request)
-        except GraphBubbleUp:
-            raise
-        except TimeoutError:
+            answer = await execute(self.bridge, self.request, self.handler, min(limit, left))
+            return await self._shown(message_of(answer, self.call))
+        except ToolTimeLimitError:
             if left < limit:
                 return self._tainted(self._error(f"the run's time was over before '{self.tool.name}' answered"))
             return self._tainted(self._error(f"'{self.tool.name}' did not answer within {limit:g} s and was given up"))
-        except Exception as error:  # noqa: BLE001 - whatever a tool raises is something for its agent to react to
-            return self._tainted(self._error(f"{type(error).__name__}: {error}"))
-        return await self._shown(answer) if isinstance(answer, ToolMessage) else answer
+        except (ToolFailedError, UnusableAnswerError) as error:
+            return self._tainted(self._error(str(error)))
 
     def _time_left(self) -> float:
         """Seconds that are left of the run's own time."""
@@ -181,11 +181,13 @@ class _Call:
         """Return the answer as the worker sees it; keep it whole where that is more, or must outlive a crash."""
         if self.tool is read_memory:
             return reread(answer, self.context.memory, str(self.call["args"].get("key", "")))
-        text = sound(answer.text)
+        text = text_of(answer)
         shown, is_shortened = shown_text(self.tool, text, self.journal.key, self.context.window)
         if is_shortened or effect_of(self.tool) == "once":
             await self.journal.finish(text, trusted=is_trusted(self.tool), tainted_by=self._labels())
-        return self._tainted(answer.model_copy(update={"content": shown}))
+        if parts := parts_of(answer):
+            shown += f"\n[not shown, since only text is: {describe_parts(parts)}]"
+        return self._tainted(answer.model_copy(update={"content": shown, "artifact": artifact_of(answer)}))
 
     def _labels(self) -> tuple[str, ...]:
         return source_labels(self.tool, self.actor.sub_task_id, self.call["args"])
@@ -194,7 +196,7 @@ class _Call:
         taint(answer, self._labels())
         return answer
 
-    async def _after_crash(self, note: Entry) -> ToolAnswer:
+    async def _after_crash(self, note: Entry) -> ToolMessage:
         """Answer a call that a process which is gone had begun: by its noted answer, or by asking a human."""
         if is_answered(note):
             shown, _ = shown_text(self.tool, note.text, self.journal.key, self.context.window)

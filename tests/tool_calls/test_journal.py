@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.store.memory import InMemoryStore
@@ -61,11 +62,12 @@ def test_an_answer_from_the_journal_is_as_short_as_it_was_at_first() -> None:
 
     declare(report, risk="read", effect="once", output_limit=100)
     memory = SharedMemory(InMemoryStore(), "thread")
-    request: Any = SimpleNamespace(
+    runtime: Any = SimpleNamespace(context=context(memory))
+    request = ToolCallRequest(
         tool=report,
         tool_call={"name": "report", "args": {}, "id": "a", "type": "tool_call"},
         state={"messages": [AIMessage("", tool_calls=[{"name": "report", "args": {}, "id": "a"}])]},
-        runtime=SimpleNamespace(context=context(memory)),
+        runtime=runtime,
     )
 
     def handler(_: Any) -> ToolMessage:

@@ -1,0 +1,116 @@
+"""Execution of one tool: off the event loop, within its time limit, whatever the tool raises.
+
+Invariants:
+- A blocking tool runs on a daemon thread of its own. A hung one holds up nobody and dies with the process.
+- Nothing that a tool raises ends the loop, the worker or the program; only a true cancellation passes.
+- A `TimeoutError` of the tool's own is told in its own words; only the engine's limit is told as a limit.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
+from typing import Any, cast
+
+from langchain.agents.middleware.types import ToolCallRequest
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, StructuredTool
+from langchain_core.tools import Tool as SingleInputTool
+from langgraph.errors import GraphBubbleUp
+
+from orchestrator.concurrency import Bridge, TimeLimitError
+from orchestrator.daemon_threads import UnusualExitError, as_exception, in_own_thread
+
+Handler = Callable[[Any], Any]
+
+
+class ToolFailedError(Exception):
+    """A tool raised; the message is the tool's own, with the type of its error."""
+
+
+class ToolTimeLimitError(Exception):
+    """A tool did not answer within its time limit and was given up."""
+
+
+async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, seconds: float) -> Any:
+    """Call a tool and return what LangChain's tool node makes of its answer.
+
+    Args:
+        bridge: How to call the handler.
+        request: The call; its tool is not None.
+        handler: LangChain's; it invokes the tool of the request that it is given.
+        seconds: The time limit; `math.inf` for none.
+
+    Raises:
+        GraphBubbleUp: The tool interrupts the graph.
+        ToolFailedError: The tool raised anything else.
+        ToolTimeLimitError: It took longer.
+    """
+    tool = request.tool
+    assert tool is not None
+    offloaded: Any = _OffLoop(tool)
+    try:
+        return await bridge.call_within(seconds, handler, request.override(tool=offloaded))
+    except GraphBubbleUp:
+        raise
+    except TimeLimitError:
+        raise ToolTimeLimitError from None
+    except UnusualExitError as error:
+        raise ToolFailedError(str(error)) from error
+    except Exception as error:
+        text = str(error)
+        raise ToolFailedError(f"{type(error).__name__}: {text}" if text else type(error).__name__) from error
+
+
+class _OffLoop:
+    """A tool that neither blocks the event loop nor ends it when it is invoked. All else is the tool's own.
+
+    LangChain runs a tool's coroutine as a task of its own, and asyncio lets `SystemExit` of a task end the loop. So
+    the coroutine itself is guarded, in a stand-in: the tool that a user gave is never written to.
+    """
+
+    def __init__(self, tool: BaseTool) -> None:
+        self._tool = tool
+        self._arun = _guarded(tool._arun)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._tool, name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:  # `super()` in the tool's methods asks for it
+        return type(self._tool)
+
+    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        if is_blocking(self._tool):
+            # LangChain would use the loop's default executor: six threads on two cores, for the whole program.
+            call = partial(self._tool.invoke, input, config, **kwargs)
+            return await in_own_thread(call, name=f"orchestrator-tool-{self._tool.name}")
+        return await type(self._tool).ainvoke(cast(BaseTool, self), input, config, **kwargs)
+
+    async def arun(self, *args: Any, **kwargs: Any) -> Any:
+        return await type(self._tool).arun(cast(BaseTool, self), *args, **kwargs)
+
+
+def _guarded(arun: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
+    """Return the coroutine function of a tool, with ordinary errors instead of those that end a loop."""
+
+    @wraps(arun)  # LangChain looks at its signature
+    async def guarded(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return await arun(*args, **kwargs)
+        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
+            raise as_exception(error) from error
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is not None and task.cancelling():
+                raise
+            raise as_exception(error) from error  # the tool's own: nobody cancelled this task
+
+    return guarded
+
+
+def is_blocking(tool: BaseTool) -> bool:
+    """True if a tool has no asynchronous form of its own, so that LangChain would call it on a thread."""
+    run = type(tool)._arun
+    if run is StructuredTool._arun or run is SingleInputTool._arun:
+        return getattr(tool, "coroutine", None) is None
+    return run is BaseTool._arun
