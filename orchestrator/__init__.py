@@ -4,7 +4,7 @@ The names below are loaded when they are first used, so that `orchestrator --hel
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from orchestrator.agents.agent import Agent
@@ -13,90 +13,111 @@ if TYPE_CHECKING:
     from orchestrator.agents.supervisor import Supervisor
     from orchestrator.agents.team import Team
     from orchestrator.agents.worker import Worker
-    from orchestrator.budget.budget import Budget
+    from orchestrator.budget.budget import Budget, BudgetSpentError
     from orchestrator.budget.limits import Limits
+    from orchestrator.budget.prices import Price
+    from orchestrator.errors import (
+        CircuitOpenError,
+        ConfigError,
+        DecisionError,
+        MissingModelError,
+        ModelError,
+        OrchestratorError,
+        PersistenceError,
+        PlanError,
+        ThreadBusyError,
+        UnknownThreadError,
+        WrongHashError,
+    )
+    from orchestrator.events import (
+        Answered,
+        BudgetShort,
+        Event,
+        FellBack,
+        Planned,
+        Planning,
+        ReviewAsked,
+        RoundStarted,
+        Spent,
+        SubTaskChanged,
+        Summarizing,
+        ToolCalled,
+        ToolRefused,
+    )
     from orchestrator.graph.build import GATES, build_graph, compile_graph
     from orchestrator.memory.entry import Entry
     from orchestrator.memory.shared_memory import SharedMemory
     from orchestrator.model_calls.call_policy import CallPolicy
+    from orchestrator.model_calls.retries import Resilience
     from orchestrator.models.factory import chat_model
+    from orchestrator.models.settings import ModelSettings
     from orchestrator.persistence.database import Persistence
     from orchestrator.planning.outcome import Outcome, Verdict
     from orchestrator.planning.plan import Plan, SubTask
     from orchestrator.reviews.review import Decision, Review
+    from orchestrator.runs.client import OrchestratorClient
     from orchestrator.runs.run import Run
     from orchestrator.runs.task_orchestrator import TaskOrchestrator
+    from orchestrator.runs.thread_list import ThreadRecord
     from orchestrator.tool_calls.declaration import declare
     from orchestrator.tool_calls.policy import Policy, Rule
 
-_PLACES = {
-    "agents.agent": ("Agent",),
-    "agents.assignment": ("Result",),
-    "agents.roles": (
-        "coder",
-        "researcher",
-        "reviewer",
-    ),
-    "agents.supervisor": ("Supervisor",),
-    "agents.team": ("Team",),
-    "agents.worker": ("Worker",),
-    "budget.budget": ("Budget",),
-    "budget.limits": ("Limits",),
-    "graph.build": (
-        "GATES",
-        "build_graph",
-        "compile_graph",
-    ),
-    "memory.entry": ("Entry",),
-    "memory.shared_memory": ("SharedMemory",),
-    "model_calls.call_policy": ("CallPolicy",),
-    "models.factory": ("chat_model",),
-    "persistence.database": ("Persistence",),
-    "planning.outcome": (
-        "Outcome",
-        "Verdict",
-    ),
-    "planning.plan": (
-        "Plan",
-        "SubTask",
-    ),
-    "reviews.review": (
-        "Decision",
-        "Review",
-    ),
-    "runs.run": ("Run",),
-    "runs.task_orchestrator": ("TaskOrchestrator",),
-    "tool_calls.declaration": ("declare",),
-    "tool_calls.policy": (
-        "Policy",
-        "Rule",
-    ),
-}
-_MODULE_OF = {name: module for module, names in _PLACES.items() for name in names}
+    __version__: str
 
 __all__ = [
     "GATES",
     "Agent",
+    "Answered",
     "Budget",
+    "BudgetShort",
+    "BudgetSpentError",
     "CallPolicy",
+    "CircuitOpenError",
+    "ConfigError",
     "Decision",
+    "DecisionError",
     "Entry",
+    "Event",
+    "FellBack",
     "Limits",
+    "MissingModelError",
+    "ModelError",
+    "ModelSettings",
+    "OrchestratorClient",
+    "OrchestratorError",
     "Outcome",
     "Persistence",
+    "PersistenceError",
     "Plan",
+    "PlanError",
+    "Planned",
+    "Planning",
     "Policy",
+    "Price",
+    "Resilience",
     "Result",
     "Review",
+    "ReviewAsked",
+    "RoundStarted",
     "Rule",
     "Run",
     "SharedMemory",
+    "Spent",
     "SubTask",
+    "SubTaskChanged",
+    "Summarizing",
     "Supervisor",
     "TaskOrchestrator",
     "Team",
+    "ThreadBusyError",
+    "ThreadRecord",
+    "ToolCalled",
+    "ToolRefused",
+    "UnknownThreadError",
     "Verdict",
     "Worker",
+    "WrongHashError",
+    "__version__",
     "build_graph",
     "chat_model",
     "coder",
@@ -106,8 +127,83 @@ __all__ = [
     "reviewer",
 ]
 
+_MODULES = {
+    "agents.agent": ("Agent",),
+    "agents.assignment": ("Result",),
+    "agents.roles": ("coder", "researcher", "reviewer"),
+    "agents.supervisor": ("Supervisor",),
+    "agents.team": ("Team",),
+    "agents.worker": ("Worker",),
+    "budget.budget": ("Budget", "BudgetSpentError"),
+    "budget.limits": ("Limits",),
+    "budget.prices": ("Price",),
+    "errors": (
+        "CircuitOpenError",
+        "ConfigError",
+        "DecisionError",
+        "MissingModelError",
+        "ModelError",
+        "OrchestratorError",
+        "PersistenceError",
+        "PlanError",
+        "ThreadBusyError",
+        "UnknownThreadError",
+        "WrongHashError",
+    ),
+    "events": (
+        "Answered",
+        "BudgetShort",
+        "Event",
+        "FellBack",
+        "Planned",
+        "Planning",
+        "ReviewAsked",
+        "RoundStarted",
+        "Spent",
+        "SubTaskChanged",
+        "Summarizing",
+        "ToolCalled",
+        "ToolRefused",
+    ),
+    "graph.build": ("GATES", "build_graph", "compile_graph"),
+    "memory.entry": ("Entry",),
+    "memory.shared_memory": ("SharedMemory",),
+    "model_calls.call_policy": ("CallPolicy",),
+    "model_calls.retries": ("Resilience",),
+    "models.factory": ("chat_model",),
+    "models.settings": ("ModelSettings",),
+    "persistence.database": ("Persistence",),
+    "planning.outcome": ("Outcome", "Verdict"),
+    "planning.plan": ("Plan", "SubTask"),
+    "reviews.review": ("Decision", "Review"),
+    "runs.client": ("OrchestratorClient",),
+    "runs.run": ("Run",),
+    "runs.task_orchestrator": ("TaskOrchestrator",),
+    "runs.thread_list": ("ThreadRecord",),
+    "tool_calls.declaration": ("declare",),
+    "tool_calls.policy": ("Policy", "Rule"),
+}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-def __getattr__(name: str) -> Any:
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module 'orchestrator' has no attribute '{name}'")
-    return getattr(import_module(f"orchestrator.{_MODULE_OF[name]}"), name)
+if not TYPE_CHECKING:  # a type checker that saw this function would take any name for one of ours
+
+    def __getattr__(name):
+        if name == "__version__":
+            return _installed_version()
+        if name not in _MODULE_OF:
+            raise AttributeError(f"module 'orchestrator' has no attribute '{name}'")
+        value = globals()[name] = getattr(import_module(f"orchestrator.{_MODULE_OF[name]}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
+def _installed_version() -> str:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("agent-task-orchestrator")
+    except PackageNotFoundError:  # the sources on `PYTHONPATH`, without an installation
+        return "unknown"

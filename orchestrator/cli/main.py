@@ -4,6 +4,7 @@ Commands import the engine inside their functions: `--help` must answer at once,
 """
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -16,9 +17,7 @@ from orchestrator.errors import OrchestratorError
 
 app = typer.Typer(
     name="orchestrator",
-    help="Give a team of LLM agents one large task: they plan it, carry it out in parallel, and you approve.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -27,10 +26,27 @@ for command in (run, resume, reviews, decide, threads, show, graph, tools, delet
 app.add_typer(model_app, name="model")
 
 
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        import orchestrator
+
+        typer.echo(f"orchestrator {orchestrator.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    """Give a team of LLM agents one large task: they plan it, carry it out in parallel, and you approve."""
+
+
 def main(argv: list[str] | None = None) -> None:
     """Run the command line. An error meant for a person becomes one line on stderr and an exit code."""
     try:
-        app(argv)
+        app(argv, prog_name="orchestrator")  # completion asks for it by this name, also under `python -m`
     except OrchestratorError as error:
         typer.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

@@ -29,10 +29,18 @@ def command(*words: str, db: str | None = None) -> str:
     """
     typed = Path(sys.argv[0])
     name = "orchestrator"
+    if typed.name == "__main__.py":
+        return shlex.join([_python(), "-m", name, *words, *(["--db", db] if db else [])])
     if typed.stem == name and (found := shutil.which(name)) != sys.argv[0]:
         is_on_path = found is not None and typed.exists() and typed.samefile(found)
         name = name if is_on_path else sys.argv[0]
     return shlex.join([name, *words, *(["--db", db] if db else [])])
+
+
+def _python() -> str:
+    """Return how this Python is called at a prompt: by its name where that finds it, or by its path."""
+    path = Path(sys.executable)
+    return path.name if shutil.which(path.name) == str(path) else str(path)
 
 
 def print_reviews(reviews: Sequence[Review], db: str | None) -> None:

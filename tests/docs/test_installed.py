@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
+import sysconfig
 import tarfile
+import venv
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +13,11 @@ from pathlib import Path
 
 import pytest
 
+import orchestrator
 from orchestrator.testing import OpenAIServer, TeamScript, call, say
 from tests.docs.test_readme import PLAN, PYTHON_BLOCKS, ROOT
 
+CACHE = ROOT / ".mypy_cache" / "installed"  # the libraries below take mypy 25 s, and are the same in every run
 USERS_NAMES = ("tools", "graphs", "errors", "events", "testing")
 OWN_TEAM = """
 from errors import Untidy
@@ -68,13 +72,18 @@ def build(hook: str, folder: Path, source: Path = ROOT) -> Path:
     return folder / done.stdout.split()[-1]
 
 
+def install(wheel: Path, target: Path) -> None:
+    """Install a wheel into a folder, offline."""
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--target", target, wheel], check=True)
+
+
 @pytest.fixture(scope="module", params=["editable", "wheel"])
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Installed:
     hook = "build_editable" if request.param == "editable" else "build_wheel"
     wheel = build(hook, tmp_path_factory.mktemp("dist"))
     target = tmp_path_factory.mktemp(request.param)
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps", "--no-index"]
-    subprocess.run([*pip, "--target", target, wheel], check=True)
+    install(wheel, target)
     if request.param == "wheel":
         return Installed("wheel", target, target, (target,))
     # Python reads `.pth` files in its own folder only, so the path of one in another folder is set by hand.
@@ -117,6 +126,8 @@ def test_the_command_line_works_beside_modules_of_the_same_names(installed: Inst
     listed = installed.command("tools", cwd=project)
     assert listed.returncode == 0, listed.stderr
     assert "search_documents" in listed.stdout
+    version = installed.run("-m", "orchestrator", "--version", cwd=project)
+    assert version.stdout == f"orchestrator {orchestrator.__version__}\n", version.stderr
     drawn = installed.command("graph", "--team", "document_desk", cwd=project)
     assert drawn.returncode == 0, drawn.stderr
     assert "reader" in drawn.stdout
@@ -151,3 +162,17 @@ def test_a_wheel_made_from_the_source_distribution_is_the_same(tmp_path: Path) -
     (tmp_path / "direct").mkdir()
     direct, by_way = build("build_wheel", tmp_path / "direct"), build("build_wheel", tmp_path, source)
     assert zipfile.ZipFile(by_way).namelist() == zipfile.ZipFile(direct).namelist()
+
+
+def test_a_users_program_is_checked_against_real_types(tmp_path: Path) -> None:
+    """Mypy reads `py.typed` in the folder of an interpreter only, so the wheel is installed into one of its own."""
+    venv.create(tmp_path / "venv", symlinks=True)
+    (site_packages,) = (tmp_path / "venv").glob("lib/python*/site-packages")
+    (site_packages / "dependencies.pth").write_text(sysconfig.get_path("purelib"))
+    install(build("build_wheel", tmp_path), site_packages)
+    (tmp_path / "program.py").write_text((Path(__file__).parent / "typed_program.py").read_text())
+    options = ["--strict", "--python-executable", tmp_path / "venv" / "bin" / "python", "--cache-dir", CACHE]
+    env = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "MYPYPATH")}
+    command = [sys.executable, "-m", "mypy", *options, "program.py"]
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert done.stdout == "Success: no issues found in 1 source file\n", done.stdout + done.stderr

@@ -1,0 +1,65 @@
+"""The program itself: its version, `python -m orchestrator`, and completion in shells."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import orchestrator
+from orchestrator.cli.output import command
+
+HEAVY = ("langgraph", "langchain_core", "openai", "orchestrator.runs.run")  # typer loads pydantic by itself
+COUNT_HEAVY = f"import atexit, sys; atexit.register(lambda: print([m for m in {HEAVY} if m in sys.modules]));"
+
+
+def run(*arguments: str, **environment: str) -> list[str]:
+    """The lines that `python -m orchestrator` prints; the last one lists the heavy modules that it loaded."""
+    code = f"{COUNT_HEAVY} import runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
+    env = {**os.environ, **environment}
+    done = subprocess.run([sys.executable, "-c", code, *arguments], env=env, capture_output=True, text=True, check=True)
+    return done.stdout.splitlines()
+
+
+def test_it_prints_its_version() -> None:
+    assert run("--version") == [f"orchestrator {orchestrator.__version__}", "[]"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "typed", "offered"),
+    [
+        ("bash", {"COMP_WORDS": "orchestrator re", "COMP_CWORD": "1"}, ["resume", "reviews"]),
+        ("bash", {"COMP_WORDS": "orchestrator run --max-t", "COMP_CWORD": "2"}, ["--max-tokens", "--max-time"]),
+        ("zsh", {"_TYPER_COMPLETE_ARGS": "orchestrator mod"}, ["model"]),
+        ("fish", {"_TYPER_COMPLETE_ARGS": "orchestrator mod", "_TYPER_COMPLETE_FISH_ACTION": "get-args"}, ["model"]),
+    ],
+)
+def test_a_shell_is_offered_commands_and_options_without_loading_anything_heavy(
+    shell: str, typed: dict[str, str], offered: list[str]
+) -> None:
+    *lines, heavy = run(_ORCHESTRATOR_COMPLETE=f"complete_{shell}", **typed)
+    assert all(any(word in line for line in lines) for word in offered)
+    assert not any("delete" in line for line in lines)
+    assert heavy == "[]"
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="bash is not there")
+def test_bash_completes_with_the_script_that_is_shown(tmp_path: Path) -> None:
+    program = tmp_path / "orchestrator"
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m orchestrator "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "completion.sh").write_text("\n".join(run("--show-completion", "bash")[:-1]))
+    typed = 'COMP_WORDS=(orchestrator res); COMP_CWORD=1; _orchestrator_completion orchestrator; echo "${COMPREPLY[@]}"'
+    env = {**os.environ, "PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    shell = ["bash", "-c", f". {tmp_path}/completion.sh; {typed}"]
+    assert subprocess.run(shell, env=env, capture_output=True, text=True, check=True).stdout.strip() == "resume"
+
+
+def test_under_python_m_the_commands_that_are_printed_are_called_so_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/some/where/orchestrator/__main__.py", "reviews"])
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    assert command("resume", "t 1") == f"{sys.executable} -m orchestrator resume 't 1'"
+    monkeypatch.setattr(shutil, "which", lambda _: sys.executable)
+    assert command("resume", "t 1") == f"{Path(sys.executable).name} -m orchestrator resume 't 1'"
