@@ -1,4 +1,4 @@
-"""ModelSettings: the environment variables that choose a model."""
+"""ModelSettings: the choice of a chat model, from arguments and environment variables."""
 
 from typing import Any
 
@@ -10,23 +10,34 @@ from orchestrator.models.capabilities import ToolMode
 
 
 class ModelSettings(BaseSettings):
-    """Where models come from; read from the environment where not given.
+    """Which chat model to use, at which endpoint, and how.
+
+    An argument goes before its environment variable. An empty variable counts as none. For example, a model of a local
+    Ollama server: `chat_model(ModelSettings(base_url="http://localhost:11434/v1", model="qwen3:8b"))`.
+
+    Without `base_url` and `api_key`, `chat_model` starts the embedded model on this machine.
 
     Args:
-        model: Name at the endpoint (`ORCHESTRATOR_MODEL`).
-        base_url: An OpenAI-compatible endpoint (`OPENAI_BASE_URL`).
-        api_key: Its key (`OPENAI_API_KEY`); many local servers need none.
-        timeout_s: Seconds for one request (`ORCHESTRATOR_TIMEOUT_S`).
-        max_retries: How often a request is repeated after 429, 5xx, a timeout or a lost connection.
-        temperature: Sampling temperature; None for the endpoint's own.
-        window: Tokens that the model takes at once (`ORCHESTRATOR_CONTEXT_WINDOW`); None to look it up.
-        tool_mode: `auto`, `native` or `json`; see `AdaptiveChatOpenAI` (`ORCHESTRATOR_TOOL_MODE`).
+        model: The model's name at the endpoint (`ORCHESTRATOR_MODEL`). By default `gpt-4.1-mini` at OpenAI, and
+            elsewhere the first chat model that the endpoint lists.
+        base_url: Address of an OpenAI-compatible endpoint (`OPENAI_BASE_URL`); by default OpenAI's.
+        api_key: Key of the endpoint (`OPENAI_API_KEY`); many local servers need none.
+        timeout_s: Seconds for one request (`ORCHESTRATOR_TIMEOUT_S`), by default 120. The embedded model gets at least
+            an hour.
+        max_retries: How many times to repeat a request after 429, 5xx, a timeout or a lost connection
+            (`ORCHESTRATOR_MAX_RETRIES`), by default 2. Requests to the embedded model are not repeated.
+        temperature: Sampling temperature (`ORCHESTRATOR_TEMPERATURE`); by default the endpoint's own.
+        window: Tokens that the model takes at once, prompt and answer together (`ORCHESTRATOR_CONTEXT_WINDOW`), at
+            least 1024. By default the engine looks the window up by the model's name, or assumes 8192.
+        tool_mode: `native` sends tools as such, `json` asks for tool calls as JSON (`ORCHESTRATOR_TOOL_MODE`). The
+            default, `auto`, tries native tools, and uses JSON if the endpoint refuses them.
 
     Raises:
-        ConfigError: A value is none that is allowed; the descriptions below say what is.
+        ConfigError: A value is not allowed, or there is no setting of this name.
     """
 
-    model_config = SettingsConfigDict(extra="ignore", populate_by_name=True, env_ignore_empty=True)
+    # pydantic-settings reads only known variables, so "forbid" refuses misspelled arguments and nothing else.
+    model_config = SettingsConfigDict(extra="forbid", populate_by_name=True, env_ignore_empty=True)
 
     model: str | None = Field(None, validation_alias=AliasChoices("ORCHESTRATOR_MODEL"))
     base_url: str | None = Field(None, validation_alias=AliasChoices("OPENAI_BASE_URL"))
@@ -54,17 +65,18 @@ class ModelSettings(BaseSettings):
         "auto", validation_alias=AliasChoices("ORCHESTRATOR_TOOL_MODE"), description="auto, native or json"
     )
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, **settings: Any) -> None:
         try:
-            super().__init__(**given)
+            super().__init__(**settings)
         except ValidationError as error:
-            raise ConfigError("; ".join(_told(str(p["loc"][0]), p["input"]) for p in error.errors())) from None
+            problems = (_explain_setting(str(part["loc"][0]), part["input"]) for part in error.errors())
+            raise ConfigError("; ".join(problems)) from None
 
 
-def _told(name: str, value: object) -> str:
-    """What is wrong with a setting, by its own name or by its environment variable's."""
+def _explain_setting(name: str, value: object) -> str:
+    """Return what is wrong with a setting, under the name that the user gave: the field's or the variable's."""
     for own, field in ModelSettings.model_fields.items():
         choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
         if name in (own, *choices):
             return f"{name} is {value!r}, and has to be {field.description or 'a text'}"
-    return f"{name} cannot be {value!r}"
+    return f"there is no setting '{name}': use one of {', '.join(ModelSettings.model_fields)}"

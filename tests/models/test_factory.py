@@ -58,6 +58,11 @@ def test_all_wrong_settings_are_told_at_once() -> None:
         ModelSettings(timeout_s=-1, window=5)
 
 
+def test_a_misspelled_setting_is_refused_with_the_names_that_there_are() -> None:
+    with pytest.raises(ConfigError, match=r"there is no setting 'timeout': use one of model, base_url, .*timeout_s"):
+        ModelSettings(timeout=30)
+
+
 def test_an_empty_setting_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ORCHESTRATOR_TIMEOUT_S", "ORCHESTRATOR_CONTEXT_WINDOW", "OPENAI_BASE_URL", "OPENAI_API_KEY"):
         monkeypatch.setenv(name, "")
