@@ -1,18 +1,15 @@
-"""The errors that a user meets: each says what happened and what to do, and carries the exit code of the CLI.
+"""Errors for people: each says what happened and what to do, and carries the exit code of the command line."""
 
-Exit codes (one list, used by the CLI and by scripts): 0 done, 1 failed, 2 wrong use, 3 waiting for a human,
-4 stopped by a limit.
-"""
-
+# Scripts rely on these numbers.
 EXIT_DONE = 0
 EXIT_FAILED = 1
-EXIT_USAGE = 2
-EXIT_WAITING = 3
-EXIT_LIMITED = 4
+EXIT_USAGE = 2  # a wrong option, setting or decision
+EXIT_WAITING = 3  # for a human
+EXIT_LIMITED = 4  # ended by the budget or another limit
 
 
 class OrchestratorError(Exception):
-    """Base of all errors that are meant for a person to read."""
+    """Base of all errors that a person reads."""
 
     exit_code = EXIT_FAILED
 
@@ -42,13 +39,13 @@ class DecisionError(OrchestratorError):
 
 
 class UnknownThreadError(OrchestratorError):
-    """No thread of this name is in the database."""
+    """The database has no thread of this name."""
 
     exit_code = EXIT_USAGE
 
 
 class ThreadBusyError(OrchestratorError):
-    """Another process runs this thread right now."""
+    """The thread is being run right now, here or in another process."""
 
 
 class PersistenceError(OrchestratorError):
@@ -56,11 +53,11 @@ class PersistenceError(OrchestratorError):
 
 
 class ModelError(OrchestratorError):
-    """A model endpoint refused, failed or cannot be reached."""
+    """A model's endpoint refused, failed or cannot be reached."""
 
 
 class MissingModelError(ModelError):
-    """No model is configured, or the embedded model's weights or engine are not there."""
+    """No model is configured, or the embedded model's weights or engine are missing."""
 
 
 class CircuitOpenError(ModelError):

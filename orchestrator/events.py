@@ -59,11 +59,11 @@ class Planning(Event, kind="planning"):
 
 @dataclass(frozen=True)
 class Planned(Event, kind="plan"):
-    """There is a plan, or a changed one.
+    """The supervisor proposes or starts a plan, the first or a revised one.
 
     Args:
         plan: The plan.
-        retries: Feedback by id of the sub-tasks that are done again.
+        retries: Feedback for the sub-tasks that are sent back, by id.
     """
 
     plan: Plan
@@ -91,12 +91,12 @@ class SubTaskChanged(Event, kind="sub_task"):
     """A sub-task has another status.
 
     Args:
-        id: Which one.
+        id: The sub-task.
         status: Its new status.
-        attempt: Which try it is.
-        usage: Tokens and calls, once it has ended.
-        seconds: How long it took, once it has ended.
-        error: Why it failed.
+        attempt: The number of the attempt, from 1.
+        usage: Tokens and calls of the attempt, once it has ended.
+        seconds: Duration of the attempt, once it has ended.
+        error: Reason of a failure.
     """
 
     id: str
@@ -118,7 +118,7 @@ class ToolCalled(Event, kind="tool"):
 
 @dataclass(frozen=True)
 class ToolRefused(Event, kind="tool_refused"):
-    """A worker may not call a tool: the policy says so, or a human would have to be asked and nobody is there."""
+    """A worker may not call a tool: the policy forbids it, or demands a human's approval while none is there."""
 
     sub_task_id: str
     tool: str
@@ -127,7 +127,7 @@ class ToolRefused(Event, kind="tool_refused"):
 
 @dataclass(frozen=True)
 class ReviewAsked(Event, kind="review"):
-    """A human is asked; the run goes on elsewhere as far as it can."""
+    """A review is open. Sub-tasks that do not depend on its decision go on."""
 
     review: "Review"
 
@@ -150,9 +150,9 @@ class Spent(Event, kind="spend"):
     """A model call was settled.
 
     Args:
-        tokens: Of the whole run so far.
-        cost_usd: Likewise; 0 where cost is not limited.
-        model_calls: Likewise.
+        tokens: Tokens of the whole run so far.
+        cost_usd: Cost of the whole run so far; 0 where cost is not limited.
+        model_calls: Model calls of the whole run so far.
     """
 
     tokens: int
@@ -171,10 +171,10 @@ class Spent(Event, kind="spend"):
 
 @dataclass(frozen=True)
 class BudgetShort(Event, kind="budget"):
-    """The run has come to another stage of its budget.
+    """The run has reached another stage of its budget.
 
     Args:
-        stage: `warn`; `short`, from which on it saves; `spent`.
+        stage: `warn`; `short` (from here on the run saves); `spent`.
         budget: The limits, in words.
     """
 
@@ -187,10 +187,10 @@ class FellBack(Event, kind="fallback"):
     """A model could not be reached, and another is asked instead.
 
     Args:
-        sub_task_id: For which sub-task; empty for the supervisor.
-        model: The one that failed.
-        instead: The other one.
-        error: Why.
+        sub_task_id: The sub-task; empty for the supervisor.
+        model: The model that failed.
+        instead: The model that is asked instead.
+        error: Reason of the failure.
     """
 
     sub_task_id: str

@@ -1,4 +1,7 @@
-"""Counters of what a run used: plain dicts of integers, so that they add up in the state."""
+"""Reading LangChain messages: what they cost, and the marks that the engine puts on them.
+
+Usage is a plain dict of integers, so that it adds up in the graph's state.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -6,13 +9,14 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 Usage = dict[str, int]
 
-_MARK = "opening"
+# Marks in a message's `additional_kwargs`. Threads store them: keep the names.
+FIRST_CALL = "opening"
 _STOPPED = "stopped"
 
 
 def is_first_call(message: BaseMessage) -> bool:
-    """Whether a message is such a call, and was never asked of a model."""
-    return _MARK in message.additional_kwargs
+    """True for a tool call that the engine made in the worker's name. No model was asked for it."""
+    return FIRST_CALL in message.additional_kwargs
 
 
 def mark_stopped(message: ToolMessage) -> ToolMessage:
@@ -27,7 +31,7 @@ def is_stopped(messages: Sequence[BaseMessage]) -> bool:
 
 
 def usage_of(messages: Iterable[BaseMessage]) -> Usage:
-    """Sums tokens, model calls and tool calls over an agent's messages. Tokens as the endpoint reported them."""
+    """Return the tokens, model calls and tool calls of an agent's messages. Endpoints report the tokens."""
     total = {"input_tokens": 0, "output_tokens": 0, "model_calls": 0, "tool_calls": 0}
     for message in messages:
         if isinstance(message, AIMessage) and not is_first_call(message):
@@ -41,7 +45,7 @@ def usage_of(messages: Iterable[BaseMessage]) -> Usage:
 
 
 def add_usage(*parts: Usage) -> Usage:
-    """The sum by name."""
+    """Return the sum of usages, by name."""
     total: Usage = {}
     for part in parts:
         for name, value in part.items():

@@ -1,95 +1,98 @@
-"""Texts: comparing them, counting their tokens, and shortening a long one without losing any of it.
+"""Texts: comparing them, counting their tokens, and shortening them.
 
-tiktoken's vocabularies are fetched over the network at first use, and endpoints have tokenizers of their own. So a
-text is counted by a bound that holds for the common byte-pair vocabularies: about four characters a token in English,
-two in dense figures and code, and never more than one token a byte. Three bytes a token leaves a margin for prose;
-digits and punctuation, which split finer, count one each.
+Tokens are counted by a bound that holds for the common byte-pair vocabularies. tiktoken would fetch its vocabularies
+over the network at first use, and endpoints have tokenizers of their own.
 """
 
 import re
 from functools import lru_cache
 
+# Byte-pair vocabularies make about four characters a token in English, two in dense figures and code, and never more
+# than one token a byte. Three bytes a token leaves a margin for prose. Digits and punctuation, which split finer, count
+# one each.
 _FINE = re.compile(r"[^\w\s]|\d")
-_MESSAGE_OVERHEAD = 8
-_SHORT_CHARS = 4096  # the results of sub-tasks are counted again by each worker that is shown them
-_NOISE = re.compile(r"[\W_]+")
+_BYTES_PER_TOKEN = 3
+
+_CACHED_CHARS = 4096  # each worker that is shown a sub-task's result counts it again
+_NOTE_TOKENS = 48  # what the note of an excerpt costs at most
+_NOT_WORDS = re.compile(r"[\W_]+")
 
 
 def normal_text(text: str) -> str:
-    """A text without differences in space. Case and punctuation stay: in code, and in figures, they matter."""
+    """Return the text with single spaces. Case and punctuation stay: they matter in code and in figures."""
     return " ".join(text.split())
 
 
 def same_text(first: str, second: str) -> bool:
-    """Whether two answers are the same; empty ones never are."""
-    one = normal_text(first)
-    return bool(one) and one == normal_text(second)
+    """True if two answers differ at most in space. Empty answers are never the same."""
+    normal = normal_text(first)
+    return bool(normal) and normal == normal_text(second)
 
 
 def same_words(first: str, second: str) -> bool:
-    """Whether two remarks say the same in the same words, whatever their case and punctuation."""
-    one = bare_words(first)
-    return bool(one) and one == bare_words(second)
+    """True if two remarks have the same words, whatever their case and punctuation. Empty remarks never have."""
+    words = bare_words(first)
+    return bool(words) and words == bare_words(second)
 
 
 def bare_words(text: str) -> str:
-    """Return a text in lower case, without punctuation and extra space."""
-    return _NOISE.sub(" ", text.casefold()).strip()
+    """Return the text in lower case, without punctuation and extra space."""
+    return _NOT_WORDS.sub(" ", text.casefold()).strip()
+
+
+def shorten(text: str, most: int) -> str:
+    """Return the text, cut to `most` characters with an ellipsis where it is longer."""
+    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def count_tokens(text: str) -> int:
-    """An estimate from above of the tokens in a text."""
-    return _counted_once(text) if len(text) <= _SHORT_CHARS else _counted(text)
+    """Return an estimate from above of the tokens in a text."""
+    return _cached_count(text) if len(text) <= _CACHED_CHARS else _count(text)
 
 
 @lru_cache(maxsize=1024)
-def _counted_once(text: str) -> int:
-    return _counted(text)
+def _cached_count(text: str) -> int:
+    return _count(text)
 
 
-def _counted(text: str) -> int:
+def _count(text: str) -> int:
     fine = len(_FINE.findall(text))
-    return fine + (len(text.encode("utf-8")) - fine + 2) // 3
-
-
-def count_messages(texts: list[str]) -> int:
-    """The same for a list of chat messages, with what the chat format adds to each."""
-    return sum(count_tokens(text) + _MESSAGE_OVERHEAD for text in texts)
+    return fine + (len(text.encode("utf-8")) - fine + _BYTES_PER_TOKEN - 1) // _BYTES_PER_TOKEN
 
 
 def excerpt(text: str, tokens: int, key: str, *, start: int = 0) -> str:
-    """The part of a text from `start` that fits into `tokens`, and how to read on where it does not end.
+    """Return the part of a text from `start` that fits into `tokens`, with a note that says how to read on.
 
     Args:
         text: The whole text.
-        tokens: What the excerpt may cost, its note included.
+        tokens: The most that the excerpt may cost, its note included.
         key: The text's key in the shared memory.
-        start: First character.
+        start: The first character.
     """
     return "".join(excerpt_parts(text, tokens, key, start=start))
 
 
 def excerpt_parts(text: str, tokens: int, key: str, *, start: int = 0, most: int | None = None) -> tuple[str, str]:
-    """The same as two parts, the text and the note about the rest.
+    """Return an excerpt in two parts, the text and the note. The note is empty where the text ends.
 
     Args:
         text: As for `excerpt`.
         tokens: As for `excerpt`.
         key: As for `excerpt`.
         start: As for `excerpt`.
-        most: Most characters; None for no such limit.
+        most: The most characters; None for no such limit.
     """
     rest = text[start:]
     if count_tokens(rest) <= tokens and (most is None or len(rest) <= most):
         return rest, ""
-    end = _fitting(rest if most is None else rest[:most], max(16, tokens - 48))
+    end = _fitting_length(rest if most is None else rest[:most], max(16, tokens - _NOTE_TOKENS))
     stop = start + end
     left = len(text) - stop
     return rest[:end], f'\n[… {left} of {len(text)} characters more: read_memory(key="{key}", start={stop})]'
 
 
-def _fitting(text: str, tokens: int) -> int:
-    """The largest length, cut at a word's end, whose count fits."""
+def _fitting_length(text: str, tokens: int) -> int:
+    """Return the largest length that fits into `tokens`, cut at the end of a word where one is near."""
     low, high = 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
@@ -98,9 +101,10 @@ def _fitting(text: str, tokens: int) -> int:
         else:
             high = middle - 1
     space = text.rfind(" ", max(0, low - 40), low)
+    # At least one character, or reading on would never come to the end.
     return space if space > 0 else max(1, low)
 
 
 def sound(text: str) -> str:
-    """The text without halves of surrogate pairs, which no database and no endpoint takes."""
+    """Return the text without halves of surrogate pairs, which no database and no endpoint takes."""
     return text.encode("utf-8", "replace").decode("utf-8")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.text import count_tokens, excerpt
+from orchestrator.text import count_tokens, excerpt, shorten
 
 
 @given(st.text(max_size=400), st.text(max_size=400))
@@ -36,3 +36,10 @@ def test_reading_on_from_each_note_gives_the_whole_text(text: str, allowance: in
 
 def test_a_short_text_stays_as_it_is() -> None:
     assert excerpt("short", 100, "k") == "short"
+
+
+@given(st.text(max_size=30), st.integers(1, 20))
+def test_a_shortened_text_has_at_most_as_many_characters(text: str, most: int) -> None:
+    short = shorten(text, most)
+    assert len(short) <= most or short == text
+    assert short == text if len(text) <= most else short == text[: most - 1] + "…"

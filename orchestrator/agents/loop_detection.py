@@ -25,7 +25,7 @@ from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from orchestrator.text import bare_words, normal_text
+from orchestrator.text import bare_words, normal_text, shorten
 
 Kind = Literal["call", "cycle", "error", "nothing_new"]
 Fault = Literal["", "failed", "unknown", "arguments"]
@@ -106,7 +106,7 @@ class _Step:
 
     @property
     def shown(self) -> str:
-        return _shortened(" and ".join(call.shown for call in self.calls), _STEP_CHARS)
+        return shorten(" and ".join(call.shown for call in self.calls), _STEP_CHARS)
 
 
 @dataclass
@@ -246,7 +246,7 @@ def _call(tool: str, args: Mapping[str, Any], answer: ToolMessage) -> _Call:
     text = normal_text(
         _bare(answer.text if plain else repr(answer.content))
     )  # pictures differ though their captions do not
-    shown = f"{tool}({_shortened(', '.join(f'{key}={value!r}' for key, value in args.items()), _ARGS_CHARS)})"
+    shown = f"{tool}({shorten(', '.join(f'{key}={value!r}' for key, value in args.items()), _ARGS_CHARS)})"
     return _Call(tool, normal_arguments(args), text, shown, _fault(answer.status, text))
 
 
@@ -262,10 +262,6 @@ def _bare(text: str) -> str:
     """What a tool said, without what the engine puts around it: marks of data, and each call's own key to read on."""
     wrapped = _WRAPPED.fullmatch(text)
     return _READ_ON.sub(r"\1", "\n".join(wrapped.groups()) if wrapped else text)
-
-
-def _shortened(text: str, most: int) -> str:
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def normal_arguments(args: Mapping[str, Any]) -> str:

@@ -27,6 +27,7 @@ from orchestrator.events import (
     ToolRefused,
 )
 from orchestrator.planning.plan import Plan
+from orchestrator.text import shorten
 
 _STAGE_WORDS = {
     "warn": "most of the budget is used",
@@ -111,7 +112,7 @@ def _tokens(event: SubTaskChanged) -> int:
 
 def _arguments(event: ToolCalled) -> str:
     text = ", ".join(f"{name}={value!r}" for name, value in event.args.items())
-    return text if len(text) <= 80 else text[:79] + "…"
+    return shorten(text, 80)
 
 
 class LiveDisplay:

@@ -8,6 +8,7 @@ import typer
 
 from orchestrator.cli.options import Db, Json, Thread
 from orchestrator.errors import EXIT_FAILED, ConfigError
+from orchestrator.text import normal_text, shorten
 
 if TYPE_CHECKING:
     from orchestrator.runs.client import OrchestratorClient
@@ -38,9 +39,8 @@ def threads(db: Db = None, as_json: Json = False) -> None:
     if not rows:
         typer.echo("no threads yet")
     for row in rows:
-        task = " ".join(str(row["task"]).split())
-        short = task if len(task) <= _TASK_CHARS else task[: _TASK_CHARS - 1] + "…"
-        typer.echo(f"{row['thread_id']}  {row['status']}  {short}")
+        task = shorten(normal_text(str(row["task"])), _TASK_CHARS)
+        typer.echo(f"{row['thread_id']}  {row['status']}  {task}")
 
 
 def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:

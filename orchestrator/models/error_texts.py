@@ -9,6 +9,7 @@ import openai
 from orchestrator.errors import ModelError
 from orchestrator.models.errors import RefusedRequestError
 from orchestrator.models.proxies import OPENAI_URL, proxy_for
+from orchestrator.text import shorten
 
 _MOST_CHARS = 300
 
@@ -82,4 +83,4 @@ def _detail(error: openai.OpenAIError) -> str:
     body = getattr(error, "body", None)
     message = body.get("message") if isinstance(body, dict) else None
     text = str(message or error)
-    return text if len(text) <= _MOST_CHARS else text[: _MOST_CHARS - 1] + "…"
+    return shorten(text, _MOST_CHARS)

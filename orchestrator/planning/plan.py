@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator.errors import PlanError
 from orchestrator.planning.outcome import Outcome
-from orchestrator.text import sound
+from orchestrator.text import shorten, sound
 
 
 class SubTask(BaseModel):
@@ -281,7 +281,7 @@ class Plan(BaseModel):
         """The plan as a Mermaid flowchart; finished sub-tasks are coloured by their status."""
         lines = ["graph TD"]
         for task in self.sub_tasks:
-            label = task.description if len(task.description) <= 48 else task.description[:47] + "…"
+            label = shorten(task.description, 48)
             label = label.replace('"', "'").replace("\n", " ")
             lines.append(f'    {_node(task.id)}["{task.id} · {task.target_agent}<br/>{label}"]')
             lines += [f"    {_node(dep)} --> {_node(task.id)}" for dep in task.depends_on]

@@ -5,6 +5,7 @@ from html import escape
 
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
+from orchestrator.text import shorten
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 52, 56, 18
 _FILL = {
@@ -53,7 +54,7 @@ def _box(plan: Plan, task_id: str, place: tuple[int, int], outcome: Outcome | No
     task = plan.by_id[task_id]
     x, y = place
     fill = _FILL.get(outcome.status, "#ffffff") if outcome else "#ffffff"
-    text = task.description if len(task.description) <= 31 else task.description[:30] + "…"
+    text = shorten(task.description, 31)
     mark = " ✋" if task.requires_approval else ""
     return (
         f'<g><title>{escape(task.description)}</title><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="7" '

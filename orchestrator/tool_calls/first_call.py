@@ -12,7 +12,7 @@ from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from orchestrator.errors import ConfigError
-from orchestrator.messages import _MARK
+from orchestrator.messages import FIRST_CALL
 
 
 def check_first_call(worker: str, tool: str, tools: Sequence[BaseTool]) -> None:
@@ -36,4 +36,4 @@ def first_call(tool: str, key: str) -> AIMessage:
         key: The sub-task's key; the same attempt has the same call when it is resumed.
     """
     call = {"name": tool, "args": {}, "id": f"call_opening_{key}", "type": "tool_call"}
-    return AIMessage("", tool_calls=[call], additional_kwargs={_MARK: True})
+    return AIMessage("", tool_calls=[call], additional_kwargs={FIRST_CALL: True})
