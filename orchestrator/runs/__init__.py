@@ -1,1 +1,1 @@
-"""The Python interface: running tasks and looking at threads."""
+"""The Python interface: running tasks, and looking at threads without running them."""

@@ -1,4 +1,4 @@
-"""OrchestratorClient: what can be asked, decided and deleted about the threads of a database without running them."""
+"""OrchestratorClient: looking at threads, answering their reviews and deleting them, without running anything."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -41,11 +41,11 @@ class OrchestratorClient:
         self.close()
 
     def close(self) -> None:
-        """Closes the database."""
+        """Close the database."""
         self.persistence.close()
 
     def reviews(self, thread_id: str | None = None) -> list[Review]:
-        """The open reviews of one thread, or of all.
+        """Return the open reviews of one thread, or of all.
 
         Raises:
             UnknownThreadError: There is no such thread.
@@ -67,16 +67,16 @@ class OrchestratorClient:
     def decide(
         self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
     ) -> Decision:
-        """Answers a review, from any process; `resume` then goes on with the thread.
+        """Answer a review, from any process. `resume` then continues the thread.
 
         Args:
             review_id: The review.
-            action: One of those that it allows.
-            text: See `Decision`.
-            data: See `Decision`.
+            action: One of the review's allowed actions.
+            text: Feedback or a new text, see `Decision`.
+            data: New data, see `Decision`.
 
         Raises:
-            DecisionError: The review is not open, or this does not answer it.
+            DecisionError: The review is not open, or the decision does not answer it.
         """
         return run_in_background(lambda: self.adecide(review_id, action, text, data))
 
@@ -94,13 +94,13 @@ class OrchestratorClient:
         try:
             decision = Decision(review_id=review_id, action=action, text=sound(text), data=data)
         except ValidationError as error:
-            problems = "; ".join(f"{one['loc'][0]}: {one['msg']}, not {one['input']!r}" for one in error.errors())
+            problems = "; ".join(f"{part['loc'][0]}: {part['msg']}, not {part['input']!r}" for part in error.errors())
             raise DecisionError(f"this is no decision: {problems}") from error
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision
 
     def show(self, thread_id: str) -> Run:
-        """How far a thread came.
+        """Return the state of a thread.
 
         Raises:
             UnknownThreadError: There is no such thread.
@@ -114,7 +114,7 @@ class OrchestratorClient:
         return replace(run, status="running", errors=()) if self.persistence.is_leased(thread_id) else run
 
     def threads(self) -> list[ThreadRecord]:
-        """Every thread of the database, newest first; those of a LangGraph server too."""
+        """Return every thread of the database, newest first, with those of a LangGraph server."""
         return run_in_background(self.athreads)
 
     async def athreads(self) -> list[ThreadRecord]:
@@ -122,11 +122,11 @@ class OrchestratorClient:
         return await self._states.records()
 
     def delete(self, thread_id: str) -> None:
-        """Deletes a thread with all that belongs to it.
+        """Delete a thread with its state, memory, decisions and files.
 
         Raises:
             UnknownThreadError: There is no such thread.
-            ThreadBusyError: Somebody runs it.
+            ThreadBusyError: The thread is being run.
         """
         run_in_background(lambda: self.adelete(thread_id))
 
@@ -141,11 +141,11 @@ class OrchestratorClient:
             self.persistence.forget(thread_id)
 
     def memory_of(self, thread_id: str) -> SharedMemory:
-        """The shared memory of a thread."""
+        """Return the shared memory of a thread."""
         return SharedMemory(self.persistence.store, thread_id, index=recall_index())
 
     def workspace_of(self, thread_id: str) -> Path:
-        """The folder in which the thread's workers leave their files; it need not be there yet."""
+        """Return the folder of the files that the thread's workers leave. It need not exist yet."""
         return self._states.workspace_of(thread_id)
 
     def _own_graph(self, agents: frozenset[str]) -> Graph | None:

@@ -1,4 +1,4 @@
-"""A team by its name, and the orchestrator of a thread by what the thread recorded."""
+"""Loading a team by its name, and the orchestrator of a thread by what the thread recorded."""
 
 import sys
 from importlib import import_module
@@ -36,7 +36,7 @@ def load_team(name: str, docs: str | None = None) -> Team:
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in module_name.split(".")) or name.endswith(":"):
         raise ConfigError(
-            f"'{name}' names no team: use one that ships, such as research_team, or module:attribute as Python "
+            f"'{name}' names no team: use one that ships, such as {DEFAULT_TEAM}, or module:attribute as Python "
             "imports it, as in my_package.teams:team"
         )
     if not attribute:
@@ -47,19 +47,19 @@ def load_team(name: str, docs: str | None = None) -> Team:
     if here not in sys.path:
         sys.path.insert(0 if ":" in name else len(sys.path), here)
     try:
-        found = getattr(_imported(name, module_name), attribute)
+        team = getattr(_imported(name, module_name), attribute)
     except AttributeError as error:
         raise ConfigError(f"no team '{name}': {error}") from error
-    if callable(found) and not isinstance(found, Team):
+    if callable(team) and not isinstance(team, Team):
         try:
-            found = found(docs) if docs is not None else found()
+            team = team(docs) if docs is not None else team()
         except TypeError as error:
             raise ConfigError(f"'{name}' does not make a team: {error}") from error
     elif docs is not None:
         raise ConfigError(f"team '{name}' takes no --docs: {attribute} is a team, not a function of a folder")
-    if not isinstance(found, Team):
-        raise ConfigError(f"'{name}' is a {type(found).__name__}, not a Team or a function that makes one")
-    return found.copy()  # the caller adds tools and a policy, and the module may be imported elsewhere
+    if not isinstance(team, Team):
+        raise ConfigError(f"'{name}' is a {type(team).__name__}, not a Team or a function that makes one")
+    return team.copy()  # the caller adds tools and a policy, and the module may be imported elsewhere
 
 
 def _imported(name: str, module_name: str) -> ModuleType:
@@ -79,7 +79,7 @@ def _imported(name: str, module_name: str) -> ModuleType:
         hint = (
             f"what was imported as {missing.partition('.')[0]} is called {renamed} now"
             if renamed
-            else "use one that ships, such as research_team, or module:attribute"
+            else f"use one that ships, such as {DEFAULT_TEAM}, or module:attribute"
         )
         raise ConfigError(f"no team '{name}': {error}; {hint}") from error
     except Exception as error:
@@ -99,29 +99,36 @@ def _line_of(error: Exception) -> str:
 def open_orchestrator(
     db: str | None, about: dict[str, Any], persistence: Persistence | None = None
 ) -> TaskOrchestrator:
-    """The orchestrator for a run: team, model and database."""
+    """Open an orchestrator from plain facts.
+
+    Args:
+        db: Database URL or path.
+        about: Names of the team, the model and the rest, as the options of `orchestrator run`. They are recorded with
+            each thread.
+        persistence: The database, where it is open already.
+    """
     team = load_team(about.get("team") or DEFAULT_TEAM, about.get("docs"))
     equip(team, about.get("mcp"), about.get("policy"))
-    given = {name: about[name] for name in ("model", "base_url") if about.get(name)}
-    model = chat_model(ModelSettings(**given))
+    endpoint = {name: about[name] for name in ("model", "base_url") if about.get(name)}
+    model = chat_model(ModelSettings(**endpoint))
     team.use_model(model)
-    team.calls = _call_policy(about, given)
+    team.calls = _call_policy(about, endpoint)
     return TaskOrchestrator(team=team, db=persistence or Persistence(db), about=about)
 
 
 def equip(team: Team, mcp: str | None, policy: str | None) -> None:
-    """Gives a team the tools of MCP servers, and a policy.
+    """Give a team the tools of MCP servers, and a policy.
 
     Args:
-        team: Whom.
-        mcp: A file that names the servers.
-        policy: A file that says what is allowed.
+        team: The team.
+        mcp: Path of the file that names the servers; None for no servers.
+        policy: Path of the file with the rules; None to keep the team's policy.
 
     Raises:
         ConfigError: A file is wrong, or a server cannot be used.
     """
     if mcp:
-        servers: Any = import_module("orchestrator_tools.mcp")  # by its name: the engine knows nothing of tools
+        servers: Any = import_module("orchestrator_tools.mcp")  # by name: the engine must not import tools
         try:
             team.add_tools(servers.mcp_tools_by_worker(mcp))
         except servers.McpServerError as error:
@@ -130,29 +137,29 @@ def equip(team: Team, mcp: str | None, policy: str | None) -> None:
         team.use_policy(Policy.load(policy))
 
 
-def _call_policy(about: dict[str, Any], given: dict[str, Any]) -> CallPolicy:
-    """Fallbacks and economy model at the same endpoint, and the rate limits."""
-    others = [chat_model(ModelSettings(**{**given, "model": name})) for name in about.get("fallback_models") or ()]
+def _call_policy(about: dict[str, Any], endpoint: dict[str, Any]) -> CallPolicy:
+    """Return fallbacks and economy model at the same endpoint, and the rate limits."""
+    others = [chat_model(ModelSettings(**{**endpoint, "model": name})) for name in about.get("fallback_models") or ()]
     economy = about.get("economy_model")
     rates = {n: about[n] for n in ("requests_per_minute", "tokens_per_minute") if about.get(n)}
     return CallPolicy(
         fallbacks=tuple(others),
-        economy=chat_model(ModelSettings(**{**given, "model": economy})) if economy else None,
+        economy=chat_model(ModelSettings(**{**endpoint, "model": economy})) if economy else None,
         resilience=Resilience(**rates),
     )
 
 
 def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> TaskOrchestrator:
-    """The orchestrator that a thread was started with, by its id alone.
+    """Open the orchestrator that a thread was started with.
 
     Args:
-        db: The database.
+        db: Database URL or path.
         thread_id: The thread.
-        instead: What takes the place of what the thread was started with.
+        instead: Facts that replace those that the thread recorded.
 
     Raises:
         UnknownThreadError: There is no such thread.
-        ConfigError: It was started from Python, and no team was named.
+        ConfigError: The thread was started from Python, and `instead` names no team.
     """
     persistence = Persistence(db)
     try:

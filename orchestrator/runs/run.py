@@ -1,4 +1,4 @@
-"""Run: how far a thread came, as a person or a script wants to see it."""
+"""Run: the state of a thread as a person or a script sees it."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -32,19 +32,19 @@ class Run:
     """The state of a thread after a run.
 
     Args:
-        thread_id: The thread; with it, any process can go on.
-        status: `done`; `failed` (something did not succeed; `errors` says what, and resuming may help); `limited`
-            (a limit ended it); `stopped` (by a human); `waiting` (for the decisions in `reviews`); `interrupted`
-            (the process ended in the middle: resume it); `running` (somebody works on it right now).
-        task: What was asked.
-        answer: The answer; may be partial unless the status is `done`, and then says what is missing.
+        thread_id: The thread. Any process can resume it by this id.
+        status: `done`; `failed` (`errors` says why, and resuming may help); `limited` (a limit ended the run);
+            `stopped` (by a human); `waiting` (for the decisions in `reviews`); `interrupted` (the process ended in the
+            middle, and the thread can be resumed); `running` (right now).
+        task: The task.
+        answer: The answer. If the status is not `done`, the answer may be partial and then names what is missing.
         plan: The plan, if there is one.
-        outcomes: By sub-task id.
-        reviews: The open ones.
-        spending: What the whole run spent, all attempts and repeated requests counted.
-        errors: What went wrong or is missing, as sentences.
-        artifacts: The files that the workers left in the thread's workspace.
-        limited_by: `budget` when that ended the run: resumed with a higher one, it goes on.
+        outcomes: Outcomes by sub-task id.
+        reviews: The open reviews.
+        spending: What the whole run spent, with all attempts and repeated requests.
+        errors: Failures and gaps, as sentences.
+        artifacts: Files that the workers left in the thread's workspace.
+        limited_by: `budget` if the budget ended the run. With a higher one the run can be resumed.
     """
 
     thread_id: str
@@ -67,13 +67,13 @@ class Run:
         artifacts: tuple[Artifact, ...] = (),
         spending: Spending | None = None,
     ) -> "Run":
-        """Reads it from the graph's saved state; the open reviews are those that its unfinished nodes ask.
+        """Read a run from the graph's saved state. Its open reviews are those that its unfinished nodes ask.
 
         Args:
             thread_id: The thread.
-            snapshot: Its newest state.
+            snapshot: The thread's newest state.
             artifacts: The files in its workspace.
-            spending: What its ledger says.
+            spending: The amounts in its ledger.
         """
         values = snapshot.values
         asked: dict[str, Review] = {}
@@ -82,15 +82,15 @@ class Run:
             review = Review.model_validate(values["review"])
             asked[review.id] = review
         for interrupt in snapshot.interrupts:
-            found = interrupt.value
-            if isinstance(found, dict) and found.get("kind") == "trouble":
-                troubles.append(f"{found['sub_task_id']}: {found['error']}")
-            elif isinstance(found, dict) and "question" in found:
-                review = Review.model_validate({name: part for name, part in found.items() if name != "problem"})
+            payload = interrupt.value
+            if isinstance(payload, dict) and payload.get("kind") == "trouble":
+                troubles.append(f"{payload['sub_task_id']}: {payload['error']}")
+            elif isinstance(payload, dict) and "question" in payload:
+                review = Review.model_validate({name: part for name, part in payload.items() if name != "problem"})
                 asked[review.id] = review
         status = values.get("status", "running")
         if snapshot.tasks:
-            status = "running"  # how it is to end may be decided, but the answer is not written yet
+            status = "running"  # the state may name the final status already, but the answer is not written yet
         elif status == "running" and values:
             status = "failed"
         run = cls._of(thread_id, {**values, "status": status}, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
@@ -121,7 +121,7 @@ class Run:
 
     @property
     def usage(self) -> Usage:
-        """Tokens and calls of the whole run."""
+        """Return the tokens and calls of the whole run."""
         total = self.spending.total
         return {
             "input_tokens": total.input_tokens,
@@ -132,16 +132,16 @@ class Run:
 
     @property
     def exit_code(self) -> int:
-        """What a command that made this run exits with."""
+        """Return the exit code of a command that ends with this run."""
         return EXIT_CODES[self.status]
 
     @property
     def is_resumable(self) -> bool:
-        """Whether resuming would do anything."""
+        """True if resuming would do anything."""
         return self.status in ("waiting", "interrupted") or (self.status == "failed" and not self.answer)
 
     def to_dict(self) -> dict[str, Any]:
-        """JSON-plain form: `thread_id, status, answer, plan, outcomes, reviews, usage, errors, artifacts, task`."""
+        """Return the JSON-plain form, whose keys are the names of the fields; `usage` stands for `spending`."""
         return {
             "thread_id": self.thread_id,
             "status": self.status,
@@ -165,5 +165,5 @@ class Run:
         return run_html(self)
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
-        """The same with a plain-text form for front ends without HTML."""
+        """Return the HTML with a plain-text form for front ends without HTML."""
         return {"text/plain": str(self), "text/html": self._repr_html_()}

@@ -1,4 +1,4 @@
-"""TaskOrchestrator: runs tasks on threads, asks and takes decisions, resumes. The Python interface of the engine."""
+"""TaskOrchestrator: running tasks on threads, asking reviews on the spot, and resuming."""
 
 import asyncio
 import queue
@@ -40,17 +40,17 @@ OnReview = Callable[[Review], Decision | None]
 
 
 class TaskOrchestrator(OrchestratorClient):
-    """A team, and the database on which its threads live.
+    """A team, and the database with its threads.
 
     Args:
-        supervisor: Plans and writes the answer; None for the one that ships.
+        supervisor: Plans and writes the answer; None for the supervisor that ships.
         workers: The workers.
-        team: A whole team, instead of the two. The orchestrator works with a copy of it.
-        db: Database URL or path, or an open `Persistence`; None for the one under the user's data folder.
-        model: For every agent that has none of its own.
+        team: A whole team, instead of supervisor and workers. The orchestrator works with a copy of it.
+        db: Database URL or path, or an open `Persistence`; None for a file under the user's data folder.
+        model: The model of every agent that has none of its own.
         limits: Bounds of a run; None for the team's.
-        budget: What a run may spend, where `run` is not given another; None for the team's.
-        about: JSON-plain facts kept with each thread, for whoever resumes it.
+        budget: What a run may spend, unless `run` gets a budget; None for the team's.
+        about: JSON-plain facts that are recorded with each thread, for later resumes.
 
     Raises:
         ConfigError: The team or the URL is wrong.
@@ -98,25 +98,24 @@ class TaskOrchestrator(OrchestratorClient):
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
     ) -> Run:
-        """Runs a task until it is done or waits for a human.
+        """Run a task until it is done or waits for a human.
 
         Args:
-            original_task: What to do.
-            thread_id: Name of the thread; None for a new one.
+            original_task: The task.
+            thread_id: Name of the thread; None for a new name.
             plan: A plan to carry out as it is, instead of one from the supervisor.
             budget: What the run may spend; None for the orchestrator's.
-            auto_approve: Whether reviews pass without a human, so that the run ends by itself. The call of
-                a tool that declares a risk is refused instead to a worker that has read untrusted text, unless its
-                effect stays in the workspace.
-            on_event: Is told of progress, on the thread of the event loop.
-            on_review: Is asked each open review when nothing else can go on; None leaves it open. `run` calls it on a
-                thread of its own, `arun` on the event loop.
+            auto_approve: Let reviews pass without a human, so that the run ends by itself. A worker that has read
+                untrusted text is then refused tools that declare a risk, unless their effect stays in the workspace.
+            on_event: Called with each event, on the thread of the event loop.
+            on_review: Called with each open review when nothing else can go on; returns a decision, or None to leave
+                the review open. `run` calls it on a thread of its own, `arun` on the event loop.
 
         Raises:
-            PlanError: No sound plan came, or the given one is not sound.
+            PlanError: The supervisor made no sound plan, or `plan` is not sound.
             ConfigError: The thread's name cannot be used, or its last run is not finished.
             ModelError: The supervisor's model cannot be used. The thread can be resumed.
-            ThreadBusyError: Somebody else runs this thread.
+            ThreadBusyError: The thread is being run already.
             PersistenceError: The database failed. The thread can be resumed.
         """
         return run_in_background(
@@ -146,26 +145,26 @@ class TaskOrchestrator(OrchestratorClient):
         thread_id = check_thread_id(thread_id or new_thread_id(original_task))
         allowed = budget or self.team.budget
         await self._check_prices(allowed)
-        given: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
+        graph_input: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
         if plan is not None:
             self.supervisor.checked(plan)
-            given["given_plan"] = plan.plain()
+            graph_input["given_plan"] = plan.plain()
         with self.persistence.lease(thread_id):
             if (await self.graph.aget_state(self._states.config(thread_id))).tasks:
                 raise ConfigError(
                     f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
                 )
-            await self._threads.begin(AWAITING, thread_id, self.about, given)
-            return await self._drive(thread_id, given, on_event, on_review)
+            await self._threads.begin(AWAITING, thread_id, self.about, graph_input)
+            return await self._drive(thread_id, graph_input, on_event, on_review)
 
     def stream(self, original_task: str, **options: Any) -> Iterator[Event | Run]:
-        """Runs a task and gives its events as they come; the last item is the `Run`.
+        """Run a task and yield its events as they come. The last item is the `Run`.
+
+        If the caller stops reading before the end, the run is cancelled. The thread can then be resumed.
 
         Args:
-            original_task: What to do.
+            original_task: The task.
             options: As for `run`, without `on_event`.
-
-        A run whose events are not read to the end is cancelled; its thread can be resumed.
         """
         items: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
 
@@ -181,7 +180,7 @@ class TaskOrchestrator(OrchestratorClient):
                 yield item
             yield background.result()
         finally:
-            background.cancel()  # whoever stops reading wants no more of it
+            background.cancel()
 
     async def astream(self, original_task: str, **options: Any) -> AsyncIterator[Event | Run]:
         """Async twin of `stream`."""
@@ -201,10 +200,10 @@ class TaskOrchestrator(OrchestratorClient):
 
         def check() -> None:
             agents = (self.supervisor, *self.workers.values())
-            more = {f"fallback {at + 1}": model for at, model in enumerate(self.team.calls.fallbacks)}
+            others = {f"fallback {number}": model for number, model in enumerate(self.team.calls.fallbacks, 1)}
             if self.team.calls.economy is not None:
-                more["economy"] = self.team.calls.economy
-            check_prices({agent.name: agent.model for agent in agents} | more, budget.prices)
+                others["economy"] = self.team.calls.economy
+            check_prices({agent.name: agent.model for agent in agents} | others, budget.prices)
 
         await in_own_thread(check)
 
@@ -216,18 +215,18 @@ class TaskOrchestrator(OrchestratorClient):
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
     ) -> Run:
-        """Goes on with a thread after a decision, an interruption or a crash; nothing finished is done again.
+        """Continue a thread after a decision, an interruption or a crash. Finished sub-tasks are not run again.
 
         Args:
             thread_id: The thread.
-            budget: New limits by name, such as `{"tokens": 50_000}`, in place of those that the run has.
+            budget: New limits by name, such as `{"tokens": 50_000}`; they replace the run's own.
             on_event: As for `run`.
             on_review: As for `run`.
 
         Raises:
             UnknownThreadError: There is no such thread.
-            ThreadBusyError: Somebody else runs it.
-            ConfigError: The thread belongs to another team, or no budget ended it and one was to be raised.
+            ThreadBusyError: The thread is being run already.
+            ConfigError: The thread belongs to another team, or `budget` is given and no budget ended the run.
         """
         return run_in_background(lambda: self.aresume(thread_id, budget=budget, on_event=on_event, on_review=on_review))
 
@@ -248,20 +247,22 @@ class TaskOrchestrator(OrchestratorClient):
                     f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
                     f"{', '.join(self.workers)}: resume it with the team that it was started with"
                 )
-            if not snapshot.tasks and (given := await self._threads.given(AWAITING, thread_id)):
-                # It was killed before the first checkpoint of its task; there may be older ones, of another task.
+            if not snapshot.tasks and (graph_input := await self._threads.unstarted_input(AWAITING, thread_id)):
+                # The run was killed before its first checkpoint. The snapshot may be one of an earlier task.
                 if budget:
-                    given["budget"] = (await self._raised(Budget.parse(given.get("budget")), budget)).plain()
-                return await self._drive(thread_id, given, on_event, on_review)
+                    graph_input["budget"] = (
+                        await self._raised(Budget.parse(graph_input.get("budget")), budget)
+                    ).plain()
+                return await self._drive(thread_id, graph_input, on_event, on_review)
             if budget:
                 await self._raise(thread_id, budget, snapshot)
                 snapshot = await self.graph.aget_state(self._states.config(thread_id))
-            if not snapshot.tasks:  # not `next`: that leaves out nodes whose writes are saved and not yet applied
+            if not snapshot.tasks:  # `next` would leave out nodes whose writes are saved and not yet applied
                 return await self._states.run_of(thread_id)
             return await self._drive(thread_id, None, on_event, on_review)
 
     async def _raise(self, thread_id: str, limits: Mapping[str, Any], snapshot: StateSnapshot) -> None:
-        """Sets other limits; a run that the budget had ended is taken up again. Holds the lease."""
+        """Set other limits, and reopen a run that the budget had ended. The caller holds the lease."""
         has_ended = not snapshot.tasks
         if has_ended and snapshot.values.get("limited_by") != "budget":
             status = (await self._states.run_of(thread_id)).status
@@ -270,8 +271,9 @@ class TaskOrchestrator(OrchestratorClient):
         await ledger.load(AWAITING)
         await ledger.set_budget(AWAITING, await self._raised(ledger.budget, limits))
         if has_ended:
-            taken_up = {"phase": "raised", "status": "running"}
-            await self.graph.aupdate_state(self._states.config(thread_id), taken_up, as_node="approve_plan")
+            # As if a gate had written it: after `approve_plan` the graph goes on with the supervisor.
+            reopened = {"phase": "raised", "status": "running"}
+            await self.graph.aupdate_state(self._states.config(thread_id), reopened, as_node="approve_plan")
 
     async def _raised(self, budget: Budget, limits: Mapping[str, Any]) -> Budget:
         raised = budget.raised(limits)
@@ -281,15 +283,15 @@ class TaskOrchestrator(OrchestratorClient):
     async def _drive(
         self,
         thread_id: str,
-        given: dict[str, Any] | None,
+        graph_input: dict[str, Any] | None,
         on_event: OnEvent | None,
         on_review: OnReview | None,
     ) -> Run:
-        """Invokes the graph again and again until it ends or nobody answers its reviews. Holds the lease."""
+        """Invoke the graph until it ends, or until a review stays open. The caller holds the lease."""
         self.thread_id = thread_id
         config = self._states.config(thread_id)
-        value: Any = given
-        told: set[str] = set()
+        value: Any = graph_input
+        announced: set[str] = set()
         self.persistence.protect_workspaces()
         try:
             while True:
@@ -300,8 +302,8 @@ class TaskOrchestrator(OrchestratorClient):
                 run = await self._states.run_of(thread_id, await self.graph.aget_state(config))
                 if on_event is not None:
                     for review in run.reviews:
-                        if review.id not in told:
-                            told.add(review.id)
+                        if review.id not in announced:
+                            announced.add(review.id)
                             on_event(ReviewAsked(review))
                 if not await self._answered(run, on_review):
                     break
@@ -316,6 +318,7 @@ class TaskOrchestrator(OrchestratorClient):
         return run
 
     async def _invoke(self, value: Any, config: RunnableConfig, on_event: OnEvent | None) -> None:
+        # LangGraph's default durability, async, would save a step while the next one runs already.
         if on_event is None:
             await self.graph.ainvoke(value, config, durability="sync")
             return
@@ -346,12 +349,12 @@ class TaskOrchestrator(OrchestratorClient):
         return await in_own_thread(ask, name="orchestrator-review") if is_background_loop() else ask()
 
     def request_human_review(self, sub_task: SubTask, result: str, review: Review | None = None) -> Decision | None:
-        """Called when a result with `requires_approval` waits for a human. Override it to ask on the spot.
+        """Decide on a result with `requires_approval`. Override it to ask a human on the spot.
 
         Args:
-            sub_task: What was done.
-            result: What came of it; a long result is shortened, and is whole in the shared memory.
-            review: The open review, whose id a decision must name.
+            sub_task: The sub-task.
+            result: Its result. A long one is shortened here, and is whole in the shared memory.
+            review: The open review, whose id the decision must name.
 
         Returns:
             The decision; None, as here, leaves the review open for `decide`.
@@ -360,5 +363,5 @@ class TaskOrchestrator(OrchestratorClient):
 
     @property
     def memory(self) -> SharedMemory:
-        """The shared memory of the thread that was run last."""
+        """Return the shared memory of the thread that was run last."""
         return self.memory_of(self.thread_id)

@@ -1,4 +1,4 @@
-"""Threads: the list of what has been run in a database, kept in the store beside the shared memory."""
+"""The list of threads of a database, kept in the store beside the shared memory."""
 
 import json
 import re
@@ -16,23 +16,23 @@ from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.persistence.namespaces import ROOT, delete_all, namespace, read_all
 
-_PLACE = (ROOT, "threads")
-_GIVEN = "given"
+_NAMESPACE = (ROOT, "threads")
+_INPUT = "given"  # stored in threads: keep the name
 _MOST_CHARS = 120
-_MOST_QUOTED = 240
+_MOST_QUOTED = 240  # file systems take 255 bytes, and the names of locks have an ending
 
 
 @dataclass(frozen=True)
 class ThreadRecord:
-    """One thread.
+    """A thread in the list.
 
     Args:
         id: The thread's id.
-        task: What was asked.
-        status: How its last run ended; `running` while it works, and after a crash.
-        created: Unix time in seconds.
-        updated: Unix time in seconds.
-        about: What a resume needs to know, such as the team and the model; JSON-plain.
+        task: The task of its last run.
+        status: How its last run ended; `running` while one works, and after a crash.
+        created: Unix time of the first run, in seconds.
+        updated: Unix time of the last change, in seconds.
+        about: Facts that a resume needs, such as the team and the model; JSON-plain.
     """
 
     id: str
@@ -44,19 +44,19 @@ class ThreadRecord:
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> "ThreadRecord":
-        """Reads it from its plain form; what an older or newer version has put beside it is left out."""
+        """Read the plain form. Keys of an older or newer version are ignored."""
         return cls(**{name: value for name, value in data.items() if name in cls.__dataclass_fields__})
 
 
 def check_thread_id(thread_id: str) -> str:
-    """Returns the id when it can be used.
+    """Return the id if it can be used.
 
     Raises:
-        ConfigError: It is empty, too long, or has characters that do not print.
+        ConfigError: The id is empty, too long, or has characters that do not print.
     """
     if not thread_id.strip() or len(thread_id) > _MOST_CHARS or not thread_id.isprintable():
         raise ConfigError(f"a thread id has 1 to {_MOST_CHARS} printable characters, this one has not: {thread_id!r}")
-    if len(quote(thread_id, safe="")) > _MOST_QUOTED:  # its lock and its workspace are files of that name
+    if len(quote(thread_id, safe="")) > _MOST_QUOTED:  # the lock and the workspace are named so
         raise ConfigError(f"a thread id is the name of a file too, and this one is too long for that: {thread_id!r}")
     return thread_id
 
@@ -65,64 +65,65 @@ class ThreadList:
     """The threads of one store.
 
     Args:
-        store: Where they are.
-        clock: Gives Unix time in seconds.
+        store: The store.
+        clock: Returns Unix time in seconds.
     """
 
     def __init__(self, store: BaseStore, clock: Callable[[], float] = time.time) -> None:
         self._store = store
         self._clock = clock
 
-    async def begin(self, bridge: Bridge, thread_id: str, about: dict[str, Any], given: dict[str, Any]) -> None:
-        """Notes that a thread was started, or was given another task.
+    async def begin(self, bridge: Bridge, thread_id: str, about: dict[str, Any], graph_input: dict[str, Any]) -> None:
+        """Record that a thread starts, or that it starts another task.
 
         Args:
-            bridge: How to reach the store.
+            bridge: Reaches the store.
             thread_id: The thread.
-            about: What a resume needs to know.
-            given: The graph's input. It lies in the thread's memory, where the supervisor's first act removes it: by
-                then it is in a checkpoint.
+            about: Facts that a resume needs.
+            graph_input: The input of the graph, with the task.
         """
         now = self._clock()
         before = await self.find(bridge, thread_id)
-        record = ThreadRecord(thread_id, given["task"], "running", before.created if before else now, now, about)
-        note = Entry(key=_GIVEN, text=json.dumps(given), status="note", created=now)
-        kept = PutOp(namespace(thread_id, "memory"), _GIVEN, note.plain())
-        await bridge.batch(self._store, [kept, PutOp(_PLACE, thread_id, asdict(record))])
+        record = ThreadRecord(thread_id, graph_input["task"], "running", before.created if before else now, now, about)
+        # A kill before the first checkpoint must not lose the task. The supervisor's first act clears the thread's
+        # memory and this entry with it; by then a checkpoint holds the input.
+        entry = Entry(key=_INPUT, text=json.dumps(graph_input), status="note", created=now)
+        put_input = PutOp(namespace(thread_id, "memory"), _INPUT, entry.plain())
+        await bridge.batch(self._store, [put_input, PutOp(_NAMESPACE, thread_id, asdict(record))])
 
-    async def given(self, bridge: Bridge, thread_id: str) -> dict[str, Any]:
-        """The input of a run that was killed before its first checkpoint; empty when it had got further."""
-        found: Any = (await bridge.batch(self._store, [GetOp(namespace(thread_id, "memory"), _GIVEN)]))[0]
-        return {} if found is None else json.loads(Entry.parse(_GIVEN, found.value).text)
+    async def unstarted_input(self, bridge: Bridge, thread_id: str) -> dict[str, Any]:
+        """Return the input of a run that was killed before its first checkpoint. Empty for a run that came further."""
+        item: Any = (await bridge.batch(self._store, [GetOp(namespace(thread_id, "memory"), _INPUT)]))[0]
+        return {} if item is None else json.loads(Entry.parse(_INPUT, item.value).text)
 
     async def mark(self, bridge: Bridge, thread_id: str, status: str) -> None:
-        """Notes how far a thread came."""
+        """Record the status of a thread."""
         before = await self.find(bridge, thread_id)
         if before is not None and before.status != status:
             changed = {**asdict(before), "status": status, "updated": self._clock()}
             await self._put(bridge, ThreadRecord(**changed))
 
     async def find(self, bridge: Bridge, thread_id: str) -> ThreadRecord | None:
-        """One thread; None when it is not listed."""
-        item: Any = (await bridge.batch(self._store, [GetOp(_PLACE, thread_id)]))[0]
+        """Return the record of a thread, or None if the list has none."""
+        item: Any = (await bridge.batch(self._store, [GetOp(_NAMESPACE, thread_id)]))[0]
         return None if item is None else ThreadRecord.parse(item.value)
 
     async def all(self, bridge: Bridge) -> list[ThreadRecord]:
-        """Every thread, newest first."""
-        items = await read_all(bridge, self._store, _PLACE)
+        """Return every thread, newest first."""
+        items = await read_all(bridge, self._store, _NAMESPACE)
         return sorted((ThreadRecord.parse(item.value) for item in items), key=lambda record: -record.created)
 
     async def delete(self, bridge: Bridge, thread_id: str) -> None:
-        """Takes a thread, its memory and its decisions out of the store."""
+        """Delete a thread, its memory and its decisions from the store."""
         for kind in ("memory", "decisions"):
             await delete_all(bridge, self._store, namespace(thread_id, kind))
-        await bridge.batch(self._store, [PutOp(_PLACE, thread_id, None)])
+        await bridge.batch(self._store, [PutOp(_NAMESPACE, thread_id, None)])
 
     async def _put(self, bridge: Bridge, record: ThreadRecord) -> None:
-        await bridge.batch(self._store, [PutOp(_PLACE, record.id, asdict(record))])
+        await bridge.batch(self._store, [PutOp(_NAMESPACE, record.id, asdict(record))])
 
 
 def new_thread_id(task: str) -> str:
-    """A thread id that a person can tell from others: the task's first words and some random letters."""
+    """Return an id that a person recognises: the first words of the task and some random letters."""
     words = re.findall(r"[a-z0-9]+", task.lower())[:3]
     return "-".join([*(word[:12] for word in words), secrets.token_hex(3)])
