@@ -12,38 +12,34 @@ from typing import Any
 
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.tools import tool as as_tool
 from langgraph.store.memory import InMemoryStore
-from pydantic import ValidationError
 
 from orchestrator import prompts
 from orchestrator.agents.agent import Agent
 from orchestrator.agents.assignment import Assignment, Result
 from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.middleware import WorkerMiddleware
+from orchestrator.agents.task_message import task_message
+from orchestrator.agents.verdict import ask_verdict, with_verdict
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
-from orchestrator.errors import ConfigError, PlanError
-from orchestrator.memory.briefing import Briefing, brief, fit
+from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.messages import add_usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls
-from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
 from orchestrator.models.profile import ModelProfile
-from orchestrator.planning.outcome import Verdict
 from orchestrator.planning.plan import Plan, SubTask
-from orchestrator.planning.schemas import verdict_schema
-from orchestrator.text import excerpt
 from orchestrator.tool_calls.first_call import check_first_call
 from orchestrator.tool_calls.results import read_memory
 from orchestrator.tool_calls.tool_search import ToolSearch
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
-from orchestrator.trust import merged, taint, tainted_by
+from orchestrator.trust import tainted_by
 
 # A small model's first tool calls are its best ones; what it does after them is mostly to look for what it has.
 _SMALL_STEPS = 3
@@ -155,20 +151,30 @@ class Worker(Agent):
             GraphInterrupt: A tool call waits for a human.
             PlanError: The verdict could not be read.
         """
-        shown = await brief(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
-        opening = HumanMessage(self._opening(assignment, context, shown))
-        taint(opening, merged(shown.tainted_by, assignment.tainted_by))
-        messages: list[BaseMessage] = [opening]
+        is_small = ModelProfile.of(self.model).is_small
+        first = await task_message(bridge, assignment, context, is_small=is_small)
+        messages: list[BaseMessage] = [first]
         if self.tools or not self.reviews:
             steps = self.steps or limits.steps
-            graph = self._graph(min(steps, _SMALL_STEPS) if ModelProfile.of(self.model).is_small else steps)
+            graph = self._graph(min(steps, _SMALL_STEPS) if is_small else steps)
             own = self._with_place(config, context) if self.tools else _without_durability(config)
-            final = await bridge.invoke(graph, {"messages": [opening]}, own, context=context)
+            final = await bridge.invoke(graph, {"messages": [first]}, own, context=context)
             messages = final["messages"]
         result = self._result(messages)
         if not self.reviews or result.end is not None:
             return result
-        return await self._judge(context.calls, assignment, messages, result, limits, config)
+        verdict, usage = await ask_verdict(
+            context.calls,
+            self.model,
+            self.prompt,
+            first,
+            result.text,
+            assignment.candidates,
+            repairs=limits.plan_repairs,
+            config=config,
+        )
+        text = with_verdict(result.text, verdict)
+        return Result(text, result.sources, result.tainted_by, add_usage(result.usage, usage), verdict)
 
     def _with_place(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
         """The config with what tools that ask for it may know of where they work."""
@@ -219,29 +225,6 @@ class Worker(Agent):
                     del self._graphs[next(iter(self._graphs))]
             return graph
 
-    def _opening(self, assignment: Assignment, context: WorkerContext, shown: Briefing) -> str:
-        parts = []
-        if assignment.task and not ModelProfile.of(self.model).is_small:  # a small model would do all of it at once
-            task = excerpt(assignment.task, max(64, context.window // 8), "task")
-            parts.append(f"The whole task, to know what it is about: {task}")
-        if shown.text:
-            parts.append(f"Results of other sub-tasks:\n{shown.text}")
-        sub_task = assignment.sub_task
-        before = context.memory.seen(assignment.previous)
-        if before is not None and before.text:
-            old = fit([before], context.window // 8)
-            about = "" if sub_task.feedback else ", which was cut off: go on from there"
-            parts.append(f"Your result of the attempt before{about}:\n{old.text}")
-        if sub_task.feedback:
-            told = "\n".join(f"- {line}" for line in sub_task.feedback)
-            about = (
-                "It was not accepted. Do it differently" if assignment.previous else "What an earlier attempt was told"
-            )
-            parts.append(f"{about}:\n{told}")
-        again = f" (attempt {sub_task.attempt})" if sub_task.attempt > 1 else ""
-        parts.append(f"Sub-task {sub_task.id}{again}: {sub_task.description}")
-        return "\n\n".join(parts)
-
     def _result(self, messages: Sequence[BaseMessage]) -> Result:
         by_name = {tool.name: tool for tool in (*self.tools, read_memory)}
         used = dict.fromkeys(
@@ -260,43 +243,6 @@ class Worker(Agent):
             end=AttemptEnd.of(messages),
             cut_off=cut_off,
         )
-
-    async def _judge(
-        self,
-        calls: ModelCalls,
-        assignment: Assignment,
-        messages: Sequence[BaseMessage],
-        result: Result,
-        limits: Limits,
-        config: RunnableConfig | None,
-    ) -> Result:
-        candidates = assignment.candidates
-
-        def read(answer: Any) -> Verdict:
-            try:
-                verdict = Verdict.model_validate(answer)
-            except ValidationError as error:
-                raise PlanError([f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]) from None
-            if verdict.verdict == "changes_requested" and verdict.sub_task_id not in candidates:
-                if len(candidates) == 1:
-                    return verdict.model_copy(update={"sub_task_id": candidates[0]})
-                raise PlanError([f"sub_task_id must be one of {', '.join(candidates)}"])
-            return verdict
-
-        notes = [HumanMessage(f"Your notes on it:\n{result.text}")] if result.text else []
-        request = HumanMessage(prompts.text("verdict", candidates=", ".join(candidates) or "none"))
-        verdict, usage = await ask_structured(
-            calls,
-            self.model,
-            [SystemMessage(self.prompt), messages[0], *notes, request],
-            verdict_schema(candidates),
-            read,
-            repairs=limits.plan_repairs,
-            config=config,
-        )
-        said = "accepted" if verdict.verdict == "accept" else f"changes requested in {verdict.sub_task_id}"
-        text = f"{result.text}\n\n{said}: {verdict.reason}".strip()
-        return Result(text, result.sources, result.tainted_by, add_usage(result.usage, usage), verdict)
 
 
 def _figures(messages: Sequence[BaseMessage]) -> str:

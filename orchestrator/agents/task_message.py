@@ -1,0 +1,67 @@
+"""The first message of an attempt: the task, results of other sub-tasks, feedback, and the sub-task itself."""
+
+from langchain_core.messages import HumanMessage
+
+from orchestrator.agents.assignment import Assignment
+from orchestrator.concurrency import Bridge
+from orchestrator.memory.briefing import brief, fit
+from orchestrator.text import excerpt
+from orchestrator.tool_calls.worker_context import WorkerContext
+from orchestrator.trust import merged, taint
+
+_LEAST_TASK_TOKENS = 64
+
+
+async def task_message(
+    bridge: Bridge, assignment: Assignment, context: WorkerContext, *, is_small: bool
+) -> HumanMessage:
+    """Return the first message of an attempt, marked with the sources from outside that it rests on.
+
+    Args:
+        bridge: How to recall results.
+        assignment: The sub-task.
+        context: The surroundings of the attempt.
+        is_small: True for a small model, which would do the whole task at once if it saw it.
+    """
+    briefing = await brief(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
+    parts = [
+        "" if is_small else _whole_task(assignment, context.window),
+        f"Results of other sub-tasks:\n{briefing.text}" if briefing.text else "",
+        _previous_result(assignment, context),
+        _feedback(assignment),
+        _sub_task(assignment),
+    ]
+    message = HumanMessage("\n\n".join(part for part in parts if part))
+    taint(message, merged(briefing.tainted_by, assignment.tainted_by))
+    return message
+
+
+def _whole_task(assignment: Assignment, window: int) -> str:
+    if not assignment.task:
+        return ""
+    task = excerpt(assignment.task, max(_LEAST_TASK_TOKENS, window // 8), "task")
+    return f"The whole task, to know what it is about: {task}"
+
+
+def _previous_result(assignment: Assignment, context: WorkerContext) -> str:
+    entry = context.memory.seen(assignment.previous)
+    if entry is None or not entry.text:
+        return ""
+    # A sub-task is tried again without feedback only where the budget ended the attempt before.
+    instruction = "" if assignment.sub_task.feedback else ", which was cut off: go on from there"
+    return f"Your result of the attempt before{instruction}:\n{fit([entry], context.window // 8).text}"
+
+
+def _feedback(assignment: Assignment) -> str:
+    if not assignment.sub_task.feedback:
+        return ""
+    instruction = (
+        "It was not accepted. Do it differently" if assignment.previous else "What an earlier attempt was told"
+    )
+    return "\n".join([f"{instruction}:", *(f"- {line}" for line in assignment.sub_task.feedback)])
+
+
+def _sub_task(assignment: Assignment) -> str:
+    sub_task = assignment.sub_task
+    attempt = f" (attempt {sub_task.attempt})" if sub_task.attempt > 1 else ""
+    return f"Sub-task {sub_task.id}{attempt}: {sub_task.description}"
