@@ -1,11 +1,11 @@
-"""One background event loop a process, on which the blocking calls of the Python interface run.
+"""The background loop: one event loop of the process, on which the blocking methods of the Python interface run.
 
-It makes `run()` work where a loop is running already (a notebook), keeps HTTP connections alive between calls (they
-belong to the loop that opened them), and lets Ctrl-C cancel a run cleanly instead of waiting for its threads.
+With it, `run()` works where a loop is running already, as in a notebook. HTTP connections belong to the loop that made
+them, so they stay open between calls. And Ctrl-C can cancel a coroutine, while it could only wait for threads.
 
 Invariants:
-- The loop outlives whatever its tasks do. `SystemExit` and `loop.stop()` leave `run_forever`, which is entered again.
-- Nobody waits for a loop whose thread is dead, and a forked child gets a loop of its own.
+- The loop outlives its tasks. `SystemExit` and `loop.stop()` leave `run_forever`, which is then entered again.
+- No caller waits for a loop whose thread is dead. A forked child gets a loop of its own.
 """
 
 import asyncio
@@ -107,7 +107,7 @@ class BackgroundWork(Generic[T]):
         work: Makes the coroutine.
 
     Raises:
-        ConfigError: This is the background loop's own thread.
+        ConfigError: The caller is on the background loop's own thread.
     """
 
     def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
@@ -144,19 +144,20 @@ class BackgroundWork(Generic[T]):
                 raise LoopLostError("the background event loop has ended; the run can be resumed")
 
     def cancel(self) -> None:
-        """Cancel the coroutine, and wait until it has let go of its thread and database. Does nothing once it ended."""
-        if self._future.cancel():  # a cancelled future counts as done at once
+        """Cancel the coroutine, and wait until it has released its thread and database. Does nothing after its end."""
+        # A cancelled future is done at once, while the coroutine still runs its `finally` blocks on the loop.
+        if self._future.cancel():
             self._ended.wait(_PATIENCE_S)
 
 
 def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine on the background loop and wait for it.
+    """Run a coroutine on the background loop and return its result.
 
     Args:
         work: Makes the coroutine.
 
     Raises:
-        ConfigError: This is the background loop's own thread.
+        ConfigError: The caller is on the background loop's own thread.
         KeyboardInterrupt: The wait was interrupted; the coroutine has been cancelled and has ended.
         LoopLostError: The loop's thread died.
     """

@@ -1,9 +1,9 @@
-"""One body of code behind both `graph.invoke` and `graph.ainvoke`.
+"""Bridge: one body of code behind both `graph.invoke` and `graph.ainvoke`.
 
-LangGraph runs nodes in threads or on an event loop, and each of its savers and stores serves one of the two. To
-avoid writing every node twice, nodes are coroutines that do all their input and output through a `Bridge`. On the
-event loop the bridge awaits; in a thread it calls the blocking twin and never suspends, so that `run_blocking` can
-drive the coroutine to its end without a loop.
+LangGraph runs nodes in threads or on an event loop, and most of its savers and stores serve only one of the two. So
+that no node is written twice, nodes are coroutines that do all input and output through a `Bridge`. On the event loop
+the bridge awaits. In a thread it calls the blocking twin and never suspends, and `run_blocking` drives the coroutine to
+its end without a loop.
 """
 
 import asyncio
@@ -24,58 +24,58 @@ T = TypeVar("T")
 
 
 class TimeLimitError(TimeoutError):
-    """A call took longer than the bridge's limit. A `TimeoutError` of the call's own is another one."""
+    """A call took longer than the bridge's limit. A call's own `TimeoutError` is passed on as it is."""
 
 
 class Waiter(Protocol):
-    """Something to wait for once; `wake` may be called from the thread that runs the bridge's code."""
+    """A signal that is given once. Call `wake` from the thread that runs the bridge's code."""
 
     def wake(self) -> None:
-        """Ends the wait; further calls do nothing."""
+        """End the wait. Further calls do nothing."""
 
     async def wait(self) -> None:
-        """Returns after `wake` was called."""
+        """Return after `wake` was called."""
 
 
 class Bridge(Protocol):
-    """Input and output of nodes, blocking or awaiting."""
+    """Input and output of nodes, in threads or on an event loop."""
 
     async def invoke(
         self, runnable: Runnable[Any, Any], value: object, config: RunnableConfig | None = None, **kwargs: Any
     ) -> Any:
-        """Invokes a model, a chain or a graph."""
+        """Invoke a model, a chain or a graph."""
 
     async def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Calls a handler that is blocking on the blocking bridge, and a coroutine function on the other."""
+        """Call a function: a blocking one in a thread, a coroutine function on the event loop."""
 
     async def call_within(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
-        """The same within a time limit; what cannot be cancelled is left behind.
+        """Call a function as `call` does, within a time limit. In a thread, a late function goes on unattended.
 
         Raises:
-            TimeLimitError: It took longer.
+            TimeLimitError: The function took longer.
         """
 
     async def within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Runs a coroutine function that uses this bridge, within a time limit; see `call_within`.
+        """Run a coroutine function that uses this bridge, within a time limit as in `call_within`.
 
         Raises:
-            TimeLimitError: It took longer.
+            TimeLimitError: The coroutine took longer.
         """
 
     async def offload(self, function: Callable[[], T]) -> T:
-        """Calls a blocking function where it does not hold up the event loop."""
+        """Call a blocking function without blocking the event loop."""
 
     async def sleep(self, seconds: float) -> None:
-        """Waits; others go on."""
+        """Wait while other coroutines and threads go on."""
 
     async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
-        """Carries out operations on a store."""
+        """Carry out operations on a store."""
 
     def waiter(self) -> Waiter:
-        """A fresh waiter."""
+        """Return a fresh waiter."""
 
     def lock(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """A fresh lock, to be used with `async with`."""
+        """Return a fresh lock, to be used with `async with`."""
 
 
 class _ThreadWaiter:
@@ -124,24 +124,25 @@ class _Blocking:
         return function(*args)
 
     async def within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        made: T = await self.call_within(seconds, lambda: run_blocking(body()))
-        return made
+        result: T = await self.call_within(seconds, lambda: run_blocking(body()))
+        return result
 
     async def call_within(self, seconds: float, function: Callable[..., Any], *args: Any) -> Any:
         done: Future[Any] = Future()
-        context = contextvars.copy_context()  # LangGraph finds its configuration there
+        context = contextvars.copy_context()  # LangGraph keeps the config of a node in a context variable
 
         def work() -> None:
             try:
                 done.set_result(context.run(function, *args))
-            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            except BaseException as error:  # noqa: BLE001 - `result` below raises it
                 done.set_exception(as_exception(error))
 
+        # A daemon: a function that never returns must not keep the process from ending.
         threading.Thread(target=work, daemon=True, name="orchestrator-tool").start()
         try:
             return done.result(seconds)
         except TimeoutError:
-            if done.done():
+            if done.done():  # the function's own TimeoutError
                 raise
             raise TimeLimitError from None
 
@@ -210,10 +211,10 @@ AWAITING: Bridge = _Awaiting()
 
 
 def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
-    """Drives a coroutine that uses only the blocking bridge.
+    """Run a coroutine that uses only the blocking bridge, without an event loop.
 
     Raises:
-        RuntimeError: The coroutine suspended, so something in it awaited past the bridge.
+        RuntimeError: The coroutine suspended, because code in it awaited something else than the bridge.
     """
     try:
         coroutine.send(None)
@@ -224,16 +225,16 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
 
 
 class BridgedNode(Runnable[Any, Any]):
-    """A graph node from one coroutine function `body(bridge, state, config)`."""
+    """A graph node made from one coroutine function `body(bridge, state, config)`."""
 
     def __init__(self, name: str, body: Callable[[Bridge, Any, RunnableConfig], Coroutine[Any, Any, Any]]) -> None:
         self.name = name
         self._body = body
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:
-        """Runs the body in this thread."""
+        """Run the body in this thread."""
         return run_blocking(self._body(BLOCKING, input, config or {}))
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:
-        """Runs the body on the event loop."""
+        """Run the body on the event loop."""
         return await self._body(AWAITING, input, config or {})

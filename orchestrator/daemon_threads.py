@@ -25,15 +25,15 @@ class UnusualExitError(Exception):
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
-        what = str(error)
-        super().__init__(f"{type(error).__name__}: {what}" if what else type(error).__name__)
+        text = str(error)
+        super().__init__(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def as_exception(error: BaseException) -> Exception:
     """Return an exception that a coroutine can raise without ending its event loop.
 
-    `SystemExit` and `KeyboardInterrupt` break `run_forever`, a `CancelledError` from elsewhere looks like the
-    cancellation of whoever waits, and `StopIteration` cannot be set on a future.
+    `SystemExit` and `KeyboardInterrupt` break `run_forever`. A foreign `CancelledError` looks like the
+    caller's own. `StopIteration` cannot be set on a future.
     """
     if isinstance(error, Exception) and not isinstance(error, StopIteration | asyncio.CancelledError):
         return error
@@ -48,7 +48,7 @@ async def in_own_thread(function: Callable[[], T], name: str = "orchestrator-cal
     A cancelled caller leaves the thread behind: Python cannot end a thread from outside.
 
     Args:
-        function: What to call.
+        function: The function.
         name: The thread's name, for debuggers.
 
     Raises:
@@ -56,10 +56,10 @@ async def in_own_thread(function: Callable[[], T], name: str = "orchestrator-cal
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
-    context = contextvars.copy_context()  # LangGraph finds its configuration there
+    context = contextvars.copy_context()  # LangGraph keeps the config of a node in a context variable
 
     def settle(result: Any, error: Exception | None) -> None:
-        if future.done():  # whoever waited was cancelled
+        if future.done():  # the caller was cancelled
             return
         if error is not None:
             future.set_exception(error)
@@ -71,7 +71,7 @@ async def in_own_thread(function: Callable[[], T], name: str = "orchestrator-cal
         failure: Exception | None = None
         try:
             result = context.run(function)
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - the caller gets it
             failure = as_exception(error)
         with contextlib.suppress(RuntimeError):  # the loop was closed while the function hung
             loop.call_soon_threadsafe(settle, result, failure)
@@ -81,9 +81,9 @@ async def in_own_thread(function: Callable[[], T], name: str = "orchestrator-cal
 
 
 class OwnThreads(ThreadPoolExecutor):
-    """An executor with a daemon thread for each call. It is no pool: nothing waits in line, and nothing is joined.
+    """An executor with a daemon thread for each call. No call waits in line, and no thread is joined.
 
-    `loop.set_default_executor` takes nothing but a `ThreadPoolExecutor`.
+    It is no pool, but `loop.set_default_executor` accepts only a `ThreadPoolExecutor`.
     """
 
     def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
@@ -95,7 +95,7 @@ class OwnThreads(ThreadPoolExecutor):
                 return
             try:
                 result = fn(*args, **kwargs)
-            except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            except BaseException as error:  # noqa: BLE001 - the caller gets it
                 future.set_exception(as_exception(error))
             else:
                 future.set_result(result)

@@ -1,8 +1,8 @@
-"""Forked processes: what must not be carried over from the parent.
+"""Forked processes: forgetting state of the parent that is useless in the child.
 
 After `os.fork` the child has one thread, and copies of locks that other threads may have held. Servers (gunicorn with
-`--preload`), Celery and `multiprocessing` fork programs that have used the engine already. So whatever holds a thread,
-a lock, a connection or a child process is forgotten in the child and made anew at its next use.
+`--preload`), Celery and `multiprocessing` fork programs that have used the engine already. So the child forgets all
+threads, locks, connections and child processes, and makes them anew when they are next used.
 """
 
 import os
@@ -12,7 +12,7 @@ from typing import Any
 
 
 def after_fork(forget: Callable[[], object]) -> None:
-    """Call a function in each forked child, before anything else runs there. Without `fork`, as on Windows, never."""
+    """Call a function in each forked child, before anything else runs there. Does nothing on Windows."""
     if hasattr(os, "register_at_fork"):
         os.register_at_fork(after_in_child=forget)
 
@@ -22,7 +22,7 @@ def after_fork_of(instance: Any, method: Callable[[Any], object]) -> None:
 
     Args:
         instance: The object.
-        method: The function, such as an unbound method of its class; it must not hold the object.
+        method: The function, such as an unbound method of the class. It must hold no reference to the object.
     """
     reference = weakref.ref(instance)
 
