@@ -1,4 +1,4 @@
-"""Asking a review at the terminal."""
+"""Asking a human a review at the terminal."""
 
 import json
 
@@ -12,7 +12,7 @@ _KEYS: dict[str, Action] = {"a": "approve", "e": "edit", "r": "reject", "s": "st
 
 
 def ask_at_terminal(review: Review, console: Console) -> Decision | None:
-    """Shows a review and reads the answer; None when the person leaves it open."""
+    """Show a review and read the decision. Return None if the person leaves the review open."""
     console.print()
     console.print(f"[bold yellow]?[/bold yellow] [bold]{escape(review.question)}[/bold]", highlight=False)
     if review.stake:
@@ -28,19 +28,19 @@ def ask_at_terminal(review: Review, console: Console) -> Decision | None:
             if action is None or action not in review.allowed or not action.startswith(typed):
                 console.print("  not one of these")
             elif action == "reject":
-                why = console.input("What should be different? ").strip()
-                return Decision(review_id=review.id, action=action, text=why)
+                feedback = console.input("What should be different? ").strip()
+                return Decision(review_id=review.id, action=action, text=feedback)
             elif action != "edit":
                 return Decision(review_id=review.id, action=action)
             elif (edited := _edited(review, console)) is not None:
                 return edited
-    except EOFError:  # Ctrl-D: whoever goes away has decided nothing
+    except EOFError:  # Ctrl-D decides nothing
         console.print()
         return None
 
 
 def _edited(review: Review, console: Console) -> Decision | None:
-    """The decision that an editor was left with; None when nothing was saved, or nothing that can be read."""
+    """Open the subject in an editor. Return None if nothing was saved, or nothing that can be parsed."""
     import click
 
     is_text = review.kind == "result"

@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.errors import MissingModelError
 
-app = typer.Typer(help="The embedded model: get its weights, and see where they are.", no_args_is_help=True)
+app = typer.Typer(help="Fetch and find the weights of the embedded model.", no_args_is_help=True)
 Name = Annotated[
     str | None,
     typer.Argument(help="A name from `orchestrator model list`.", show_default="the model for runs that name none"),
@@ -18,12 +18,10 @@ Name = Annotated[
 @app.command()
 def fetch(
     name: Name = None,
-    source: Annotated[Path | None, typer.Option("--from", help="A file that you have already.")] = None,
-    if_needed: Annotated[
-        bool, typer.Option("--if-needed", help="Do nothing when another model is configured.")
-    ] = False,
+    source: Annotated[Path | None, typer.Option("--from", help="Copy this file instead of downloading.")] = None,
+    if_needed: Annotated[bool, typer.Option("--if-needed", help="Do nothing if another model is configured.")] = False,
 ) -> None:
-    """Get the weights into the cache, checked by their SHA-256."""
+    """Download the weights into the cache, and check their SHA-256."""
     from orchestrator.models.factory import is_configured
     from orchestrator.models.weights import DEFAULT, cached, weights_named
     from orchestrator.models.weights import fetch as get
@@ -31,9 +29,9 @@ def fetch(
     weights = weights_named(name or DEFAULT)
     if if_needed and is_configured():
         return
-    if source is None and (found := cached(weights)) is not None:
+    if source is None and (present := cached(weights)) is not None:
         if not if_needed:
-            typer.echo(f"already there: {found}")
+            typer.echo(f"already there: {present}")
         return
     with _Bar(f"{weights.name}, once") as bar:
         path = get(weights, source=source, progress=bar.tell)
@@ -42,19 +40,19 @@ def fetch(
 
 @app.command()
 def path(name: Name = None) -> None:
-    """Print where the weights are."""
+    """Print the path of the weights."""
     from orchestrator.models.weights import DEFAULT, cached, weights_named
 
     weights = weights_named(name or DEFAULT)
-    found = cached(weights)
-    if found is None:
+    file = cached(weights)
+    if file is None:
         raise MissingModelError(f"{weights.name} is not there: get it with `orchestrator model fetch {weights.name}`")
-    typer.echo(str(found))
+    typer.echo(str(file))
 
 
 @app.command("list")
 def list_() -> None:
-    """List the embedded models."""
+    """List the embedded models, and which of them are fetched."""
     from orchestrator.models.weights import CATALOGUE, cached
 
     for weights in CATALOGUE.values():
@@ -63,7 +61,7 @@ def list_() -> None:
 
 
 class _Bar:
-    """A bar at a terminal, a line for each tenth elsewhere; on stderr."""
+    """Progress on stderr: a bar at a terminal, elsewhere a line for each tenth."""
 
     def __init__(self, title: str) -> None:
         from rich.console import Console
@@ -86,7 +84,12 @@ class _Bar:
             self._progress.stop()
 
     def tell(self, done: int, total: int) -> None:
-        """Takes bytes done and in all."""
+        """Show the progress.
+
+        Args:
+            done: Bytes so far.
+            total: Bytes in all.
+        """
         if self._progress and self._task is not None:
             self._progress.update(self._task, completed=done, total=total)
         elif total and (tenth := done * 10 // total) > self._tenth:

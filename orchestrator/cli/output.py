@@ -21,30 +21,31 @@ err = Console(stderr=True)
 
 
 def command(*words: str, db: str | None = None) -> str:
-    """A command as the reader can type it, such as `.venv/bin/orchestrator resume t`.
+    """Return a command that the reader can copy, such as `.venv/bin/orchestrator resume t`.
 
     Args:
         words: The words after the program's name.
-        db: The database, where it is not the default one.
+        db: The database, unless it is the default one.
     """
-    typed = Path(sys.argv[0])
+    program = Path(sys.argv[0])
     name = "orchestrator"
-    if typed.name == "__main__.py":
+    if program.name == "__main__.py":
         return shlex.join([_python(), "-m", name, *words, *(["--db", db] if db else [])])
-    if typed.stem == name and (found := shutil.which(name)) != sys.argv[0]:
-        is_on_path = found is not None and typed.exists() and typed.samefile(found)
+    # The bare name would start another installation, or none, where the PATH does not lead to this program.
+    if program.stem == name and (on_path := shutil.which(name)) != sys.argv[0]:
+        is_on_path = on_path is not None and program.exists() and program.samefile(on_path)
         name = name if is_on_path else sys.argv[0]
     return shlex.join([name, *words, *(["--db", db] if db else [])])
 
 
 def _python() -> str:
-    """Return how this Python is called at a prompt: by its name where that finds it, or by its path."""
+    """Return the command for this Python: its name if the PATH leads to it, otherwise its path."""
     path = Path(sys.executable)
     return path.name if shutil.which(path.name) == str(path) else str(path)
 
 
 def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
-    """Each review with the commands that answer it."""
+    """Print each review with the commands that answer it."""
     if not reviews:
         out.print("nothing waits for a human")
     for review in reviews:
@@ -52,21 +53,21 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
         if review.stake:
             out.print(f"  at stake: {escape(review.stake)}", highlight=False, soft_wrap=True)
         print_subject(review, out)
-        edit = ["--text", _raised(review)] if "budget" in review.subject else ["--file", "FILE"]
+        edit = ["--text", _raised_limit(review)] if "budget" in review.subject else ["--file", "FILE"]
         hints = {"edit": edit, "reject": ["--text", "why"]}
         for action in review.allowed:
             typer.echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
 
 
-def _raised(review: Review) -> str:
-    """What raises the limit that is nearest to its end, with a blank for the number."""
+def _raised_limit(review: Review) -> str:
+    """Return the JSON that raises the limit which is used most, with a blank for the number."""
     budget, spent = review.subject["budget"], review.subject["spent"]
     used = {name: spent[name] / budget[name] for name in spent if budget.get(name)}
     return f'{{"{max(used, key=used.__getitem__) if used else "tokens"}": …}}'
 
 
 def print_subject(review: Review, console: Console) -> None:
-    """What a review is about."""
+    """Print the plan, the result, the tool call or the problems that a review asks about."""
     subject = review.subject
     if review.kind == "plan":
         console.print(plan_table(Plan.parse(subject["plan"]), subject.get("forecast", {}).get("tokens")))
@@ -83,11 +84,11 @@ def print_subject(review: Review, console: Console) -> None:
 
 
 def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) -> Table:
-    """The plan as a table for a terminal.
+    """Return the plan as a table for a terminal.
 
     Args:
         plan: The plan.
-        tokens: What each sub-task is likely to cost, from and to.
+        tokens: The likely cost of each sub-task, from and to.
     """
     table = Table(show_edge=False, pad_edge=False)
     for heading in ("id", "agent", "needs", "approval", *(["likely tokens"] if tokens else []), "description"):
@@ -102,7 +103,7 @@ def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) ->
 
 
 def print_run(run: Run, db: str | None) -> None:
-    """All of a run."""
+    """Print a run: its task, plan, outcomes and end."""
     out.print(f"[bold]{escape(run.thread_id)}[/bold]: {run.status}", highlight=False)
     out.print(f"task: {escape(run.task)}", highlight=False)
     if run.plan:
@@ -111,12 +112,12 @@ def print_run(run: Run, db: str | None) -> None:
 
 
 def print_json(run: Run) -> None:
-    """A run as one JSON object."""
+    """Print a run as one JSON object."""
     typer.echo(json.dumps(run.to_dict(), ensure_ascii=False))
 
 
 def print_end(run: Run, db: str | None) -> None:
-    """How a run ended: the answer on stdout, the rest on stderr, and the way on."""
+    """Print how a run ended, and how to continue it. The answer goes to stdout, and everything else to stderr."""
     go_on = command("resume", run.thread_id, db=db)
     for error in run.errors:
         err.print(f"[yellow]![/yellow] {escape(error)}", highlight=False)

@@ -1,4 +1,4 @@
-"""Display: progress while a run works. A live table at a terminal, plain lines elsewhere."""
+"""Display: the progress of a run, as a live table at a terminal and as plain lines elsewhere."""
 
 import threading
 import time
@@ -45,11 +45,11 @@ class Display(Protocol):
     def __exit__(self, *_: object) -> None: ...
 
     def tell(self, event: Event) -> None:
-        """Takes one event; called on the event loop's thread."""
+        """Show an event. Called on the event loop's thread."""
 
 
 def open_display(console: Console, clock: Callable[[], float] = time.monotonic) -> Display:
-    """The display that fits the console."""
+    """Return the display that fits the console."""
     return LiveDisplay(console, clock) if console.is_terminal else PlainDisplay(console, clock)
 
 
@@ -68,7 +68,7 @@ class PlainDisplay:
         return None
 
     def tell(self, event: Event) -> None:
-        """Prints it."""
+        """Print the event."""
         line = describe_event(event)
         if line:
             stamp = f"{self._clock() - self._start:6.1f}s "
@@ -76,12 +76,12 @@ class PlainDisplay:
 
 
 def describe_event(event: Event) -> str:
-    """One line of text for an event; empty for what only the live table shows."""
+    """Return an event as text, or an empty text for an event that only the live table shows."""
     match event:
         case Planning():
             return "planning"
         case Planned(plan=plan, retries=retries) if retries:
-            return "again: " + "; ".join(f"{i} ({plan.by_id[i].attempt}): {why}" for i, why in retries.items())
+            return "again: " + "; ".join(f"{i} ({plan.by_id[i].attempt}): {text}" for i, text in retries.items())
         case Planned(plan=plan):
             return f"plan of {len(plan.sub_tasks)} sub-tasks\n" + plan.table()
         case RoundStarted(number=number) if number > 1:
@@ -116,13 +116,13 @@ def _arguments(event: ToolCalled) -> str:
 
 
 class LiveDisplay:
-    """A table that is drawn again as things change: state, what waits on what, tokens and time."""
+    """A table with the status, dependencies, tokens and time of each sub-task, drawn anew several times a second."""
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = console
         self._clock = clock
         self._start = clock()
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # rich draws on a thread of its own
         self._plan: Plan | None = None
         self._phase = ""
         self._spent = ""
@@ -144,14 +144,15 @@ class LiveDisplay:
             self._live = None
 
     def tell(self, event: Event) -> None:
-        """Takes it into the table."""
+        """Show the event in the table from the next drawing on."""
         with self._lock:
             match event:
                 case Planning():
                     self._phase = "planning"
                 case Planned(plan=plan):
                     self._plan, self._phase = plan, ""
-                    self._last = {i: e for i, e in self._last.items() if plan.by_id.get(i) and _same(e, plan)}
+                    # A sub-task that is sent back shows as pending until its new attempt starts.
+                    self._last = {i: event for i, event in self._last.items() if _is_current(event, plan)}
                 case SubTaskChanged():
                     self._last[event.id] = event
                     self._doing.pop(event.id, None)
@@ -186,14 +187,14 @@ class LiveDisplay:
     def _row(self, plan: Plan, task_id: str) -> list[RenderableType]:
         task, last = plan.by_id[task_id], self._last.get(task_id)
         status = last.status if last else "pending"
-        about = Text(task.description, overflow="ellipsis", no_wrap=True)
+        detail = Text(task.description, overflow="ellipsis", no_wrap=True)
         if status == "running":
-            about = Text.from_markup(f"[cyan]{escape(self._doing.get(task_id, 'thinking'))}[/cyan]")
+            detail = Text.from_markup(f"[cyan]{escape(self._doing.get(task_id, 'thinking'))}[/cyan]")
         elif status == "pending" and task.depends_on:
             waits = [d for d in task.depends_on if not (e := self._last.get(d)) or e.status != "succeeded"]
-            about = Text(f"waits on {' '.join(waits)}" if waits else task.description, style="dim")
+            detail = Text(f"waits on {' '.join(waits)}" if waits else task.description, style="dim")
         elif last is not None and last.error:
-            about = Text(last.error, style="red", overflow="ellipsis", no_wrap=True)
+            detail = Text(last.error, style="red", overflow="ellipsis", no_wrap=True)
         spent = ""
         if last is not None and status == "running":
             spent = f"{self._clock() - self._since[task_id]:.0f} s"
@@ -205,9 +206,10 @@ class LiveDisplay:
             Text(status, style=_STYLES.get(status, "dim")),
             Text(task.target_agent),
             Text(spent),
-            about,
+            detail,
         ]
 
 
-def _same(event: SubTaskChanged, plan: Plan) -> bool:
-    return event.attempt == plan.by_id[event.id].attempt
+def _is_current(event: SubTaskChanged, plan: Plan) -> bool:
+    task = plan.by_id.get(event.id)
+    return task is not None and event.attempt == task.attempt

@@ -1,1 +1,1 @@
-"""A run as a picture or a file."""
+"""Reports: a run as a picture or a page."""

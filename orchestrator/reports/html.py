@@ -1,6 +1,6 @@
 """A run as HTML for a notebook.
 
-Texts of models, tools, documents and file names stand in it. Every one of them is escaped.
+Invariant: every text is escaped. Models, tools, documents and file names may hold markup.
 """
 
 from html import escape

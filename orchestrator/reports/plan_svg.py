@@ -1,4 +1,4 @@
-"""A plan as an SVG picture: a column for each level, an arrow for each dependency. Needs no browser script."""
+"""A plan as an SVG picture: a column for each level, an arrow for each dependency. It needs no script."""
 
 from collections.abc import Mapping
 from html import escape
@@ -18,21 +18,21 @@ _FILL = {
 
 
 def plan_svg(plan: Plan, outcomes: Mapping[str, Outcome] | None = None) -> str:
-    """The plan as an SVG element; colours show the status of finished sub-tasks."""
+    """Return the plan as an SVG element. Colours show the status of finished sub-tasks."""
     depth: dict[str, int] = {}
     for task_id in plan.order:
         depth[task_id] = max((depth[dep] + 1 for dep in plan.by_id[task_id].depends_on), default=0)
     rows: dict[int, int] = {}
-    place: dict[str, tuple[int, int]] = {}
+    corners: dict[str, tuple[int, int]] = {}
     for task in plan.sub_tasks:
         column = depth[task.id]
         row = rows.setdefault(column, 0)
         rows[column] += 1
-        place[task.id] = (8 + column * (_WIDTH + _GAP_X), 8 + row * (_HEIGHT + _GAP_Y))
+        corners[task.id] = (8 + column * (_WIDTH + _GAP_X), 8 + row * (_HEIGHT + _GAP_Y))
     width = 16 + (max(rows, default=0) + 1) * (_WIDTH + _GAP_X) - _GAP_X
     height = 16 + max(rows.values(), default=1) * (_HEIGHT + _GAP_Y) - _GAP_Y
-    parts = [_arrow(place[dep], place[task.id]) for task in plan.sub_tasks for dep in task.depends_on]
-    parts += [_box(plan, task_id, place[task_id], (outcomes or {}).get(task_id)) for task_id in place]
+    parts = [_arrow(corners[dep], corners[task.id]) for task in plan.sub_tasks for dep in task.depends_on]
+    parts += [_box(plan, task_id, corner, (outcomes or {}).get(task_id)) for task_id, corner in corners.items()]
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         'font-family="sans-serif" role="img" aria-label="plan"><defs><marker id="tip" markerWidth="8" markerHeight="8" '
@@ -50,9 +50,9 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
     return f'<path d="{curve}" fill="none" stroke="#777" marker-end="url(#tip)"/>'
 
 
-def _box(plan: Plan, task_id: str, place: tuple[int, int], outcome: Outcome | None) -> str:
+def _box(plan: Plan, task_id: str, corner: tuple[int, int], outcome: Outcome | None) -> str:
     task = plan.by_id[task_id]
-    x, y = place
+    x, y = corner
     fill = _FILL.get(outcome.status, "#ffffff") if outcome else "#ffffff"
     text = shorten(task.description, 31)
     mark = " ✋" if task.requires_approval else ""
