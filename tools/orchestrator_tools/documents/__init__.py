@@ -1,4 +1,4 @@
-"""A folder of documents: searching it by words or by meaning, and reading on."""
+"""A folder of documents: tools that search it by words and by meaning, and read it page by page."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
-"""Text out of PDF, Word and HTML files; the part that runs in a child process (see `tools/formats.py`).
+"""Extracting text from PDF, Word and HTML files: the part of `formats.py` that runs in a child process.
 
-Run as a script: the kind of file is the argument, its bytes are the standard input, and the answer is JSON on the
-standard output: either `text`, `title` and `date`, or `error`. What the libraries raise is left to end the process:
-the parent says of every such file that it is broken.
+This is a script. Its arguments are the kind of the file and a time limit, its standard input is the file. It answers
+with JSON on its standard output: either `text`, `title` and `date`, or `error`. Errors of the libraries end the
+process, and the parent reports the file as broken.
 """
 
 import io
@@ -20,15 +20,15 @@ _MOST_PAGES: Final = 3_000
 _MOST_PARTS: Final = 2_000
 _MOST_UNPACKED: Final = 60_000_000
 _MEMORY: Final = 1_500_000_000
-_SHORT_ARTICLE: Final = 250
+_SHORT_ARTICLE: Final = 250  # characters
 
 
 class Refused(ValueError):
-    """A file that is not taken; the message completes the sentence "the file …"."""
+    """The file is refused. The message completes the sentence "the file …"."""
 
 
 def main() -> None:
-    """Reads one file from the standard input and answers on the standard output."""
+    """Read a file from the standard input, and answer on the standard output."""
     kind, seconds = sys.argv[1], int(sys.argv[2])
     _limit(seconds)
     raw = sys.stdin.buffer.read()
@@ -40,14 +40,14 @@ def main() -> None:
 
 
 def _limit(seconds: int) -> None:
-    """Bounds what this process may use; where the system knows no such limits the parent's time limit remains."""
-    if sys.platform == "win32":
+    """Limit the CPU time and memory of this process, and forbid it to write files."""
+    if sys.platform == "win32":  # no such limits; the parent's time limit remains
         return
     import resource
 
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    if sys.platform != "darwin":  # which refuses a limit of the address space
+    if sys.platform != "darwin":  # macOS refuses a limit of the address space
         resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
 
 
@@ -56,11 +56,11 @@ def _pdf(raw: bytes) -> dict[str, str | None]:
 
     import pypdf
 
-    logging.disable(logging.CRITICAL)  # it reports every oddity of a file
+    logging.disable(logging.CRITICAL)  # pypdf logs every oddity of a file
     reader = pypdf.PdfReader(io.BytesIO(raw))
     if reader.is_encrypted:
         try:
-            opened = reader.decrypt("")
+            opened = reader.decrypt("")  # many files are encrypted with an empty password
         except (pypdf.errors.DependencyError, NotImplementedError):
             opened = pypdf.PasswordType.NOT_DECRYPTED
         if opened == pypdf.PasswordType.NOT_DECRYPTED:
@@ -79,9 +79,9 @@ def _pdf(raw: bytes) -> dict[str, str | None]:
         raise Refused("holds no text, only pictures")
     facts = reader.metadata
     title = _line(facts.title if facts else None)
-    stated = [str(facts.get(key, "")) for key in ("/ModDate", "/CreationDate")] if facts else []
-    dates = [re.match(r"D?:?(\d{4})(\d{2})(\d{2})", text) for text in stated]
-    date = next(("-".join(found.groups()) for found in dates if found), None)
+    stamps = [str(facts.get(key, "")) for key in ("/ModDate", "/CreationDate")] if facts else []
+    dates = [re.match(r"D?:?(\d{4})(\d{2})(\d{2})", stamp) for stamp in stamps]
+    date = next(("-".join(match.groups()) for match in dates if match), None)
     return {"text": "\n".join([f"# {title}\n"] * bool(title) + parts), "title": title, "date": date}
 
 
@@ -91,7 +91,7 @@ def _docx(raw: bytes) -> dict[str, str | None]:
 
     if raw.startswith(b"\xd0\xcf\x11\xe0"):
         raise Refused("is encrypted, or in Word's old format")
-    # A part never unpacks to more than its entry says, so the sum of the entries is the truth or an error.
+    # A zip bomb cannot hide: zipfile never unpacks more of an entry than the size that the entry states.
     with zipfile.ZipFile(io.BytesIO(raw)) as packed:
         entries = packed.infolist()
         if len(entries) > _MOST_PARTS or sum(entry.file_size for entry in entries) > _MOST_UNPACKED:
@@ -124,8 +124,8 @@ def _docx(raw: bytes) -> dict[str, str | None]:
 
 
 def _check_markup(raw: bytes) -> None:
-    # No word processor writes these; they exist to blow up or to fetch other files. Without the zero bytes UTF-16
-    # cannot hide them.
+    # No word processor writes these. They exist to expand without end, or to read other files. Without the zero bytes,
+    # UTF-16 cannot hide them.
     if re.search(rb"<!\s*(?:DOCTYPE|ENTITY)", raw.replace(b"\0", b""), re.IGNORECASE):
         raise Refused("declares entities, which no document needs")
 
@@ -146,18 +146,18 @@ def _html(raw: bytes) -> dict[str, str | None]:
         return {"text": plain("page.html", page), "title": None, "date": None}
     facts = trafilatura.extract_metadata(tree, extensive=False)
     text = trafilatura.extract(tree, output_format="markdown", include_comments=False, with_metadata=False) or ""
-    if len(text) < _SHORT_ARTICLE:  # a list, a table, a start page: there is no article to cut out
+    if len(text) < _SHORT_ARTICLE:  # a list, a table or a start page, which holds no article
         whole = plain("page.html", page)
         text = whole if len(whole) > len(text) else text
-    found = re.match(r"\d{4}-\d{2}-\d{2}", (facts.date if facts else None) or "")
+    date = re.match(r"\d{4}-\d{2}-\d{2}", (facts.date if facts else None) or "")
     title = _line(facts.title if facts else None)
-    return {"text": text[:MOST_CHARACTERS], "title": title, "date": found[0] if found else None}
+    return {"text": text[:MOST_CHARACTERS], "title": title, "date": date[0] if date else None}
 
 
 def _line(text: str | None) -> str | None:
-    """A title in one printable line; None when nothing is left of it."""
-    shown = "".join(sign if sign.isprintable() else " " for sign in str(text or ""))
-    return " ".join(shown.split())[:200] or None
+    """Return a title as one printable line, or None if nothing is left of it."""
+    printable = "".join(sign if sign.isprintable() else " " for sign in str(text or ""))
+    return " ".join(printable.split())[:200] or None
 
 
 if __name__ == "__main__":

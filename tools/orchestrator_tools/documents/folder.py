@@ -1,8 +1,7 @@
-"""A folder that is read from and never left.
+"""Read-only access to one folder, which no path can leave.
 
-Every path that a model names goes through `Folder`. A name is refused when it is absolute, climbs with `..`,
-passes a symbolic link to outside, or is hidden: a dot in front is where secrets and repositories live
-(`.env`, `.git`).
+Every path that a model names goes through `Folder`. A name is refused if it is absolute, climbs with `..`, or follows a
+symbolic link to outside. Hidden files are refused too: secrets and repositories begin with a dot (`.env`, `.git`).
 """
 
 import os
@@ -18,12 +17,12 @@ from orchestrator_tools.answers import decode, instead
 
 @dataclass(frozen=True)
 class FileFact:
-    """A file as the folder saw it: enough to tell whether it has changed since.
+    """A file as the folder saw it. If the file has changed since, its new fact differs.
 
     Args:
         name: Path inside the folder, with `/` on every system.
-        size: Bytes.
-        modified_ns: Time of the last change.
+        size: Size in bytes.
+        modified_ns: Time of the last change, in nanoseconds.
     """
 
     name: str
@@ -34,12 +33,12 @@ class FileFact:
 class Folder:
     """Read-only access to the files below one directory.
 
-    Making one touches no disk, so that a graph can be built inside an event loop.
+    The constructor touches no disk, so that a graph can be built inside an event loop.
 
     Args:
-        path: The directory. It need not exist yet; using it says so if it does not.
-        max_file_bytes: Files larger than this are refused.
-        max_files: Looking through the folder stops after this many files.
+        path: The directory. It need not exist before it is used.
+        max_file_bytes: Larger files are refused.
+        max_files: The listing of the folder ends after this many files.
     """
 
     def __init__(self, path: str | Path, *, max_file_bytes: int = 2_000_000, max_files: int = 5_000) -> None:
@@ -48,7 +47,7 @@ class Folder:
         self.max_files = max_files
 
     def problem(self) -> str | None:
-        """What stands in the way of using the folder at all, in words; None when it can be used."""
+        """Return the reason why the folder cannot be used, in words, or None if it can."""
         try:
             if not self.path.exists():
                 return f"the folder '{self.path}' does not exist"
@@ -60,7 +59,7 @@ class Folder:
         return None
 
     def files(self) -> Iterator[FileFact]:
-        """The regular files below the folder, by name; hidden ones and links to outside are left out.
+        """Yield the regular files below the folder, by name, without hidden ones and links to outside.
 
         Raises:
             ToolException: The folder cannot be used.
@@ -69,12 +68,12 @@ class Folder:
             raise ToolException(f"error: {problem}; nothing can be read until a person corrects this")
         root = self.path.resolve()
         seen = 0
-        for place, folders, names in os.walk(root):  # links to directories are not followed
+        for directory, folders, names in os.walk(root):  # links to directories are not followed
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
-                # A name with a line break or a broken encoding could not be shown, nor given back.
+                # A model could not name a file whose name has a line break or a broken encoding.
                 skipped = name.startswith(".") or not name.isprintable()
-                fact = None if skipped else self._fact(root, Path(place, name))
+                fact = None if skipped else self._fact(root, Path(directory, name))
                 if fact is not None:
                     seen += 1
                     if seen > self.max_files:
@@ -82,18 +81,18 @@ class Folder:
                     yield fact
 
     def read(self, name: str) -> str:
-        """The text of a file.
+        """Return the text of a file.
 
         Args:
             name: Path inside the folder.
 
         Raises:
-            ToolException: There is no such file, it lies outside, or it is no text that can be read.
+            ToolException: There is no such file, it lies outside, or it is no text file.
         """
         path = self._inside(name)
         try:
-            # O_NOFOLLOW: the path is already resolved, so a link here was put in between. O_NONBLOCK: a pipe
-            # opened for reading would wait for its writer for ever.
+            # O_NOFOLLOW: the path is resolved, so a link here was put there since. O_NONBLOCK: opening a pipe would
+            # wait for its writer for ever.
             flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             with os.fdopen(os.open(path, flags), "rb") as file:
                 facts = os.fstat(file.fileno())
@@ -112,12 +111,12 @@ class Folder:
         return text
 
     def _inside(self, name: str) -> Path:
-        """The resolved path of a file that may be read."""
+        """Return the resolved path of a file that may be read."""
         asked = name.strip().replace("\\", "/")
         parts = PurePosixPath(asked).parts
-        name = name[:200]  # for the messages
+        name = name[:200]  # only the messages use it from here on
         refused = f"error: '{name}' is outside the folder; use a name as listed, without '/' in front or '..'"
-        if not parts or not asked.isprintable():  # such as a zero byte, or half of a surrogate pair
+        if not parts or not asked.isprintable():  # a zero byte, or half of a surrogate pair
             raise ToolException("error: no file was named; give the name of a file as it was listed")
         if asked.startswith("/") or ".." in parts or Path(asked).is_absolute() or ":" in parts[0]:
             raise ToolException(refused)
@@ -136,7 +135,7 @@ class Folder:
                 raise ToolException(f"error: '{name}' is a folder; give the name of a file in it")
             if not path.exists():
                 raise ToolException(f"error: there is no file '{name}'; {self._instead(asked)}")
-        except (OSError, RuntimeError) as error:  # a name too long, or links that go round in a circle
+        except (OSError, RuntimeError) as error:  # a name that is too long, or a circle of links
             raise ToolException(f"error: '{name[:100]}' cannot be read; use a name as it was listed") from error
         return path
 
@@ -147,9 +146,9 @@ class Folder:
         try:
             if path.is_symlink() and not path.resolve().is_relative_to(root):
                 return None
-            facts = path.stat()
-        except (OSError, RuntimeError):  # vanished meanwhile, or a link that leads nowhere
+            status = path.stat()
+        except (OSError, RuntimeError):  # a file that has just vanished, or a link that leads nowhere
             return None
-        if not stat.S_ISREG(facts.st_mode):
+        if not stat.S_ISREG(status.st_mode):
             return None
-        return FileFact(path.relative_to(root).as_posix(), facts.st_size, facts.st_mtime_ns)
+        return FileFact(path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns)

@@ -1,8 +1,8 @@
-"""PDF, Word and HTML files as text.
+"""Extracting text from PDF, Word and HTML files.
 
-These formats are large and their files come from anybody. So the libraries that take them apart run in a child
-process with a limit of time and, on Linux, of memory; without the parent's environment, where keys may stand; and
-unable to write a file. A file that makes them loop, swell or crash costs one clear error.
+These formats are large, and anybody may have made the files. So the libraries that parse them run in a child process.
+It has a limit of time and, on Linux, of memory. It cannot write files, and does not get the parent's environment, which
+may hold keys. A file on which a library hangs, swells or crashes becomes one clear error.
 """
 
 import json
@@ -16,7 +16,7 @@ from typing import Final, Literal
 Kind = Literal["pdf", "docx", "html"]
 
 KINDS: Final[dict[str, Kind]] = {".pdf": "pdf", ".docx": "docx"}
-"""Which endings of a file's name have to be extracted."""
+"""Kinds by the ending of a file's name, for files whose text has to be extracted."""
 
 _SCRIPT: Final = Path(__file__).with_name("extraction.py")
 _CALLED: Final = {"pdf": "a PDF file", "docx": "a Word file", "html": "an HTML page"}
@@ -25,12 +25,12 @@ _SECONDS: Final = 60
 
 @dataclass(frozen=True)
 class Text:
-    """What was in a file.
+    """The text of a file, and what the file states about itself.
 
     Args:
-        text: Markdown.
-        title: As the file states it.
-        date: As the file states it, as YYYY-MM-DD.
+        text: The text, as Markdown.
+        title: The title that the file states.
+        date: The date that the file states, as YYYY-MM-DD.
     """
 
     text: str
@@ -39,24 +39,25 @@ class Text:
 
 
 class Unreadable(ValueError):
-    """A file out of which no text could be got; the message completes the sentence "the file …"."""
+    """No text could be extracted. The message completes the sentence "the file …"."""
 
 
 def extract(kind: Kind, raw: bytes, *, seconds: float = _SECONDS) -> Text:
-    """The text of a file.
+    """Extract the text of a file.
 
     Args:
-        kind: What the file is.
-        raw: Its bytes; of HTML in UTF-8.
+        kind: The kind of the file.
+        raw: The file's bytes; HTML in UTF-8.
         seconds: Time limit.
 
     Raises:
-        Unreadable: It is encrypted, broken, too large, or has no text.
+        Unreadable: The file is encrypted, broken or too large, or has no text.
     """
-    # The child finds the same packages wherever they were installed, but not what lies in the current folder.
-    environment = {"PYTHONPATH": os.pathsep.join(place for place in sys.path if place)}
+    # The child imports the same packages as this process. Modules in the current folder, which may be the folder of
+    # documents, are left out: an empty entry of `sys.path` stands for it, and `-P` keeps it out of the child's.
+    environment = {"PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
     if sys.platform == "win32":
-        environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]
+        environment["SYSTEMROOT"] = os.environ["SYSTEMROOT"]  # Python cannot start without it
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-B", "-X", "utf8", str(_SCRIPT), kind, str(max(1, round(seconds)))],

@@ -1,4 +1,4 @@
-"""A folder of documents in any of the formats that can be read: text, tables, Markdown, HTML, PDF and Word."""
+"""A folder of documents in all formats that can be read: text, tables, Markdown, HTML, PDF and Word."""
 
 import os
 import stat
@@ -12,10 +12,9 @@ from orchestrator_tools.documents.formats import KINDS, Text, Unreadable, extrac
 from orchestrator_tools.documents.passages import plain, stated_date
 
 SUFFIXES: Final = (".md", ".markdown", ".txt", ".text", ".rst", ".csv", ".tsv", ".html", ".htm", *KINDS)
-"""What counts as a document."""
+"""Endings of files that count as documents."""
 
-_MOST_BYTES: Final = 30_000_000
-"""For formats that hold pictures besides their text."""
+_MOST_BYTES: Final = 30_000_000  # PDF and Word files hold pictures besides their text
 
 
 class Library(Folder):
@@ -26,11 +25,11 @@ class Library(Folder):
     """
 
     def documents(self) -> dict[str, FileFact]:
-        """The files that count as documents, whether or not they can be read."""
+        """Return the files that count as documents, readable or not."""
         return {fact.name: fact for fact in self.files() if fact.name.lower().endswith(SUFFIXES)}
 
     def document(self, name: str) -> Text:
-        """A document's text, with what it states about itself.
+        """Return a document's text, with the title and date that it states.
 
         Args:
             name: Path inside the folder.
@@ -50,7 +49,7 @@ class Library(Folder):
     def _bytes(self, name: str) -> bytes:
         path = self._inside(name)
         try:
-            # As in `Folder.read`: no link put in between is followed, and no pipe waited for.
+            # As in `Folder.read`: do not follow a link that was put here since, and do not wait for a pipe.
             flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             flags |= getattr(os, "O_BINARY", 0)
             with os.fdopen(os.open(path, flags), "rb") as file:

@@ -1,4 +1,4 @@
-"""Documents as passages: sections of a Markdown, HTML or plain text, small enough to be shown whole."""
+"""Passages: sections of a Markdown, HTML or plain text, small enough to be shown whole."""
 
 import re
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ _HEADING: Final = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _DAY: Final = re.compile(r"\d{4}-[01]\d-[0-3]\d")
 _FRONT_MATTER: Final = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _DATE_NAMES: Final = ("article:modified_time", "article:published_time", "dcterms.modified", "dcterms.date", "date")
-"""What pages call their date, the telling ones first."""
+"""Names of the `meta` tags that hold a page's date, the most reliable first."""
 
 
 @dataclass(frozen=True)
@@ -19,8 +19,8 @@ class Passage:
     """A part of a document small enough to be shown whole.
 
     Args:
-        heading: The headings above it, outermost first, the document's title left out.
-        body: Its text.
+        heading: The headings above the passage, outermost first, without the document's title.
+        body: The text of the passage.
     """
 
     heading: str
@@ -28,14 +28,14 @@ class Passage:
 
 
 def split(text: str, title: str) -> tuple[str, list[Passage]]:
-    """Cuts a Markdown or plain text into passages.
+    """Cut a Markdown or plain text into passages.
 
     Args:
         text: The document.
-        title: What it is called when it has no heading of the first level.
+        title: The title of a document without a heading of the first level.
 
     Returns:
-        The document's title and its passages in order.
+        The document's title, and its passages in order.
     """
     headings: list[tuple[int, str]] = []
     sections: list[tuple[str, list[str]]] = [("", [])]
@@ -43,11 +43,11 @@ def split(text: str, title: str) -> tuple[str, list[Passage]]:
     for line in text.splitlines():
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        found = None if fenced else _HEADING.match(line)
-        if found is None:
+        match = None if fenced else _HEADING.match(line)
+        if match is None:
             sections[-1][1].append(line)
             continue
-        level, words = len(found.group(1)), found.group(2)
+        level, words = len(match.group(1)), match.group(2)
         if level == 1 and not titled:
             title, titled = words or title, True
             continue
@@ -59,7 +59,7 @@ def split(text: str, title: str) -> tuple[str, list[Passage]]:
 
 
 def _bodies(lines: list[str]) -> list[str]:
-    """A section's text in pieces of a good size, cut between paragraphs, else lines, else words."""
+    """Cut a section's text between paragraphs, else between lines, else between words."""
     bodies: list[str] = []
     piece: list[str] = []
     count = 0
@@ -69,7 +69,7 @@ def _bodies(lines: list[str]) -> list[str]:
         if full or (count and count + len(words) > _LONGEST_PASSAGE):
             bodies.append("\n".join(piece))
             piece, count = [], 0
-        while len(words) > _LONGEST_PASSAGE:  # one line that is a whole chapter
+        while len(words) > _LONGEST_PASSAGE:  # texts without line breaks have a whole chapter in one line
             bodies.append(" ".join(words[:_PASSAGE_WORDS]))
             words = words[_PASSAGE_WORDS:]
             line = " ".join(words)
@@ -80,7 +80,7 @@ def _bodies(lines: list[str]) -> list[str]:
 
 
 class _Plain(HTMLParser):
-    """HTML as text with Markdown headings and list signs; scripts and styles left out."""
+    """Parser that turns HTML into text with Markdown headings and lists, without scripts and styles."""
 
     _SKIPPED = frozenset(("script", "style", "template", "noscript", "svg"))
     _BLOCKS = frozenset(
@@ -124,7 +124,7 @@ class _Plain(HTMLParser):
 
 
 def plain(name: str, text: str) -> str:
-    """A document's text without markup that only a browser needs."""
+    """Return a document's text. HTML becomes Markdown; other texts stay as they are."""
     if not _is_html(name):
         return text
     parser = _parsed(text)
@@ -133,13 +133,13 @@ def plain(name: str, text: str) -> str:
 
 
 def stated_date(name: str, text: str) -> str | None:
-    """The day that a document states of itself, as YYYY-MM-DD; None when it states none.
+    """Return the date that a document states, as YYYY-MM-DD, or None if there is none.
 
-    HTML has it in `meta` tags, Markdown in a front matter's line `date: …`. A file's own time is not used: it says
-    when the file was copied.
+    HTML states its date in `meta` tags, Markdown in the line `date: …` of a front matter. The time of the file is not
+    used, since that is when the file was copied.
 
     Args:
-        name: The document's file, whose ending says what it is.
+        name: The file's name, whose ending tells its format.
         text: The document with its markup.
     """
     if _is_html(name):
@@ -148,7 +148,7 @@ def stated_date(name: str, text: str) -> str | None:
     else:
         front = _FRONT_MATTER.match(text)
         stated = re.findall(r"(?m)^date:\s*[\"']?(.*)$", front.group(1)) if front else []
-    return next((found.group() for day in stated if (found := _DAY.match(day))), None)
+    return next((match.group() for day in stated if (match := _DAY.match(day))), None)
 
 
 def _is_html(name: str) -> bool:

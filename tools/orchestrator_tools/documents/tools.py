@@ -1,14 +1,13 @@
-"""Search in a folder of documents: by full text (SQLite FTS5), and by meaning where there is an embedder.
+"""Tools that search a folder of documents by full text (SQLite FTS5), and by meaning if there is an embedder.
 
-The `semantic` extra brings an embedder (`documents.semantic_index`). With it both rankings are merged by reciprocal
-rank fusion; without it the words decide alone. The metadata of `search_documents` says which under `backend`.
+The `semantic` extra brings an embedder (`semantic_index.py`). With one, both rankings are merged by reciprocal rank
+fusion. The metadata of `search_documents` says under `backend` how it searches.
 
-Made for models with small windows: a search returns a few passages of one section each, within a limit of
-characters, each with its file and heading.
+The answers fit models with small windows: a few passages within a limit of characters, each with its file and heading.
 
-The index lives in memory. It is built at the first call, not when the tool is made (which may be inside an
-event loop), and brought up to date by every call: only files whose size or time has changed are read again.
-The tools are synchronous; called from async code LangChain runs them in a thread, so nothing blocks the loop.
+The index lives in memory. The first call builds it, since the tools may be made inside an event loop. Every call brings
+it up to date, and reads again only files whose size or time has changed. The tools are blocking functions: LangChain
+runs them in a thread if async code calls them.
 """
 
 import re
@@ -32,12 +31,10 @@ from orchestrator_tools.search_results import Found, rendered, room_for
 
 _MOST_RESULTS: Final = 10
 _SNIPPET_TOKENS: Final = 40
-_WEIGHTS: Final = "4.0, 3.0, 1.0"
-"""What a hit counts in a document's title, in a heading and in the text."""
-_TIME_LIMIT_S: Final = 120.0
-"""Of one call. The first has to read the folder; what it has read is kept even when nobody waits for it any more."""
+_WEIGHTS: Final = "4.0, 3.0, 1.0"  # of a hit in the title, in a heading and in the text
+_TIME_LIMIT_S: Final = 120.0  # the first call reads the whole folder; later calls use what it read before its limit
 
-# Left out of queries, which models like to put as questions; every document has these words.
+# Models write queries as questions, and every document has these words.
 _STOP_WORDS: Final = frozenset(
     re.findall(
         r"\w+",
@@ -55,38 +52,38 @@ SELECT rowid, name, title, heading, body, snippet(passages, 2, '', '', ' … ', 
 WHERE passages MATCH ? ORDER BY bm25(passages, {_WEIGHTS}), name, place LIMIT ?
 """
 _Row = tuple[str, str, str, str, str]
-"""A passage's file, title, heading and text, and its piece to show where there is no room for all of it."""
+"""File, title, heading and text of a passage, and the snippet to show where the whole text does not fit."""
 
 
 class DocumentIndex:
-    """Passages of the documents in a folder, searchable; safe to use from several threads.
+    """A searchable index of the passages of a folder. It is thread-safe.
 
     Args:
-        folder: Where the documents are.
-        meaning: Finds passages by meaning as well; None for words alone.
+        folder: The documents.
+        meaning: Finds passages by meaning; None for a search by words only.
     """
 
     def __init__(self, folder: Library, meaning: MeaningIndex | None = None) -> None:
         self.folder = folder
         self.meaning = meaning
         self.unread: dict[str, str] = {}
-        """Documents that could not be read, and why."""
+        """Reasons why documents could not be read, by name."""
         self._lock = threading.Lock()
         self._known: dict[str, FileFact] = {}
         self._titles: dict[str, str] = {}
         self._dates: dict[str, str | None] = {}
+        # Texts of PDF and Word files. To extract one again for each page that is read would take seconds.
         self._extracted: dict[str, Text] = {}
-        """PDF and Word files: taking them apart again for every page that is read would take seconds."""
         self._database: sqlite3.Connection | None = None
 
     def search(self, query: str, limit: int, characters: int) -> list[Found]:
-        """The passages that fit best. By words, those with all of them come before those with some.
+        """Return the passages that fit a query best. Passages with all its words come before those with some.
 
         Args:
             query: Any text. Without an embedder only its words count.
-            limit: Most passages.
-            characters: Most characters of all excerpts together. A passage for which there is no room is
-                shortened to where the words stand, and what still finds no room is left out.
+            limit: The most passages.
+            characters: The most characters of all excerpts together. A passage that does not fit is shortened to the
+                part with the words, or left out.
         """
         with self._lock:
             database = self._refresh()
@@ -106,12 +103,12 @@ class DocumentIndex:
     def _by_meaning(
         self, meaning: MeaningIndex, database: sqlite3.Connection, query: str, limit: int, rows: dict[int, _Row]
     ) -> list[int]:
-        """The nearest passages; those that the words did not find are added to the rows."""
+        """Return the nearest passages, and add those that the words did not find to the rows."""
         ranking = meaning.nearest(query, limit)
         for number in ranking:
             if number not in rows:
-                one = "SELECT name, title, heading, body FROM passages WHERE rowid = ?"
-                name, title, heading, body = database.execute(one, (number,)).fetchone()
+                select = "SELECT name, title, heading, body FROM passages WHERE rowid = ?"
+                name, title, heading, body = database.execute(select, (number,)).fetchone()
                 words = body.split(maxsplit=_SNIPPET_TOKENS)
                 rows[number] = (name, title, heading, body, " ".join(words[:_SNIPPET_TOKENS]) + " …")
         return ranking
@@ -121,27 +118,30 @@ class DocumentIndex:
         for name, title, heading, body, snippet in ranked:
             if len(hits) == limit:
                 break
-            place, date = f"{title} > {heading}" if heading else title, self._dates.get(name)
-            heads = room_for(name, place, date)
+            path, date = f"{title} > {heading}" if heading else title, self._dates.get(name)
+            heads = room_for(name, path, date)
             excerpt = body if len(body) + heads <= characters else snippet
-            if not hits:
+            if not hits:  # the best passage is shown in any case
                 excerpt = excerpt[: max(0, characters - heads)]
             if len(excerpt) + heads <= characters:
-                hits.append(Found(name, place, excerpt, date))
+                hits.append(Found(name, path, excerpt, date))
                 characters -= len(excerpt) + heads
         return hits
 
     def names(self) -> dict[str, str]:
-        """The documents that can be read, with their titles."""
+        """Return the titles of the readable documents, by name."""
         with self._lock:
             self._refresh()
             return dict(self._titles)
 
     def find(self, name: str) -> str:
-        """The file of a document.
+        """Return the file of a document.
 
         Args:
-            name: The file, or its title, or its file without folder and ending.
+            name: The file, the document's title, or the file without folder and ending.
+
+        Raises:
+            ToolException: There is no such document, or it cannot be read.
         """
         titles = self.names()
         asked = name.strip()
@@ -149,24 +149,24 @@ class DocumentIndex:
             return asked
         if asked in self.unread:
             raise ToolException(f"error: {self.unread[asked]}")
-        for called in (
+        for aliases in (
             {file: file for file in titles},
             titles,
             {file: Path(file).stem for file in titles},
         ):
-            fitting = [file for file, other in called.items() if other.lower() == asked.lower()]
+            fitting = [file for file, alias in aliases.items() if alias.lower() == asked.lower()]
             if len(fitting) == 1:
                 return fitting[0]
         raise ToolException(f"error: there is no document '{asked[:200]}'; {instead(asked, list(titles))}")
 
     def text(self, name: str) -> str:
-        """A document's whole text; takes what `find` gives."""
+        """Return a document's whole text, by the name that `find` returned."""
         with self._lock:
             known = self._extracted.get(name)
         return (known or self.folder.document(name)).text
 
     def _refresh(self) -> sqlite3.Connection:
-        """Brings the index up to date with the folder; the caller holds the lock."""
+        """Bring the index up to date with the folder. The caller holds the lock."""
         if self._database is None:
             self._database = sqlite3.connect(":memory:", check_same_thread=False)
             self._database.execute(_SCHEMA)
@@ -209,20 +209,21 @@ class DocumentIndex:
                 (title, passage.heading, passage.body, name, place),
             )
             if self.meaning is not None and added.lastrowid is not None:
-                # Its headings belong to it: "Population" alone does not say whose.
+                # With its headings, since "Population" alone does not say of which country.
                 self.meaning.add(added.lastrowid, f"{title} > {passage.heading}\n{passage.body}")
 
 
 def _matches(query: str) -> list[str]:
-    """FTS5 expressions for a query, the strictest first: all words and two in a row, all words, any word.
+    """Return FTS5 expressions for a query, the strictest first.
 
-    Words are quoted: FTS5's own AND, NEAR, * and brackets are then nothing but text.
+    They match all words with two of them in a row, then all words, then any word. Words are quoted, so that AND, NEAR,
+    * and brackets in a query have no meaning for FTS5.
     """
     words = [word for word in re.findall(r"\w+", query) if any(sign.isalnum() for sign in word)]
     telling = [word for word in words if word.lower() not in _STOP_WORDS] or words
     words = [word[:60] for word in telling[:16]]
     single = [f'"{word}"' for word in dict.fromkeys(words)]
-    # "land area of Iceland" is answered where "land area" stands, not where both words come by.
+    # A passage with "land area" answers "land area of Iceland" better than a passage with both words apart.
     pairs = [f'"{one} {other}"' for one, other in pairwise(words)]
     if not pairs:
         return single
@@ -233,16 +234,17 @@ def _matches(query: str) -> list[str]:
 def document_tools(
     folder: str | Path, *, page_characters: int = 2_400, embedder: Embedder | Literal["auto"] | None = "auto"
 ) -> list[BaseTool]:
-    """The tools `search_documents` and `read_document` for a folder of text, Markdown, HTML, PDF and Word
-    files.
+    """Return the tools `search_documents` and `read_document` for a folder of documents.
+
+    Documents are text, Markdown, HTML, PDF and Word files.
 
     Args:
-        folder: Where the documents are, at any depth. It is read only, and never left. Whether it can be used
-            shows when a tool is called; `folder_problem` tells beforehand.
-        page_characters: Most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
-        embedder: Finds passages by meaning besides. By default that of the `semantic` extra where it is installed;
-            None for words alone. It is loaded by the first search; if that fails, the words are searched and the
-            answer says so.
+        folder: The folder with the documents, at any depth. It is only read, and never left. A folder that cannot be
+            used is an error of the tool's call; `folder_problem` finds it before.
+        page_characters: The most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
+        embedder: Finds passages by meaning. The default is the embedder of the `semantic` extra, if it is installed;
+            None for a search by words only. The first search loads it. If that fails, the search goes by words only,
+            and the answer says so.
     """
     chosen = default_embedder() if embedder == "auto" else embedder
     meaning = None if chosen is None else MeaningIndex(chosen, kept=default_cache())
@@ -267,13 +269,13 @@ def document_tools(
             return (
                 f"Nothing found for '{query[:100]}'. Documents available are: {names}. Try other words. {note}".strip()
             )
-        found = rendered(hits)
+        parts = rendered(hits)
         if index.unread:
             unread = shorten(listed(sorted(index.unread)), 1_000)
-            found.append(f"(not searched, because they cannot be read: {unread})")
+            parts.append(f"(not searched, because they cannot be read: {unread})")
         if note:
-            found.append(note)
-        return "\n\n".join(found)
+            parts.append(note)
+        return "\n\n".join(parts)
 
     def read_document(name: str, start: int = 0) -> str:
         """Reads a document from its beginning or, page by page, from where you stopped.
@@ -290,14 +292,14 @@ def document_tools(
         call = f'read_document(name="{file}", start='
         return page(index.text(file), start, page_characters, lambda on: f"{call}{on})")
 
-    said: dict[str, Any] = {
+    reading: dict[str, Any] = {
         "risk": "read",
         "effect": "none",
         "trust": "untrusted",
         "time_limit_s": _TIME_LIMIT_S,
         "output_limit": page_characters + 1_500,
     }
-    searching = {**said, "backend": "words" if meaning is None else "words and meaning"}
+    searching = {**reading, "backend": "words" if meaning is None else "words and meaning"}
     return [
         StructuredTool.from_function(
             func=function,
@@ -306,19 +308,19 @@ def document_tools(
             handle_validation_error=bad_arguments,
             metadata=metadata,
         )
-        for function, metadata in ((search_documents, searching), (read_document, said))
+        for function, metadata in ((search_documents, searching), (read_document, reading))
     ]
 
 
 def folder_problem(folder: str | Path) -> str | None:
-    """Why a folder cannot be searched, in words for a person; None when it can.
+    """Return the reason why a folder cannot be searched, in words for a person, or None if it can.
 
     Args:
         folder: As for `document_tools`.
     """
-    place = Library(folder)
-    if problem := place.problem():
+    library = Library(folder)
+    if problem := library.problem():
         return problem
-    if not place.documents():
-        return f"there are no documents in '{place.path}' (files ending in {', '.join(SUFFIXES)})"
+    if not library.documents():
+        return f"there are no documents in '{library.path}' (files ending in {', '.join(SUFFIXES)})"
     return None
