@@ -2,6 +2,7 @@
 
 import builtins
 import contextlib
+import json
 import shutil
 import sqlite3
 import threading
@@ -13,7 +14,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import WRITES_IDX_MAP, ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.store.base import Op, PutOp, Result
+from langgraph.store.base import Item, Op, PutOp, Result
 from langgraph.store.sqlite import SqliteStore
 
 from orchestrator.errors import PersistenceError
@@ -236,3 +237,26 @@ class Store(SqliteStore):
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Like `batch`."""
         return self.batch(ops)
+
+    def insert_if_absent(self, op: PutOp) -> Item | None:
+        """Insert a value, and return None; or return the item that has its key already. One transaction."""
+        row = (".".join(op.namespace), op.key)
+        with self._cursor() as cursor:
+            # The insertion comes first, since it takes SQLite's lock for writing.
+            cursor.execute(
+                "INSERT INTO store (prefix, key, value) VALUES (?, ?, ?) ON CONFLICT (prefix, key) DO NOTHING",
+                (*row, json.dumps(op.value).encode()),
+            )
+            if cursor.rowcount == 1:
+                return None
+            found = cursor.execute(
+                "SELECT value, created_at, updated_at FROM store WHERE prefix = ? AND key = ?", row
+            ).fetchone()
+        with _reading(self.where):
+            return Item(
+                value=json.loads(found[0]), key=op.key, namespace=op.namespace, created_at=found[1], updated_at=found[2]
+            )
+
+    async def ainsert_if_absent(self, op: PutOp) -> Item | None:
+        """Like `insert_if_absent`."""
+        return self.insert_if_absent(op)

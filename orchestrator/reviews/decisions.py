@@ -6,18 +6,23 @@ LangGraph's `Command(resume=…)`, as Studio does it. Both are validated, and bo
 """
 
 import json
-from typing import Any
+from datetime import UTC
+from typing import Any, cast
 
-from langgraph.store.base import BaseStore, GetOp, PutOp, SearchOp
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchOp
 from langgraph.types import interrupt
 from pydantic import ValidationError
 
 from orchestrator.concurrency import Bridge
-from orchestrator.errors import DecisionError
+from orchestrator.errors import DecisionError, PersistenceError
+from orchestrator.persistence.inserts import InsertingStore, insert_if_absent
 from orchestrator.persistence.namespaces import delete_all, namespace
 from orchestrator.reviews.review import Decision, Review, check_decision
 
 STOPPED = "stopped by a human"
+
+_MOST_QUOTED = 200
+_RESUMED = {"via": "resume"}  # marks a row whose decision came as LangGraph's resume value
 
 
 async def ask(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
@@ -33,9 +38,11 @@ async def ask(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
         payload = review.model_dump(mode="json", exclude_defaults=True)
         answer = interrupt(payload | ({"problem": problem} if problem else {}))
         try:
-            return check_decision(review, _read_answer(answer, review))
+            decision = check_decision(review, _read_answer(answer, review))
         except DecisionError as error:
             problem = str(error)
+        else:
+            return await _take_answer(bridge, store, review, decision)
 
 
 def _read_answer(answer: object, review: Review) -> Decision:
@@ -57,10 +64,56 @@ def _read_answer(answer: object, review: Review) -> Decision:
         ) from None
 
 
+async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> Decision:
+    """Record what a client resumed with, and return the decision that stands.
+
+    A decision that was recorded meanwhile stands. An answer that came in this way before does not: it belongs to
+    another branch of the thread's history, and time travel asks the question again.
+    """
+    op = _row_op(review, decision, **_RESUMED)
+    standing = await insert_if_absent(bridge, store, op)
+    if standing is not None and _is_resumed(standing):
+        await bridge.batch(store, [op])
+    elif standing is not None:
+        return _parse(review, standing.value)
+    return decision
+
+
+def _row_op(review: Review, decision: Decision, key: str = "", **more: str) -> PutOp:
+    value = decision.model_dump(mode="json", exclude_defaults=True) | more
+    return PutOp(namespace(review.thread_id, "decisions"), key or review.id, value)
+
+
+def _is_resumed(row: Item) -> bool:
+    return isinstance(row.value, dict) and row.value.get("via") == _RESUMED["via"]
+
+
+def _parse(review: Review, value: object) -> Decision:
+    """Read a row.
+
+    Raises:
+        PersistenceError: It is no decision.
+    """
+    known = {n: part for n, part in value.items() if n in Decision.model_fields} if isinstance(value, dict) else value
+    try:
+        decision = Decision.model_validate(known)
+    except ValidationError as error:
+        raise PersistenceError(
+            f"the decision of review {review.id} cannot be read ({error.error_count()} fields are wrong): "
+            "it was written by another program or version"
+        ) from error
+    return check_decision(review, decision)
+
+
 async def recorded_decision(bridge: Bridge, store: BaseStore, review: Review) -> Decision | None:
     """The decision that was recorded for this review, if one was."""
-    found: Any = (await bridge.batch(store, [GetOp(namespace(review.thread_id, "decisions"), review.id)]))[0]
-    return None if found is None else check_decision(review, Decision.model_validate(found.value))
+    place = namespace(review.thread_id, "decisions")
+    keys = (review.id, _stop_key(review))
+    decided, stopped = cast(list[Any], await bridge.batch(store, [GetOp(place, key) for key in keys]))
+    standing = stopped or decided
+    if standing is None or _is_resumed(standing):
+        return None
+    return _parse(review, standing.value)
 
 
 async def record_decision(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> None:
@@ -70,11 +123,55 @@ async def record_decision(bridge: Bridge, store: BaseStore, review: Review, deci
         DecisionError: See `check_decision`; or the review has another decision already.
     """
     check_decision(review, decision)
-    before = await recorded_decision(bridge, store, review)
-    if before is not None and before != decision:
-        raise DecisionError(f"review {review.id} has already been answered with '{before.action}'")
-    value = decision.model_dump(mode="json", exclude_defaults=True)
-    await bridge.batch(store, [PutOp(namespace(review.thread_id, "decisions"), review.id, value)])
+    op = _row_op(review, decision)
+    standing = await insert_if_absent(bridge, store, op)
+    if standing is not None:
+        if not _is_same(decision, standing.value):
+            raise _AnsweredError(review, standing)
+        if _is_resumed(standing):
+            await bridge.batch(store, [op])
+    if not isinstance(store, InsertingStore):
+        await _guard_stop(bridge, store, review, decision)
+
+
+async def _guard_stop(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> None:
+    """Keep a stop where another process may overwrite it: a foreign store cannot look and write at once.
+
+    Raises:
+        DecisionError: The review was answered with a stop meanwhile.
+    """
+    if decision.action == "stop":
+        await bridge.batch(store, [_row_op(review, decision, _stop_key(review))])
+        return
+    place = namespace(review.thread_id, "decisions")
+    stop = cast(Any, (await bridge.batch(store, [GetOp(place, _stop_key(review))]))[0])
+    if stop is not None:
+        raise _AnsweredError(review, stop)
+
+
+def _stop_key(review: Review) -> str:
+    return f"{review.id}#stop"
+
+
+def _is_same(decision: Decision, value: object) -> bool:
+    if not isinstance(value, dict):
+        return False
+    standing = {name: part for name, part in value.items() if name in ("action", "text", "data")}
+    return standing == decision.model_dump(mode="json", exclude_defaults=True, exclude={"review_id", "by"})
+
+
+class _AnsweredError(DecisionError):
+    """A review that has a decision already."""
+
+    def __init__(self, review: Review, standing: Item) -> None:
+        before, when = _parse(review, standing.value), standing.updated_at
+        when = when.astimezone(UTC) if when.tzinfo else when  # SQLite's own clock is UTC and does not say so
+        who = f" by {before.by}" if before.by else ""
+        why = f": {before.text[:_MOST_QUOTED]}" if before.text else ""
+        super().__init__(
+            f"review {review.id} has already been answered with '{before.action}' at {when:%Y-%m-%d %H:%M:%S} UTC"
+            f"{who}{why}"
+        )
 
 
 async def forget_decisions(bridge: Bridge, store: BaseStore, thread_id: str) -> None:

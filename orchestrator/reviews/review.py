@@ -50,6 +50,7 @@ class Decision(BaseModel):
         action: What to do.
         text: For `reject`: why; for `edit` of a result: the new text; otherwise a remark.
         data: For `edit` of a plan: the plan; of a tool call: its arguments; of a spent budget: its new limits.
+        by: The name of the user who decided, where it is known.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -58,6 +59,7 @@ class Decision(BaseModel):
     action: Action
     text: str = ""
     data: dict[str, Any] | list[Any] | None = None
+    by: str = ""
 
 
 def review_id(thread_id: str, kind: Kind, *subject: str) -> str:

@@ -1,5 +1,6 @@
 """OrchestratorClient: looking at threads, answering their reviews and deleting them, without running anything."""
 
+import getpass
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -92,7 +93,7 @@ class OrchestratorClient:
             listed = ", ".join(open_reviews) or "none"
             raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
         try:
-            decision = Decision(review_id=review_id, action=action, text=sound(text), data=data)
+            decision = Decision(review_id=review_id, action=action, text=sound(text), data=data, by=_user_name())
         except ValidationError as error:
             problems = "; ".join(f"{part['loc'][0]}: {part['msg']}, not {part['input']!r}" for part in error.errors())
             raise DecisionError(f"this is no decision: {problems}") from error
@@ -151,3 +152,11 @@ class OrchestratorClient:
     def _own_graph(self, agents: frozenset[str]) -> Graph | None:
         """Return this object's own graph if it has nodes for these workers. A client has none."""
         return None
+
+
+def _user_name() -> str:
+    """Return the name of the user whose process this is; empty where the system has none, as in some containers."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # KeyError: Python before 3.13
+        return ""

@@ -20,7 +20,7 @@ from orchestrator.budget.limits import Limits
 from orchestrator.budget.prices import check_prices
 from orchestrator.concurrency import AWAITING
 from orchestrator.daemon_threads import in_own_thread
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, DecisionError
 from orchestrator.events import Event, ReviewAsked, parse_event
 from orchestrator.graph.build import compile_graph
 from orchestrator.graph.invocation import LEDGERS
@@ -335,7 +335,12 @@ class TaskOrchestrator(OrchestratorClient):
                 continue
             decision = await self._ask_here(review, run.plan, on_review)
             if decision is not None:
-                await record_decision(AWAITING, self.persistence.store, review, decision)
+                try:
+                    await record_decision(AWAITING, self.persistence.store, review, decision)
+                except DecisionError:
+                    # Somebody else may have answered while this person thought. Then that answer stands.
+                    if await recorded_decision(AWAITING, self.persistence.store, review) is None:
+                        raise
                 any_answered = True
         return any_answered
 

@@ -24,7 +24,7 @@ from langgraph.checkpoint.base import (
     CheckpointMetadata,
     CheckpointTuple,
 )
-from langgraph.store.base import BaseStore, Op, Result
+from langgraph.store.base import BaseStore, Item, Op, PutOp, Result
 
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.persistence.database import Persistence, default_url
@@ -169,6 +169,14 @@ class ServerStore(BaseStore):
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Carries out operations in one transaction."""
         return await self._database.call(self._store.batch, list(ops))
+
+    def insert_if_absent(self, op: PutOp) -> Item | None:
+        """Insert a value, and return None; or return the item that has its key already."""
+        return self._store.insert_if_absent(op)
+
+    async def ainsert_if_absent(self, op: PutOp) -> Item | None:
+        """Async twin of `insert_if_absent`."""
+        return await self._database.call(self._store.insert_if_absent, op)
 
 
 _DATABASE = Database()

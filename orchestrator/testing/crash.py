@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
-from langgraph.store.base import BaseStore, Op, PutOp, Result
+from langgraph.store.base import BaseStore, Item, Op, PutOp, Result
+
+from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.persistence.inserts import insert_if_absent
 
 TIME_LIMIT_S = 300.0
 
@@ -107,6 +110,20 @@ class CrashingStore(BaseStore):
         if writes:
             self._fuse.burn(before=False)
         return found
+
+    def insert_if_absent(self, op: PutOp) -> Item | None:
+        """Passes on; dies at the chosen write."""
+        return run_blocking(self._insert(BLOCKING, op))
+
+    async def ainsert_if_absent(self, op: PutOp) -> Item | None:
+        """Passes on; dies at the chosen write."""
+        return await self._insert(AWAITING, op)
+
+    async def _insert(self, bridge: Bridge, op: PutOp) -> Item | None:
+        self._fuse.burn(before=True)
+        standing = await insert_if_absent(bridge, self._inner, op)
+        self._fuse.burn(before=False)
+        return standing
 
 
 class CrashingSaver(BaseCheckpointSaver[Any]):

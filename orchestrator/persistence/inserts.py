@@ -1,0 +1,40 @@
+"""Inserting a row of the store unless its key is taken: the answer to two processes that decide the same thing."""
+
+from typing import Any, Protocol, cast, runtime_checkable
+
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp
+
+from orchestrator.concurrency import BLOCKING, Bridge
+
+
+@runtime_checkable
+class InsertingStore(Protocol):
+    """A store that can look and write in one transaction, as ours can."""
+
+    def insert_if_absent(self, op: PutOp) -> Item | None:
+        """Insert a value, and return None; or return the item that has its key already."""
+
+    async def ainsert_if_absent(self, op: PutOp) -> Item | None:
+        """Async twin of `insert_if_absent`."""
+
+
+async def insert_if_absent(bridge: Bridge, store: BaseStore, op: PutOp) -> Item | None:
+    """Insert a value, and return None; or return the item that has its key already.
+
+    A store that cannot do so in one transaction is asked first, written to, and asked again. Two processes can then
+    still pass each other, and the later write stands.
+
+    Args:
+        bridge: How to reach the store.
+        store: Any LangGraph store.
+        op: The value to insert.
+    """
+    if isinstance(store, InsertingStore):
+        insert = store.insert_if_absent if bridge is BLOCKING else store.ainsert_if_absent
+        return cast("Item | None", await bridge.call(insert, op))
+    look = GetOp(op.namespace, op.key)
+    if (standing := cast(Any, (await bridge.batch(store, [look]))[0])) is not None:
+        return cast(Item, standing)
+    await bridge.batch(store, [op])
+    standing = cast(Any, (await bridge.batch(store, [look]))[0])
+    return None if standing is None or standing.value == op.value else cast(Item, standing)
