@@ -2,7 +2,6 @@
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 from orchestrator.budget.spend import Spend
 
@@ -58,16 +57,6 @@ class Row:
     spent: dict[str, dict[str, Spend]] = field(default_factory=dict)
     open: dict[str, Reservation] = field(default_factory=dict)
     changed: int = 0
-
-    def plain(self, seconds: float) -> dict[str, Any]:
-        """JSON-plain form."""
-        made: dict[str, Any] = {
-            "spent": {m: {i: s.plain() for i, s in tasks.items()} for m, tasks in self.spent.items()},
-            "seconds": round(seconds, 3),
-        }
-        if self.open:
-            made["open"] = {r.id: [r.account.sub_task_id, r.model, *r.worst.plain()] for r in self.open.values()}
-        return made
 
 
 class Accounts:

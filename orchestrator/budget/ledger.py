@@ -22,7 +22,7 @@ from langgraph.store.base import BaseStore
 from orchestrator.budget.accounts import Account, Accounts, Reservation
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.headroom import exceeded_limit, headroom, largest_fitting
-from orchestrator.budget.ledger_store import BUDGET_ROW, amounts_of, read_rows, row_op
+from orchestrator.budget.ledger_store import BUDGET_ROW, amounts_of, read_rows, row_op, row_value
 from orchestrator.budget.prompt_margins import PromptMargins
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, Waiter
@@ -143,7 +143,7 @@ class Ledger:
                 if self._written >= mine:
                     return
                 now, rows = self._accounts.changes, self._accounts.changed_since(self._written)
-                ops = [row_op(self._thread_id, agent, row.plain(self.seconds)) for agent, row in rows.items()]
+                ops = [row_op(self._thread_id, agent, row_value(row, self.seconds)) for agent, row in rows.items()]
             await bridge.batch(self._store, ops)
             self._written, self._written_at = now, self._clock()
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from langgraph.store.base import BaseStore, PutOp
 
+from orchestrator.budget.accounts import Row
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
@@ -14,11 +15,34 @@ BUDGET_ROW = "budget"
 _KIND = "ledger"
 
 
-def amounts_of(value: Mapping[str, Any]) -> Iterator[tuple[str, str, Spend]]:
-    """A stored row's amounts as (sub-task, model, amount); what was reserved and never settled counts as spent."""
+Amount = tuple[str, str, Spend]
+"""The id of a sub-task, the booked name of a model, and what was spent on both."""
+
+
+def row_value(row: Row, seconds: float) -> dict[str, Any]:
+    """Return a row as it is stored.
+
+    Args:
+        row: Amounts spent and reserved by one agent.
+        seconds: Seconds that the run has been running.
+    """
+    spent = {model: {task: spend.plain() for task, spend in tasks.items()} for model, tasks in row.spent.items()}
+    value: dict[str, Any] = {"spent": spent, "seconds": round(seconds, 3)}
+    if row.open:
+        value["open"] = {r.id: [r.account.sub_task_id, r.model, *r.worst.plain()] for r in row.open.values()}
+    return value
+
+
+def amounts_of(value: Mapping[str, Any]) -> Iterator[Amount]:
+    """Yield the amounts of a stored row. A reservation that was never settled counts as spent."""
     for model, tasks in value.get("spent", {}).items():
         for task, numbers in tasks.items():
             yield task, model, Spend.parse(numbers)
+    yield from reserved_in(value)
+
+
+def reserved_in(value: Mapping[str, Any]) -> Iterator[Amount]:
+    """Yield the amounts of a stored row that were reserved and never settled."""
     for task, model, *numbers in value.get("open", {}).values():
         yield task, model, Spend.parse(numbers)
 

@@ -12,8 +12,14 @@ from pydantic import BaseModel, ConfigDict, Field
 from orchestrator.budget.spend import NANO
 from orchestrator.errors import ConfigError
 from orchestrator.models.profile import ModelProfile
+from orchestrator.models.proxies import is_private_network
 
 FREE = " (embedded)"
+"""Suffix of the booked name of a model in this process, which costs nothing."""
+
+UNPRICED_LOCAL = " (local)"
+"""Suffix of the booked name of a model on a private network without a given price. It can have the name of a model
+with a published price, which must not apply to it."""
 
 
 class Price(BaseModel):
@@ -25,10 +31,23 @@ class Price(BaseModel):
     output_usd: float = Field(ge=0)
 
 
-def booked_name(model: BaseChatModel) -> str:
-    """The name under which a model's calls are booked; it tells models that cost nothing."""
+def price_is_given(model: BaseChatModel, given: Mapping[str, Price]) -> bool:
+    """True if a price was given for a model, by its name or for any model."""
+    return "*" in given or ModelProfile.of(model).name in given
+
+
+def booked_name(model: BaseChatModel, given: Mapping[str, Price]) -> str:
+    """Return the ledger's name of a model. A suffix marks models to which no published price may apply.
+
+    Args:
+        model: The model.
+        given: Prices by the model's name; "*" for any model.
+    """
     profile = ModelProfile.of(model)
-    return profile.name + (FREE if profile.is_free else "")
+    if profile.is_free:
+        return profile.name + FREE
+    is_unpriced = not price_is_given(model, given) and is_private_network(profile.url)
+    return profile.name + (UNPRICED_LOCAL if is_unpriced else "")
 
 
 def nano_usd(

@@ -4,13 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from orchestrator.budget.ledger_store import amounts_of
-from orchestrator.budget.prices import FREE, published_nano_usd
+from orchestrator.budget.ledger_store import amounts_of, reserved_in
+from orchestrator.budget.prices import FREE, UNPRICED_LOCAL, published_nano_usd
 from orchestrator.budget.spend import NANO, Spend
-
-UNPRICED_LOCAL = " (local)"
-"""Ends the booked name of a model on this machine or in its network, whose price nobody has given. It may be called
-as one with a published price is, and costs what its owner knows."""
 
 
 @dataclass(frozen=True)
@@ -46,8 +42,8 @@ class Spending:
                 for place, name in (("model", model), ("worker", agent), ("sub_task", task)):
                     if name:
                         found[place][name] = found[place].get(name, Spend()) + amount
-            for _, _, *numbers in value.get("open", {}).values():
-                reserved += Spend.parse(numbers)
+            for _, _, amount in reserved_in(value):
+                reserved += amount
         return cls(everything, found["model"], found["worker"], found["sub_task"], reserved, frozenset(unpriced))
 
     @property

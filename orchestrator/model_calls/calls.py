@@ -20,9 +20,8 @@ from orchestrator.budget.accounts import Reservation
 from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.ledger import Ledger
-from orchestrator.budget.prices import FREE, booked_name, nano_usd
+from orchestrator.budget.prices import booked_name, nano_usd, price_is_given
 from orchestrator.budget.spend import Spend
-from orchestrator.budget.spending import UNPRICED_LOCAL
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
 from orchestrator.events import BudgetShort, Emit, FellBack, Spent
@@ -31,7 +30,6 @@ from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokeniz
 from orchestrator.model_calls.retries import call_endpoint
 from orchestrator.models.errors import cost_nothing, is_endpoint_failure
 from orchestrator.models.profile import ModelProfile
-from orchestrator.models.proxies import is_private_network
 
 LEAST_ANSWER = 64
 
@@ -175,7 +173,7 @@ class ModelCalls:
         reservation = await ledger.reserve(
             self.bridge,
             self.allowance.account,
-            self._booked_name(model),
+            booked_name(model, self.allowance.budget.prices),
             self._worst(model, prompt, answer),
             self._worst(model, prompt, min(answer, LEAST_ANSWER)),
         )
@@ -215,7 +213,7 @@ class ModelCalls:
 
     def _price(self, model: BaseChatModel, prompt: int, answer: int) -> int:
         budget = self.allowance.budget
-        if budget.cost_usd is None and not self._price_is_given(model):
+        if budget.cost_usd is None and not price_is_given(model, budget.prices):
             return 0
         price = nano_usd(model, prompt, answer, budget.prices)
         if price is None:  # checked before the run; a model that was named later is not called unpriced
@@ -223,16 +221,6 @@ class ModelCalls:
                 f"the price of '{ModelProfile.of(model).name}' is not known, and cost is limited: name its price"
             )
         return price
-
-    def _price_is_given(self, model: BaseChatModel) -> bool:
-        prices = self.allowance.budget.prices
-        return "*" in prices or ModelProfile.of(model).name in prices
-
-    def _booked_name(self, model: BaseChatModel) -> str:
-        """The name in the ledger: it tells apart what no published price may be put on afterwards."""
-        name = booked_name(model)
-        is_priced = name.endswith(FREE) or self._price_is_given(model)
-        return name + UNPRICED_LOCAL if not is_priced and is_private_network(ModelProfile.of(model).url) else name
 
     async def _settle(
         self, ledger: Ledger, model: BaseChatModel, reservation: Reservation, messages: Sequence[BaseMessage]
