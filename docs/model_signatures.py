@@ -14,7 +14,7 @@ class ModelSignatures(Extension):
 
     def on_class(self, *, cls: Class, **_: Any) -> None:
         """Add the signature once all members of the class are known."""
-        if "__init__" in cls.members or "BaseModel" not in map(str, cls.bases):
+        if "__init__" in cls.members or not {"BaseModel", "BaseSettings"} & set(map(str, cls.bases)):
             return
         fields = [member for member in cls.members.values() if isinstance(member, Attribute) and _is_field(member)]
         parameters = Parameters(Parameter("self"), *map(_parameter, fields))

@@ -139,6 +139,15 @@ def test_guide_testing(run_guide: Any, tmp_path: Path) -> None:
         test(tmp_path / name)
 
 
+def test_guide_sample_class(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = [step("lengths", agent="researcher", approval=True), step("check", "lengths", agent="reviewer")]
+    run_guide("sample_class", script_of(*plan, summary="The Tagus [lengths]."))
+    printed = ["please review lengths: result of lengths", "The Tagus [lengths].", "The Tagus [lengths]."]
+    assert capsys.readouterr().out.splitlines() == printed
+    [sample] = re.findall(r"```python\n(.*?)```", (ROOT / "tests/docs/brief_sample.md").read_text(), re.S)
+    assert sample in (ROOT / "docs/guides/sample_class.md").read_text(), "the sample stands in the guide word for word"
+
+
 def test_guide_deployment(run_guide: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     names = run_guide("deployment", script_of(step("rivers", agent="researcher")))
     assert capsys.readouterr().out == "[]\n"
