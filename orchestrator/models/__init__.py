@@ -1,1 +1,1 @@
-"""Chat models, and how their endpoints are spoken to."""
+"""Chat models, and the protocol of their endpoints."""

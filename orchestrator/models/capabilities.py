@@ -1,4 +1,4 @@
-"""Capabilities of an endpoint, learned from what it refuses."""
+"""Capabilities of an endpoint, learned from its refusals and answers."""
 
 import re
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ SchemaMode = Literal["strict", "plain", "words"]
 _SCHEMA_MODES: tuple[SchemaMode, ...] = ("strict", "plain", "words")
 _NO_TOOLS = re.compile(r"\btools?\b|tool_choice|function.?call", re.I)
 _NO_SCHEMA = re.compile(r"response_format|json_schema|schema|grammar|structured|strict", re.I)
-# A prompt that is too long is refused too, and such refusals can name the tools that made it so.
+# A refusal of a long prompt can name the tools that made the prompt long, and says nothing against tools.
 _TOO_LONG = re.compile(r"context (length|window|size)|maximum.{0,20} tokens|too (long|large)", re.I)
-LIMIT_NAMES = ("max_completion_tokens", "max_tokens")  # OpenAI's name, and the one that all others know
+LIMIT_NAMES = ("max_completion_tokens", "max_tokens")  # OpenAI's name, and the name that others understand
 _CAP_NAME = re.compile(r"max_(completion_)?tokens")
 
 
 @dataclass
 class Capabilities:
-    """What is known of an endpoint's model.
+    """Capabilities of one model at one endpoint.
 
     Args:
-        tools: Takes `tools` and answers with tool calls.
-        schema: How it takes a schema: `strict`, `plain` (without strict), or only in words.
-        also_in_words: It takes a schema and does not keep to it, so the prompt has to say it too.
-        cap: What it calls the most tokens of an answer; empty for the usual name.
+        tools: True if the endpoint takes `tools` and answers with tool calls.
+        schema: The best form of a schema that the endpoint takes: `strict`, `plain` (without strict), or in words.
+        also_in_words: True if the endpoint takes a schema and ignores it, so the prompt must contain the schema too.
+        cap: The endpoint's name for the limit of an answer's tokens; empty for the usual name.
     """
 
     tools: bool = True
@@ -32,16 +32,16 @@ class Capabilities:
     cap: str = ""
 
     def learn(self, refusal: str, asked_tools: bool, asked_schema: SchemaMode | None, asked_cap: str = "") -> bool:
-        """Takes a refusal in; whether asking again in another way makes sense.
+        """Learn from a refusal. True if the request should be sent again in another form.
 
-        Several requests can be under way in the old form when the first is refused. So what counts is not whether
-        something new was learned, but whether the refused request has a form that is now known not to work.
+        Several requests of one form can be under way when the first is refused. The result is therefore true for each
+        of them, although only the first teaches anything new.
 
         Args:
             refusal: The endpoint's message.
-            asked_tools: The request had native tools.
-            asked_schema: In which form it had a schema; None when it had none, or in words only.
-            asked_cap: Under which name it limited its answer.
+            asked_tools: True if the request had native tools.
+            asked_schema: Form of the schema in the request; None without a schema, or with one in words only.
+            asked_cap: The name under which the request limited its answer.
         """
         if asked_cap and asked_cap != self.cap and _CAP_NAME.search(refusal) and not _TOO_LONG.search(refusal):
             self.cap = LIMIT_NAMES[1 - LIMIT_NAMES.index(asked_cap)]
@@ -53,19 +53,21 @@ class Capabilities:
             return True
         if asked_schema is not None and _NO_SCHEMA.search(refusal):
             below: SchemaMode = "plain" if asked_schema == "strict" else "words"
+            # `max`: a late refusal of the first form must not undo the lesson of the second.
             self.schema = max(self.schema, below, key=_SCHEMA_MODES.index)
             return True
         return False
 
     def ignored(self, asked_schema: SchemaMode) -> None:
-        """Takes in that an answer did not keep to its schema, though it came to its end.
+        """Learn from a complete answer that does not fit its schema.
 
         Args:
-            asked_schema: In which form the request had it. One in a weaker form than the endpoint is thought to take
-                proves nothing: OpenAI too does not always keep to a schema that is not strict.
+            asked_schema: Form of the schema in the request.
         """
+        # A form weaker than the best proves nothing: OpenAI too ignores parts of a schema that is not strict.
         if asked_schema == self.schema:
             self.also_in_words = True
 
 
 KNOWN: dict[tuple[str, str], Capabilities] = {}
+"""What this process has learned, by address and model."""

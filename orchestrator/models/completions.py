@@ -1,4 +1,4 @@
-"""Chat completions as endpoints send them: what is none is a clear error, what is beside the point is put right."""
+"""Validate chat completions: reject malformed ones with a clear error, repair harmless deviations."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -6,17 +6,18 @@ from typing import Any, TypeVar
 import openai
 
 T = TypeVar("T")
-_MOST_TOKENS = 10**12
+_MOST_TOKENS = 10**12  # no true count is larger
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
+# What LangChain raises on an answer of an unexpected shape; it does not check answers itself.
 _MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
 
 
 def checked(answer: object) -> dict[str, Any]:
-    """An answer with choices, each an assistant's message, and with token counts only where they can be true.
+    """Return an answer whose choices are an assistant's messages, without implausible token counts.
 
     Raises:
-        openai.APIError: The endpoint answered with something that is no chat completion.
+        openai.APIError: The answer is no chat completion.
     """
     if not isinstance(answer, dict):
         raise no_completion(str(answer))
@@ -27,12 +28,12 @@ def checked(answer: object) -> dict[str, Any]:
         message = choice.get("message") if isinstance(choice, dict) else None
         if not isinstance(message, dict):
             raise no_completion(str(answer))
-        message["role"] = "assistant"  # some leave it out, or have a word of their own for it
+        message["role"] = "assistant"  # some endpoints leave the role out, or use another word
     return {**answer, "usage": _usage(answer.get("usage"))}
 
 
 def _usage(reported: object) -> dict[str, Any] | None:
-    """What was reported, as far as it can be true; nothing is as if nothing had been reported."""
+    """Return the plausible part of a reported usage; None counts as no report."""
     if not isinstance(reported, dict) or not all(_is_count(reported.get(name, 0)) for name in _COUNTS):
         return None
     return {name: part for name, part in reported.items() if name not in _DETAILS or _is_details(part)}
@@ -47,10 +48,10 @@ def _is_details(value: object) -> bool:
 
 
 def reading(read: Callable[[], T]) -> T:
-    """What `read` makes of an answer.
+    """Return the result of `read`, a function that takes an answer apart.
 
     Raises:
-        openai.APIError: It stumbled over the answer, which is therefore no chat completion.
+        openai.APIError: `read` fails on the shape of the answer, so the answer is no chat completion.
     """
     try:
         return read()
@@ -59,7 +60,7 @@ def reading(read: Callable[[], T]) -> T:
 
 
 def no_completion(answer: str) -> openai.APIError:
-    """The error for an answer that is none."""
+    """Return the error for an answer that is no chat completion."""
     import httpx2
 
     message = f"the endpoint's answer is no chat completion: {' '.join(answer[:2000].split())[:200]}"

@@ -1,7 +1,7 @@
-"""The embedded model: llama.cpp inside this process, spoken to like any other OpenAI-compatible endpoint.
+"""The embedded model: llama.cpp inside this process, behind the same protocol as any other endpoint.
 
-`xllamacpp.Server` starts its own HTTP thread on a free loopback port, so `ChatOpenAI` stays the only client. It is
-started once a process and lives as long as it.
+`xllamacpp.Server` starts its own HTTP thread on a free loopback port, so `ChatOpenAI` stays the only client. The server
+starts once and ends with the process.
 """
 
 import os
@@ -20,19 +20,20 @@ from orchestrator.models.weights import DEFAULT, cached, weights_named
 WINDOW = 4096
 PARALLEL = 2
 ANSWER_TOKENS = 700
-_TIMEOUT_S = 3600.0  # a busy machine is slow, and nothing is lost on the way
+_TIMEOUT_S = 3600.0  # a busy machine is slow, and on loopback no request gets lost
 _lock = threading.Lock()
-_servers: dict[str, tuple[Any, str]] = {}  # with its key; a server ends when its object is collected
+_servers: dict[str, tuple[Any, str]] = {}  # with its key; kept here because a server ends when its object is collected
 
 
 def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
-    """The embedded model, started if it is not running yet.
+    """Return the embedded model, and start its server if none is running.
 
     Args:
         settings: `model` may name another entry of the catalogue.
 
     Raises:
-        MissingModelError: The engine or the weights are not there.
+        MissingModelError: The engine or the weights are missing.
+        ModelError: The engine cannot load the weights.
     """
     name = settings.model or DEFAULT
     try:
@@ -49,7 +50,7 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
             "OPENAI_BASE_URL, or get the embedded model with `orchestrator model fetch`"
         )
     url, key = _serve(path)
-    changed = {
+    fields = {
         "timeout_s": max(settings.timeout_s, _TIMEOUT_S),
         "temperature": settings.temperature or 0.0,
         "window": settings.window or WINDOW,
@@ -60,7 +61,7 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
         name,
         url,
         SecretStr(key),
-        settings.model_copy(update=changed),
+        settings.model_copy(update=fields),
         max_tokens=ANSWER_TOKENS,
         label="embedded, on this machine's CPU",
         small=True,
@@ -69,10 +70,10 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
 
 
 def _serve(path: Path) -> tuple[str, str]:
-    """The address of the server for these weights, and its key."""
+    """Return the address and the key of the server for these weights."""
     with _lock:
         if str(path) not in _servers:
-            # The port is open to every user of the machine; the key is known to this process alone.
+            # Every user of the machine can reach the port; only this process knows the key.
             key = secrets.token_urlsafe(24)
             _servers[str(path)] = (_start(path, key), key)
         server, key = _servers[str(path)]
@@ -80,7 +81,7 @@ def _serve(path: Path) -> tuple[str, str]:
 
 
 def _start(path: Path, key: str) -> Any:
-    # Without this, llama.cpp's threads spin while they wait, and two busy cores give a fifth of the speed.
+    # Without this setting llama.cpp's threads spin while they wait: on two busy cores, a fifth of the speed.
     os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         import xllamacpp
@@ -90,7 +91,7 @@ def _start(path: Path, key: str) -> Any:
         ) from None
     params = xllamacpp.CommonParams()
     params.model.path = str(path)
-    params.n_ctx = WINDOW * PARALLEL
+    params.n_ctx = WINDOW * PARALLEL  # llama.cpp divides its context among the parallel requests
     params.n_parallel = PARALLEL
     params.hostnames = ["127.0.0.1"]
     params.port = 0

@@ -82,5 +82,4 @@ def _endpoint_of(error: openai.OpenAIError) -> str:
 def _detail(error: openai.OpenAIError) -> str:
     body = getattr(error, "body", None)
     message = body.get("message") if isinstance(body, dict) else None
-    text = str(message or error)
-    return shorten(text, _MOST_CHARS)
+    return shorten(str(message or error), _MOST_CHARS)  # openai 3: `str(error)` repeats the whole body

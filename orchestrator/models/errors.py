@@ -147,5 +147,6 @@ def _wrong_use() -> tuple[type[BaseException], ...]:
 
 def _transport_errors(*names: str) -> tuple[type[BaseException], ...]:
     """Return errors of httpx2, and those of httpx if a model's client has loaded it."""
+    # Importing httpx only for its errors would load a second HTTP library.
     modules = [httpx2, *([sys.modules["httpx"]] if "httpx" in sys.modules else [])]
     return tuple(getattr(module, name) for module in modules for name in names)

@@ -1,4 +1,4 @@
-"""Models: which chat model a team gets, from settings; and what an endpoint's errors mean to a person."""
+"""Make the chat model that the settings ask for, and find a model at an endpoint that names several."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from orchestrator.models.settings import ModelSettings
 DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
 
 _OPENAIS_OWN = re.compile(r"https://(\w+\.)?api\.openai\.com(/|:|$)")
-# Endpoints list all that they serve, in any order, and say of none what it is for.
+# Endpoints list their models in any order, and do not say which are for chat.
 _NOT_FOR_CHAT = re.compile(
     r"embed|rerank|colbert|minilm|mpnet|whisper|transcri|moderation|llama-?guard|shieldgemma|dall-?e|gpt-image|"
     r"stable-diffusion|davinci|babbage|(^|[-_/.:])(tts|stt|bge|e5|gte|clip|sora|flux|sdxl)([-_/.:0-9]|$)",
@@ -26,12 +26,15 @@ _NOT_FOR_CHAT = re.compile(
 
 
 def chat_model(settings: ModelSettings | None = None) -> BaseChatModel:
-    """The chat model that the settings ask for: an endpoint, OpenAI, or the embedded model.
+    """Make the chat model that the settings ask for: at an endpoint, at OpenAI, or the embedded model.
+
+    Args:
+        settings: The choice of a model; by default the environment's.
 
     Raises:
-        MissingModelError: None is configured and the embedded model's weights are not there.
-        ModelError: The endpoint has to be asked for its models and cannot be.
-        ConfigError: A setting makes no sense, or the proxy cannot be used.
+        MissingModelError: No model is configured, and the embedded model's weights are missing.
+        ModelError: No model was named, and the endpoint cannot list its models.
+        ConfigError: A setting is not allowed, or the proxy cannot be used.
     """
     settings = settings or ModelSettings()
     if is_configured(settings):
@@ -42,26 +45,26 @@ def chat_model(settings: ModelSettings | None = None) -> BaseChatModel:
 
 
 def is_configured(settings: ModelSettings | None = None) -> bool:
-    """Whether a model other than the embedded one is configured."""
+    """True if a model other than the embedded one is configured."""
     settings = settings or ModelSettings()
     return bool(settings.base_url or (settings.api_key and settings.api_key.get_secret_value()))
 
 
 def _endpoint(settings: ModelSettings) -> AdaptiveChatOpenAI:
     base_url = settings.base_url
-    key = settings.api_key or SecretStr("not-needed")
+    key = settings.api_key or SecretStr("not-needed")  # the client demands one, though many local servers do not
     proxy = proxy_for(base_url or OPENAI_URL)
     name = settings.model
-    if not name and base_url and not _OPENAIS_OWN.match(base_url):  # that one lists dozens, in no order
+    if not name and base_url and not _OPENAIS_OWN.match(base_url):  # OpenAI lists dozens, in no order
         name = _first_model(base_url, key, settings.timeout_s, proxy)
     return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy)
 
 
 def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | None) -> str:
-    """The first model that an endpoint lists and that looks like one to talk to.
+    """Return the first model that an endpoint lists and that seems to be for chat.
 
     Raises:
-        ModelError: It cannot be asked, lists none, or is no OpenAI-compatible endpoint.
+        ModelError: The endpoint cannot be reached, lists no models, or is not OpenAI-compatible.
         ConfigError: The proxy cannot be used.
     """
     client = openai.OpenAI(
@@ -72,7 +75,7 @@ def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | N
         http_client=blocking_client(proxy),
     )
     try:
-        # As it comes: the typed method takes whatever has no list of models for an empty one, or stumbles over it.
+        # `models.list()` takes an answer of another shape for an empty list, or fails on it with an unclear error.
         names = _names(client.get("/models", cast_to=object))
     except json.JSONDecodeError:
         names = None
@@ -90,10 +93,10 @@ def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | N
 
 
 def _names(listed: object) -> list[str] | None:
-    """The names in a list of models; None for anything else. Ollama says null where it has none."""
+    """Return the names in a list of models; None for anything else."""
     if isinstance(listed, dict) and "data" in listed:
-        listed = listed["data"] or []
+        listed = listed["data"] or []  # Ollama sends null for an empty list
     if not isinstance(listed, list):
         return None
-    found = [model.get("id") if isinstance(model, dict) else model for model in listed]
-    return [name for name in found if isinstance(name, str) and name]
+    names = [model.get("id") if isinstance(model, dict) else model for model in listed]
+    return [name for name in names if isinstance(name, str) and name]

@@ -1,11 +1,6 @@
-"""The HTTP client under the OpenAI client: one for each event loop, over many small connection pools.
+"""HTTP transports under the OpenAI client: one for each event loop, each over many small connection pools.
 
-One pool of a few hundred connections spends most of its time on searching its own lists; requests spread over several
-pools cost about a fifth less. The TLS context is made once a process: it takes 20 ms. A client belongs to the event
-loop that opened its connections, so each loop has its own, and takes it along when it ends: the pools live in an
-asynchronous generator, which `asyncio.run` closes before it closes its loop.
-
-A client with a transport of its own does not look at the environment's proxies any more, so that is done here.
+A connection belongs to the event loop that opened it, so no two loops share a transport.
 """
 
 import asyncio
@@ -20,6 +15,8 @@ import httpx2
 
 from orchestrator.errors import ConfigError
 
+# One pool of a few hundred connections spends most of its time searching its own lists. Requests over several pools
+# cost about a fifth less.
 POOLS = 16
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30)
 
@@ -35,13 +32,13 @@ class _Key(NamedTuple):
 _clients: dict[_Key, tuple[_Pools, httpx2.AsyncBaseTransport]] = {}
 
 
-@cache
+@cache  # making a context takes 20 ms
 def _tls() -> ssl.SSLContext:
     return httpx2.create_ssl_context()
 
 
 class _Spread(httpx2.AsyncBaseTransport):
-    """Hands requests round to its transports."""
+    """Send each request over the next of several transports."""
 
     def __init__(self, transports: Sequence[httpx2.AsyncBaseTransport]) -> None:
         self._transports = transports
@@ -56,7 +53,8 @@ class _Spread(httpx2.AsyncBaseTransport):
 
 
 async def _pools(key: _Key) -> _Pools:
-    """The transport of a loop; closed and forgotten when the loop shuts its generators down."""
+    """Yield the transport of a loop, and close the transport when the loop ends."""
+    # An asynchronous generator, because `asyncio.run` closes those before it closes its loop.
     verify: ssl.SSLContext | bool = _tls() if key.secure else False
     spread = _Spread([httpx2.AsyncHTTPTransport(verify=verify, limits=_LIMITS, proxy=key.proxy) for _ in range(POOLS)])
     try:
@@ -67,33 +65,34 @@ async def _pools(key: _Key) -> _Pools:
 
 
 class LoopTransport(httpx2.AsyncBaseTransport):
-    """Sends each request over the transport of the event loop that it is made on.
+    """Send each request over the transport of the running event loop.
 
     Args:
-        proxy: The proxy that they go through; see `proxy_for`.
+        proxy: The proxy for all requests; see `proxy_for`. httpx reads the environment's proxies only for a client
+            without a transport of its own.
     """
 
     def __init__(self, proxy: str | None = None) -> None:
         self._proxy = proxy
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        """Sends one request."""
+        """Send one request."""
         key = _Key(asyncio.get_running_loop(), request.url.scheme == "https", self._proxy)
         if key not in _clients:
             pools = _pools(key)
-            _clients[key] = (pools, await anext(pools))  # does not suspend: no second request comes between
+            _clients[key] = (pools, await anext(pools))  # does not suspend, so no second request comes between
         return await _clients[key][1].handle_async_request(request)
 
 
 @cache
 def blocking_client(proxy: str | None) -> httpx2.Client:
-    """The client for threads, one a process for each proxy; it is closed at its end.
+    """Return the client for threads: one in the process for each proxy, closed when the process ends.
 
     Args:
         proxy: See `proxy_for`.
 
     Raises:
-        ConfigError: The proxy's address is none, or of a kind that cannot be used.
+        ConfigError: The proxy's address is malformed, or its kind is not supported.
     """
     try:
         transport = httpx2.HTTPTransport(verify=_tls(), limits=_LIMITS, proxy=proxy)

@@ -1,4 +1,4 @@
-"""JSON answers: finding them in a text, and checking them against a schema."""
+"""JSON answers: extract them from a text, and check them against a schema."""
 
 import json
 import re
@@ -7,8 +7,8 @@ from typing import Any
 
 Schema = dict[str, Any]
 
-_PLACES = ("$defs", "definitions")
-# What OpenAI takes in a strict schema; it refuses one that has anything else.
+_DEFINITIONS = ("$defs", "definitions")
+# OpenAI refuses a strict schema with any other keyword.
 _STRICT_WORDS = frozenset(
     {"type", "title", "description", "properties", "required", "additionalProperties", "items", "enum", "const"}
     | {"anyOf", "$ref", "$defs", "pattern", "format", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"}
@@ -25,19 +25,21 @@ _TYPES: Mapping[str, tuple[type, ...]] = {
 }
 _TAG = r"(?:think|thinking|thought|reasoning)"
 _THOUGHTS = re.compile(rf"<{_TAG}>.*?</{_TAG}>", re.S | re.I)
-# At the beginning of an answer; some chat templates open the tag in the prompt, so that only its end is in the answer.
+# At the beginning of an answer. Some chat templates open the tag in the prompt, so the answer has only its end.
 _FIRST_THOUGHTS = re.compile(
     rf"\A(?:(?:\s*<{_TAG}>.*?</{_TAG}>)+|(?:(?!<{_TAG}>).)*?^[ \t]*</{_TAG}>[ \t]*$)\s*", re.S | re.I | re.M
 )
 
 
 def inlined(schema: Mapping[str, Any]) -> Schema:
-    """A schema with its local references replaced by what they name.
+    """Return a schema with its local references replaced by their definitions.
 
-    References are resolved from a schema's root, and inside another schema this one is no root any more. Where a
-    definition contains itself, the inner one is left open.
+    References start from the root of a schema, so they break when the schema becomes a part of another one. In a
+    definition that contains itself, the inner reference becomes a schema that takes anything.
     """
-    definitions = {f"#/{place}/{name}": body for place in _PLACES for name, body in (schema.get(place) or {}).items()}
+    definitions = {
+        f"#/{section}/{name}": body for section in _DEFINITIONS for name, body in (schema.get(section) or {}).items()
+    }
 
     def resolve(node: Any, inside: tuple[str, ...]) -> Any:
         if isinstance(node, list):
@@ -50,50 +52,47 @@ def inlined(schema: Mapping[str, Any]) -> Schema:
             return {} if name in inside else resolve({**definitions[name], **beside}, (*inside, name))
         return {key: resolve(value, inside) for key, value in node.items()}
 
-    return {key: resolve(value, ()) for key, value in schema.items() if key not in _PLACES}
+    return {key: resolve(value, ()) for key, value in schema.items() if key not in _DEFINITIONS}
 
 
 def schema_prompt(schema: Mapping[str, Any]) -> str:
-    """Asks in words for JSON of a schema, for endpoints that take none."""
+    """Return a prompt that asks for JSON of a schema, for endpoints that take no schemas."""
     return "Answer with one JSON object, and nothing else, that fits this JSON schema:\n" + json.dumps(schema)
 
 
 def json_objects(text: str) -> Iterator[dict[str, Any]]:
-    """The JSON objects in a text that may have words or a code fence around them; none of them is inside another."""
+    """Yield the outermost JSON objects in a text that may have words or a code fence around them."""
     decoder = json.JSONDecoder()
-    at = text.find("{")
-    while at >= 0:
+    start = text.find("{")
+    while start >= 0:
         try:
-            found, end = decoder.raw_decode(text, at)
+            value, end = decoder.raw_decode(text, start)
         except ValueError:
-            end = at + 1
+            end = start + 1
         else:
-            yield found
-        at = text.find("{", end)
+            yield value
+        start = text.find("{", end)
 
 
 def answered_json(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The JSON object that a text gives as its answer: the first that fits the schema, or else the first.
-
-    What the model thought before is no answer: it often has drafts in it.
-    """
+    """Return the JSON object that a text gives as its answer: the first that fits the schema, or else the first."""
     try:
         whole = json.loads(text)
     except ValueError:
-        said = _THOUGHTS.sub("", without_thoughts(text))
+        answer = _THOUGHTS.sub("", without_thoughts(text))  # thoughts often contain drafts of the answer
     else:
         return whole if isinstance(whole, dict) else None
-    found = list(json_objects(re.split(rf"<{_TAG}>", said, maxsplit=1, flags=re.I)[0]))
-    return next((one for one in found if fits(one, schema)), found[0] if found else None)
+    objects = list(json_objects(re.split(rf"<{_TAG}>", answer, maxsplit=1, flags=re.I)[0]))
+    return next((one for one in objects if fits(one, schema)), objects[0] if objects else None)
 
 
 def without_thoughts(text: str) -> str:
-    """An answer without the thoughts before it, where the endpoint leaves them in it; all of it if nothing else is."""
+    """Return an answer without the thoughts at its beginning; an answer of thoughts alone stays whole."""
     return (_FIRST_THOUGHTS.sub("", text, count=1) or text) if "</" in text else text
 
 
 def fits(value: object, schema: Mapping[str, Any]) -> bool:
-    """Whether a value has the shape that a schema asks for; lengths, patterns and ranges are not looked at."""
+    """True if a value has the shape that a schema asks for. Lengths, patterns and ranges are not checked."""
     return _fits(value, inlined(schema))
 
 
@@ -124,12 +123,12 @@ def _fits(value: object, schema: object) -> bool:
 
 def _is_a(value: object, kind: str) -> bool:
     if isinstance(value, bool):
-        return kind == "boolean"
+        return kind == "boolean"  # in Python, a bool is an int too
     return isinstance(value, _TYPES.get(kind, (object,)))
 
 
 def may_be_strict(schema: Mapping[str, Any]) -> bool:
-    """Whether a schema keeps to OpenAI's rules for strict ones: closed objects whose properties are all required."""
+    """True if a schema keeps OpenAI's rules for strict schemas: closed objects with only required properties."""
     return schema.get("type") == "object" and "anyOf" not in schema and _may_be_strict(schema)
 
 

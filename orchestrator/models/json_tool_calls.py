@@ -1,8 +1,7 @@
-"""Tools and structured answers for endpoints that have neither: a JSON schema constrains the answer instead.
+"""Tool calls for endpoints without tools: a JSON schema constrains the answer instead.
 
-A call of tools becomes one schema with an alternative for each tool and one for the final answer; the JSON that comes
-back becomes real tool calls again, so that agents need not know. The history is rendered as plain text, since such
-endpoints often refuse the roles and fields of tool calling too.
+The schema has an alternative for each tool and one for the final answer. The JSON in the answer becomes real tool calls
+again, so agents do not notice.
 """
 
 import hashlib
@@ -21,12 +20,12 @@ ANSWER = "answer"
 def tool_schema(
     tools: Sequence[Mapping[str, Any]], tool_choice: object, answer_schema: Mapping[str, Any] | None = None
 ) -> Schema:
-    """The schema of one step: a call of one of the tools, or the final answer where the choice leaves it open.
+    """Return the schema of one step: a tool call, or the final answer if the choice allows it.
 
     Args:
-        tools: In OpenAI's form, `{"type": "function", "function": {…}}`.
-        tool_choice: As OpenAI has it: None, "auto", "any", "required", or one tool's name or object.
-        answer_schema: What the final answer must fit; None for plain text.
+        tools: Tools in OpenAI's form, `{"type": "function", "function": {…}}`.
+        tool_choice: OpenAI's argument: None, "auto", "any", "required", or one tool's name or object.
+        answer_schema: Schema of the final answer; None for plain text.
     """
     functions = [tool["function"] for tool in tools]
     forced = tool_choice if isinstance(tool_choice, str) else _chosen_name(tool_choice)
@@ -58,7 +57,7 @@ def _closed(**properties: Schema) -> Schema:
 
 
 def _plain_schema(parameters: Mapping[str, Any]) -> Schema:
-    """A tool's parameters without what grammars stumble over; optional arguments stay optional."""
+    """Return a tool's parameters without the keywords that grammars do not understand."""
     kept = {
         name: value for name, value in inlined(parameters).items() if name not in ("title", "description", "$schema")
     }
@@ -71,22 +70,22 @@ def _plain_schema(parameters: Mapping[str, Any]) -> Schema:
     return kept
 
 
-def _about(function: Mapping[str, Any]) -> str:
-    """The first paragraph of a tool's description, and its example."""
+def _summary(function: Mapping[str, Any]) -> str:
+    """Return the first paragraph of a tool's description, and its example."""
     paragraphs = str(function.get("description") or "").split("\n\n")
     shown = [paragraphs[0], *(part for part in paragraphs[1:] if part.strip().startswith("For example"))]
     return " ".join(" ".join(shown).split())
 
 
 def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
-    """Says in words which tools there are and how a step looks."""
+    """Return a prompt that lists the tools and shows the form of a step."""
     lines = ["Answer with one JSON object: the next step. You have these tools:"]
     for tool in tools:
         function = tool["function"]
         parameters = function.get("parameters") or {}
         required = parameters.get("required") or ()
         arguments = ", ".join(n if n in required else f"[{n}]" for n in parameters.get("properties") or {})
-        lines.append(f"- {function['name']}({arguments}): {_about(function)}")
+        lines.append(f"- {function['name']}({arguments}): {_summary(function)}")
     lines.append('To use a tool: {"tool": "<its name>", "args": {…}}. Leave out arguments in [brackets] at first.')
     if tool_choice in (None, "auto", "none"):
         lines.append(
@@ -97,12 +96,13 @@ def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
 
 
 def render_plain(messages: Sequence[BaseMessage], extra: str = "") -> list[BaseMessage]:
-    """The conversation in plain roles: calls as the JSON that made them, results as the user's text.
+    """Return the conversation in plain roles: tool calls as their JSON, results as the user's text.
 
     Args:
         messages: The conversation.
-        extra: Added to the system message.
+        extra: Text to add to the system message.
     """
+    # Endpoints without tools often refuse the roles and fields of tool calling too.
     rendered: list[BaseMessage] = []
     for message in messages:
         if isinstance(message, AIMessage) and message.tool_calls:
@@ -120,7 +120,7 @@ def render_plain(messages: Sequence[BaseMessage], extra: str = "") -> list[BaseM
 
 
 def restore_calls(result: ChatResult, tools: Sequence[Mapping[str, Any]]) -> ChatResult:
-    """Turns the JSON step in an answer back into a tool call, or into the final text."""
+    """Turn the JSON step in an answer back into a tool call, or into the final text."""
     return ChatResult(
         generations=[
             ChatGeneration(message=_restored(g.message, tools), generation_info=g.generation_info)
@@ -132,7 +132,7 @@ def restore_calls(result: ChatResult, tools: Sequence[Mapping[str, Any]]) -> Cha
 
 def _restored(message: BaseMessage, tools: Sequence[Mapping[str, Any]]) -> BaseMessage:
     names = {tool["function"]["name"] for tool in tools}
-    step = next((found for found in json_objects(str(message.text)) if "tool" in found), None)
+    step = next((value for value in json_objects(str(message.text)) if "tool" in value), None)
     if step is None:
         return message
     if step.get("tool") in names and isinstance(step.get("args"), dict):

@@ -1,9 +1,11 @@
-"""AdaptiveChatOpenAI: `ChatOpenAI` for any OpenAI-compatible endpoint, whatever it can and cannot do.
+"""AdaptiveChatOpenAI: `ChatOpenAI` for any OpenAI-compatible endpoint, whatever its capabilities.
 
-What an endpoint cannot do (tool calls, strict schemas, schemas at all) is found out from its refusal, remembered for
-the process, and replaced by the next best: constrained JSON for tool calls, a schema without `strict`, and at last
-the schema in the prompt. A refusal costs one request. An endpoint that takes a schema and does not keep to it is found
-out from its answer, and told the schema in the prompt from then on: the request that repairs the answer has it already.
+A missing capability (tool calls, strict schemas, schemas at all) shows in a refusal, which costs one request. The
+process remembers the lesson and uses the next best form: constrained JSON for tool calls, a schema without `strict`,
+and at last the schema in the prompt.
+
+An endpoint can also take a schema and ignore it. This shows in the answer, and from then on the prompt contains the
+schema too, beginning with the request that repairs the answer.
 """
 
 import json
@@ -30,13 +32,14 @@ from orchestrator.models.json_tool_calls import render_plain, restore_calls, too
 from orchestrator.models.proxies import OPENAI_URL
 from orchestrator.models.settings import ModelSettings
 
-_MOST_JUNK = 4000  # characters that are kept of an answer that should be JSON and has none
-_REFUSALS = (400, 404, 415, 422, 500, 501)
+_MOST_JUNK = 4000  # characters to keep of an answer without the JSON that was asked for
+# Statuses with which endpoints refuse a form that they do not know; some servers fail on one with a 500.
+_MAY_REFUSE_FORM = (400, 404, 415, 422, 500, 501)
 
 
 @dataclass(frozen=True)
 class _Request:
-    """A request in the form that the endpoint takes, and the way back."""
+    """A request in a form that the endpoint takes, and the function that turns the answer back."""
 
     messages: list[BaseMessage]
     kwargs: dict[str, Any]
@@ -46,15 +49,15 @@ class _Request:
 
 
 class AdaptiveChatOpenAI(ChatOpenAI):
-    """See the module.
+    """A chat model that adapts its requests to its endpoint; see the module.
 
     Args:
-        tool_mode: `native` and `json` fix how tools are called; `auto` finds out.
-        window: Tokens that the model takes at once, prompt and answer together; None when not known.
-        label: What to call the endpoint to a person.
-        small: Whether the model needs narrow schemas and short prompts.
-        retries: How often the engine repeats a request that failed; None for the engine's own setting.
-        is_free: Whether it runs on this machine, and its tokens cost nothing.
+        tool_mode: `native` and `json` fix the form of tool calls; `auto` learns the form.
+        window: Tokens that the model takes at once, prompt and answer together; None if not known.
+        label: Name of the endpoint for a person.
+        small: True if the model needs narrow schemas and short prompts.
+        retries: How many times the engine repeats a failed request; None for the engine's own setting.
+        is_free: True if the model runs on this machine, and its tokens cost nothing.
     """
 
     tool_mode: ToolMode = "auto"
@@ -66,25 +69,25 @@ class AdaptiveChatOpenAI(ChatOpenAI):
 
     @property
     def capabilities(self) -> Capabilities:
-        """What was found out of this endpoint's model, shared by all objects of the process."""
+        """Capabilities of the model at this endpoint, as learned by this process; all objects share them."""
         return KNOWN.setdefault((str(self.openai_api_base or ""), self.model_name), Capabilities())
 
     @property
     def is_openai(self) -> bool:
-        """Whether it is OpenAI's own endpoint."""
+        """True if the endpoint is OpenAI's own."""
         return "://api.openai.com/" in f"{self.openai_api_base or '://api.openai.com'}/"
 
     @property
     def has_native_tools(self) -> bool:
-        """Whether the endpoint takes tools as such, as far as is known."""
+        """True if requests send tools as such."""
         return self.capabilities.tools if self.tool_mode == "auto" else self.tool_mode == "native"
 
     def with_structured_output(
         self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[Any, Any]:
-        """As `ChatOpenAI` has it, and strict where the schema can be.
+        """Like `ChatOpenAI`, and strict if the schema allows it.
 
-        A pydantic class is sent as its JSON schema, and checks what comes back.
+        A pydantic class is sent as its JSON schema, and then validates the answer.
         """
         if kwargs.get("method", "json_schema") != "json_schema":
             return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
@@ -138,8 +141,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         while True:
             request = self._adapted(messages, kwargs)
             payload = self._payload(request, stop)
-            # `post` instead of the typed method: transforming arguments and answers into models and back takes half
-            # of the client's time, and the answer is wanted as a plain dict.
+            # `post` instead of the typed method: turning arguments and answers into models and back takes half of
+            # the client's time, and `checked` needs a plain dict.
             post = partial(client.post, "/chat/completions", cast_to=object, body=payload)
             try:
                 return self._read(request, await bridge.call(post))
@@ -150,6 +153,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             except openai.APIStatusError as error:
                 if not self._learned(error, request, payload):
                     raise
+
+    # Tools and schemas may be sent in another form, and then only the whole answer can be turned back.
 
     def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         if not _plain(kwargs):
@@ -167,16 +172,16 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             yield chunk
 
     def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
-        """As `ChatOpenAI` has it, with the answer's limit under the name that the endpoint knows."""
+        """Like `ChatOpenAI`, with the answer's limit under the name that the endpoint understands."""
         payload: dict[str, Any] = super()._get_request_payload(input_, stop=stop, **kwargs)
-        given = [limit for name in LIMIT_NAMES if (limit := payload.pop(name, None)) is not None]
-        if given:
-            payload[self.capabilities.cap or LIMIT_NAMES[0 if self.is_openai else 1]] = min(given)
+        limits = [limit for name in LIMIT_NAMES if (limit := payload.pop(name, None)) is not None]
+        if limits:
+            payload[self.capabilities.cap or LIMIT_NAMES[0 if self.is_openai else 1]] = min(limits)
         return payload
 
     def _read(self, request: _Request, answer: object) -> ChatResult:
-        found = checked(answer)
-        return reading(lambda: request.restore(_thoughtless(self._create_chat_result(found))))
+        completion = checked(answer)
+        return reading(lambda: request.restore(_thoughtless(self._create_chat_result(completion))))
 
     def _payload(self, request: _Request, stop: list[str] | None) -> dict[str, Any]:
         payload = self._get_request_payload(request.messages, stop=stop, **request.kwargs)
@@ -185,32 +190,32 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         return payload
 
     def _learned(self, error: openai.APIStatusError, request: _Request, payload: dict[str, Any]) -> bool:
-        if error.status_code not in _REFUSALS:
+        if error.status_code not in _MAY_REFUSE_FORM:
             return False
         may_change = request.uses_tools and self.tool_mode == "auto"
         cap = next((name for name in LIMIT_NAMES if name in payload), "")
         return self.capabilities.learn(str(error.body or error.message), may_change, request.uses_schema, cap)
 
     def _adapted(self, messages: list[BaseMessage], kwargs: Mapping[str, Any]) -> _Request:
-        """The request in the best form that the endpoint is known to take."""
-        given, level, native = dict(kwargs), self.capabilities.schema, self.has_native_tools
-        tools, wanted = given.get("tools"), given.get("response_format")
+        """Return the request in the best form that the endpoint is known to take."""
+        arguments, level, native = dict(kwargs), self.capabilities.schema, self.has_native_tools
+        tools, wanted = arguments.get("tools"), arguments.get("response_format")
         adapted, restore = list(messages), _same
         if tools and not native:
-            choice = given.pop("tool_choice", None)
+            choice = arguments.pop("tool_choice", None)
             for name in ("tools", "parallel_tool_calls", "strict"):
-                given.pop(name, None)
+                arguments.pop(name, None)
             final = wanted["json_schema"]["schema"] if _has_schema(wanted) else None
             adapted = render_plain(messages, tool_prompt(tools, choice))
-            wanted = given["response_format"] = _wrapped(tool_schema(tools, choice, final))
+            wanted = arguments["response_format"] = _wrapped(tool_schema(tools, choice, final))
 
             def restore(result: ChatResult) -> ChatResult:
                 return restore_calls(result, tools)
 
-        elif not native:
+        elif not native:  # the history can hold tool calls of earlier requests
             adapted = render_plain(messages)
         if not _has_schema(wanted):
-            return _Request(adapted, given, restore, bool(tools) and native, "plain" if wanted else None)
+            return _Request(adapted, arguments, restore, bool(tools) and native, "plain" if wanted else None)
         inner = dict(wanted["json_schema"])
         schema, asked = inner["schema"], _form(inner, level)
         if native or not tools:
@@ -218,25 +223,32 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         if asked is None or (self.capabilities.also_in_words and not tools):
             adapted = render_plain(adapted, schema_prompt(schema))
         if asked is None:
-            del given["response_format"]
+            del arguments["response_format"]
         else:
             if asked == "plain":
                 inner.pop("strict", None)
-            given["response_format"] = {"type": "json_schema", "json_schema": inner}
-        return _Request(adapted, given, restore, bool(tools) and native, asked)
+            arguments["response_format"] = {"type": "json_schema", "json_schema": inner}
+        return _Request(adapted, arguments, restore, bool(tools) and native, asked)
 
     def _read_json(self, schema: dict[str, Any], asked: SchemaMode | None, result: ChatResult) -> ChatResult:
-        """Takes the JSON out of an answer that may have words around it, and learns from one that does not fit."""
+        """Replace an answer by the JSON in it, and learn from an answer that does not fit the schema.
+
+        Args:
+            schema: The schema that was asked for.
+            asked: Form of the schema in the request; None if nothing can be learned.
+            result: The answer.
+        """
         for generation in result.generations:
             message: Any = generation.message
             if message.tool_calls or message.additional_kwargs.get("refusal"):
-                continue  # neither has to fit
-            found = answered_json(str(message.text), schema)
-            does_fit = found is not None and fits(found, schema)
+                continue  # a tool call and a refusal need not fit the schema
+            value = answered_json(str(message.text), schema)
+            does_fit = value is not None and fits(value, schema)
             ended = (generation.generation_info or {}).get("finish_reason")
-            if does_fit or (found is not None and ended != "length"):  # else it is a part of what was cut off
-                generation.message = message.model_copy(update={"content": json.dumps(found, ensure_ascii=False)})
-            elif found is None and len(message.text) > _MOST_JUNK:  # parsers that mend JSON take for ever over it
+            # In a truncated answer an object that does not fit can be an inner part of the true one.
+            if does_fit or (value is not None and ended != "length"):
+                generation.message = message.model_copy(update={"content": json.dumps(value, ensure_ascii=False)})
+            elif value is None and len(message.text) > _MOST_JUNK:  # parsers that repair JSON take very long on it
                 generation.message = message.model_copy(update={"content": message.text[:_MOST_JUNK]})
             if asked is not None and ended == "stop" and not does_fit:
                 self.capabilities.ignored(asked)
@@ -244,23 +256,23 @@ class AdaptiveChatOpenAI(ChatOpenAI):
 
 
 def _form(wanted: Mapping[str, Any], level: SchemaMode) -> SchemaMode | None:
-    """The form in which a schema is asked for at an endpoint of this level; None for words."""
+    """Return the form of a schema for an endpoint of this level; None for words."""
     if level == "words":
         return None
     return "strict" if level == "strict" and wanted.get("strict") else "plain"
 
 
 def _as_model(schema: type[BaseModel], include_raw: bool, reply: dict[str, Any]) -> Any:
-    """Checks a structured reply against a pydantic class.
+    """Validate a structured reply with a pydantic class.
 
     Raises:
-        ValueError: It does not fit, and the raw reply was not asked for beside the error.
+        ValueError: The reply does not fit, and the caller did not ask for the raw reply with the error.
     """
     if (error := reply["parsing_error"]) is None and reply["parsed"] is not None:
         try:
             reply = {**reply, "parsed": schema.model_validate(reply["parsed"])}
-        except ValidationError as wrong:
-            error, reply = wrong, {**reply, "parsed": None, "parsing_error": wrong}
+        except ValidationError as misfit:
+            error, reply = misfit, {**reply, "parsed": None, "parsing_error": misfit}
     if include_raw:
         return reply
     if error is not None:
@@ -273,10 +285,10 @@ def _same(result: ChatResult) -> ChatResult:
 
 
 def _thoughtless(result: ChatResult) -> ChatResult:
-    """Leaves out what a model thought before it answered: it would become a part of results, and be read again."""
+    """Remove the thoughts before an answer. Otherwise they would become part of results and be paid for again."""
     for generation in result.generations:
-        said = generation.message.content
-        if isinstance(said, str) and (answer := without_thoughts(said)) != said:
+        content = generation.message.content
+        if isinstance(content, str) and (answer := without_thoughts(content)) != content:
             generation.message = generation.message.model_copy(update={"content": answer})
     return result
 
@@ -309,43 +321,43 @@ def _whole(result: ChatResult) -> ChatGenerationChunk:
 
 
 def make_endpoint(
-    name: str, base_url: str | None, key: SecretStr, settings: ModelSettings, proxy: str | None = None, **more: Any
+    name: str, base_url: str | None, key: SecretStr, settings: ModelSettings, proxy: str | None = None, **fields: Any
 ) -> AdaptiveChatOpenAI:
-    """A chat model at an endpoint, over the shared HTTP clients.
+    """Make a chat model at an endpoint, over the shared HTTP clients.
 
     Args:
-        name: The model's name there.
-        base_url: The endpoint; None for OpenAI's.
-        key: Its key.
-        settings: Everything else.
-        proxy: The proxy to go through; None to go there directly, whatever the environment says.
-        **more: Further fields of the model.
+        name: The model's name at the endpoint.
+        base_url: Address of the endpoint; None for OpenAI's.
+        key: The endpoint's key.
+        settings: Time limit, retries, temperature, window and tool mode.
+        proxy: The proxy for all requests; None for a direct connection, whatever the environment says.
+        **fields: Further fields of the model.
 
     Raises:
         ConfigError: The proxy cannot be used.
     """
     import httpx2
 
-    given: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature is not None else {}
+    optional: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature is not None else {}
     return AdaptiveChatOpenAI(
         model=name,
         base_url=base_url,
         api_key=key,
         timeout=settings.timeout_s,
-        max_retries=0,  # the engine repeats requests itself: each has to be reserved in the budget
+        max_retries=0,  # the engine repeats requests itself, and reserves each in the budget
         retries=settings.max_retries,
         stream_usage=True,
         http_client=blocking_client(proxy),
         http_async_client=httpx2.AsyncClient(
             transport=LoopTransport(proxy), timeout=settings.timeout_s, follow_redirects=True
         ),
-        http_socket_options=(),  # they are for clients that it would make itself
-        openai_proxy=None,  # read by `proxy_for`; beside a client of one's own it is an error
+        http_socket_options=(),  # these are for clients that LangChain makes itself
+        openai_proxy=None,  # `proxy_for` reads OPENAI_PROXY; LangChain refuses it beside an own client
         **{
             "tool_mode": settings.tool_mode,
             "window": settings.window,
             "label": base_url or OPENAI_URL,
-            **given,
-            **more,
+            **optional,
+            **fields,
         },
     )

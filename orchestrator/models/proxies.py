@@ -1,4 +1,4 @@
-"""Proxies of the environment, and which hosts are in a private network."""
+"""Addresses of endpoints: the proxy for each, and which are on this machine or in a private network."""
 
 import ipaddress
 import os
@@ -15,30 +15,30 @@ _HOME_DOMAINS = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 
 
 def proxy_for(url: str) -> str | None:
-    """The proxy that the environment has for an address; None to go there directly.
+    """Return the environment's proxy for an address; None for a direct connection.
 
-    `OPENAI_PROXY` goes before the general settings, and the exceptions from those do not count for it. A proxy on
-    another machine could never reach this machine's own loopback, so it is not asked to.
+    `OPENAI_PROXY` goes before the general variables, and `NO_PROXY` does not apply to it.
 
     Args:
         url: The endpoint's address.
 
     Raises:
-        ConfigError: It is no address.
+        ConfigError: `url` is no address.
     """
     if own := os.environ.get("OPENAI_PROXY"):
         return _with_scheme(own)
-    found = getproxies()
-    if not found:
+    proxies = getproxies()
+    if not proxies:
         return None
     try:
-        at = httpx2.URL(url)
+        address = httpx2.URL(url)
     except httpx2.InvalidURL as error:
         raise ConfigError(f"'{url}' is no address: {error}") from error
-    proxy = found.get(at.scheme) or found.get("all")
-    if not proxy or _is_excepted(at, found.get("no", "")):
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if not proxy or _is_excepted(address, proxies.get("no", "")):
         return None
     proxy = _with_scheme(proxy)
+    # A proxy on another machine cannot reach this machine's loopback.
     return None if is_loopback(url) and not is_loopback(proxy) else proxy
 
 
@@ -46,43 +46,44 @@ def _with_scheme(proxy: str) -> str:
     return proxy if "://" in proxy else f"http://{proxy}"
 
 
-def _is_excepted(at: httpx2.URL, exceptions: str) -> bool:
-    """By the rules of the standard library, and by networks such as 10.0.0.0/8, which it does not know."""
-    if proxy_bypass(f"{at.host}:{at.port}" if at.port else at.host):
+def _is_excepted(address: httpx2.URL, exceptions: str) -> bool:
+    if proxy_bypass(f"{address.host}:{address.port}" if address.port else address.host):
         return True
-    address = _address(at.host)
+    # The standard library does not know networks such as 10.0.0.0/8; curl and requests do.
+    ip = _ip_address(address.host)
     networks = [part.strip() for part in exceptions.split(",") if "/" in part]
-    return address is not None and any(_is_inside(address, network) for network in networks)
+    return ip is not None and any(_is_inside(ip, network) for network in networks)
 
 
-def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _ip_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         return ipaddress.ip_address(host)
     except ValueError:
         return None  # a name
 
 
-def _is_inside(address: ipaddress.IPv4Address | ipaddress.IPv6Address, network: str) -> bool:
+def _is_inside(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, network: str) -> bool:
     try:
-        return address in ipaddress.ip_network(network, strict=False)
+        return ip in ipaddress.ip_network(network, strict=False)
     except ValueError:
-        return False  # something else with a slash
+        return False  # another text with a slash
 
 
 def is_loopback(url: str) -> bool:
-    """Whether an address is one of this machine's own."""
+    """True if an address is one of this machine's own."""
     host = _host(url)
-    address = _address(host)
-    return address.is_loopback if address is not None else host == "localhost" or host.endswith(".localhost")
+    ip = _ip_address(host)
+    return ip.is_loopback if ip is not None else host == "localhost" or host.endswith(".localhost")
 
 
-@cache
+@cache  # asked at every call of a model
 def is_private_network(url: str) -> bool:
-    """Whether an address is on this machine or in its own network, where nobody's published prices hold."""
+    """True if an address is on this machine or in its network, where published prices do not apply."""
     host = _host(url)
-    address = _address(host)
-    if address is not None:
-        return not address.is_global
+    ip = _ip_address(host)
+    if ip is not None:
+        return not ip.is_global
+    # The local network resolves names without a dot, for example those of containers.
     return bool(host) and ("." not in host or host.endswith(_HOME_DOMAINS))
 
 

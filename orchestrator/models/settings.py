@@ -10,7 +10,7 @@ from orchestrator.models.capabilities import ToolMode
 
 
 class ModelSettings(BaseSettings):
-    """Which chat model to use, at which endpoint, and how.
+    """The choice of a chat model, its endpoint, and its limits.
 
     An argument goes before its environment variable. An empty variable counts as none. For example, a model of a local
     Ollama server: `chat_model(ModelSettings(base_url="http://localhost:11434/v1", model="qwen3:8b"))`.

