@@ -1,1 +1,1 @@
-"""What agents tell one another: results, kept and found again."""
+"""The shared memory: results that agents keep for one another."""

@@ -1,8 +1,8 @@
-"""What a worker or the summariser is shown of the shared memory, within an allowance of tokens.
+"""Briefing: the part of the shared memory that a worker or the summary is shown, within an allowance of tokens.
 
-Results that the sub-task depends on come first, then what was recalled, then what is recent. What does not fit is
-shortened, never dropped in silence: it ends with a note that says how to read on. Where there is not even room for
-that, the first words of as many as possible are shown, and one note names the others.
+The results of dependencies come first, then recalled results, then recent ones. No result disappears silently. A long
+one is shortened and ends with a note on how to read on. If even the notes do not fit, the briefing shows the first
+words of as many results as possible, and one note names the rest.
 """
 
 import re
@@ -17,9 +17,9 @@ from orchestrator.planning.plan import SubTask
 from orchestrator.text import count_tokens, excerpt
 from orchestrator.trust import as_data, merged
 
-_MIN_SHARE = 128  # a few lines, and a note of their own on how to read on
+_MIN_SHARE = 128  # tokens for a few lines and their note on how to read on
 _FEW_WORDS = 24
-_HEADING_TOKENS = 24
+_HEADING_TOKENS = 24  # a result's id and its marks as data
 _MOST_NAMED = 40
 READ_ON = "read_memory(key="
 RECENT = 2
@@ -31,14 +31,14 @@ _NOTE = re.compile(r'\n\[… \d+ of (\d+) characters more: read_memory\(key="([^
 
 @dataclass
 class Briefing:
-    """A prompt's part that comes from the shared memory.
+    """The part of a prompt that comes from the shared memory.
 
     Args:
-        text: What is shown.
-        keys: Of the entries that are shown.
-        shortened: Whether any entry is not shown whole.
-        left_out: Ids of the sub-tasks of which nothing is shown.
-        tainted_by: The sources from outside of what is shown.
+        text: The text for the prompt.
+        keys: Keys of the entries in the text.
+        shortened: True if at least one entry is not shown whole.
+        left_out: Ids of the sub-tasks whose results are not in the text.
+        tainted_by: The sources from outside of the entries in the text.
     """
 
     text: str = ""
@@ -53,11 +53,11 @@ def _block(entry: Entry, text: str) -> str:
 
 
 def fit(entries: Sequence[Entry], tokens: int) -> Briefing:
-    """All entries within `tokens`: short ones whole, and the long ones share what is left.
+    """Brief on all entries within an allowance: short ones whole, while the long ones share the rest.
 
     Args:
-        entries: In the order in which they are shown.
-        tokens: The allowance; less than a few lines take is not kept to.
+        entries: The entries in their order in the text.
+        tokens: The allowance; less than 128 count as 128.
     """
     tokens = max(tokens, _MIN_SHARE)
     sizes = {entry.key: count_tokens(_block(entry, entry.text)) + 1 for entry in entries}
@@ -66,9 +66,9 @@ def fit(entries: Sequence[Entry], tokens: int) -> Briefing:
         return _condensed(entries, tokens)
     whole = {key for key, share in shares.items() if sizes[key] <= share}
     shown = [(e, _block(e, e.text) if e.key in whole else _shortened(e, shares[e.key])) for e in entries]
-    context = _of(shown)
-    # A note's length depends on the key that it names.
-    return context if count_tokens(context.text) <= tokens else _condensed(entries, tokens)
+    briefing = _of(shown)
+    # The shares are estimates: the length of a note depends on the key in it.
+    return briefing if count_tokens(briefing.text) <= tokens else _condensed(entries, tokens)
 
 
 def _of(shown: Sequence[tuple[Entry, str]], note: str = "") -> Briefing:
@@ -81,12 +81,12 @@ def _of(shown: Sequence[tuple[Entry, str]], note: str = "") -> Briefing:
 
 
 def _shortened(entry: Entry, share: int) -> str:
-    """The entry's beginning, with a note on how to read on."""
+    """Return the beginning of an entry, with a note on how to read on."""
     return _block(entry, excerpt(entry.text, share - count_tokens(_block(entry, "")) - 1, entry.key))
 
 
 def _condensed(entries: Sequence[Entry], tokens: int) -> Briefing:
-    """The first words of as many entries as fit, and one note on how to read all of them."""
+    """Brief on the first words of as many entries as fit, with one note on how to read each of them."""
     room = tokens - _note_tokens(tokens)
     words = room - sum(count_tokens(_block(entry, "")) + 1 for entry in entries)
     shares = _shares({entry.key: count_tokens(entry.text) for entry in entries}, words)
@@ -102,9 +102,9 @@ def _condensed(entries: Sequence[Entry], tokens: int) -> Briefing:
         else:
             left_out.append(entry.sub_task_id or entry.key)
     short = [entry.sub_task_id or entry.key for entry, block in shown if block != _block(entry, entry.text)]
-    context = _of(shown, _note(short, left_out, _note_tokens(tokens)))
-    context.left_out = tuple(left_out)
-    return context
+    briefing = _of(shown, _note(short, left_out, _note_tokens(tokens)))
+    briefing.left_out = tuple(left_out)
+    return briefing
 
 
 def _note_tokens(tokens: int) -> int:
@@ -119,35 +119,36 @@ def _first_words(entry: Entry, share: int) -> str:
     def size(length: int) -> int:
         return count_tokens(_block(entry, entry.text[:length] + " …"))
 
-    # No text has more than three characters for a token.
+    # The bound of the search: `count_tokens` counts at least a token for three characters.
     length = bisect_right(range(min(len(entry.text), 3 * share) + 1), share, key=size) - 1
     return _block(entry, entry.text[: max(0, length)] + " …")
 
 
 def _note(short: Sequence[str], left_out: Sequence[str], tokens: int) -> str:
-    """How to read what is not shown; it names as much of what is left out as fits."""
+    """Return a note on how to read the rest. It names as many of the left out results as fit."""
     cut = [f"{len(short)} cut short"] if short else []
     example, note = [*left_out, *short][0], ""
+    # Fewer names each time until the note fits; the last try drops the example too.
     for most in range(min(len(left_out), _MOST_NAMED), -2, -1):
         named = ", ".join([*left_out[:most], f"{len(left_out) - most} more"][: len(left_out)]) if most > 0 else ""
-        gone = [f"{len(left_out)} left out" + (f" ({named})" if named else "")] if left_out else []
-        about = " and ".join([*cut, *gone])
-        note = f'[… of these results {about}: {READ_ON}"{example if most >= 0 else "…"}") reads one whole, by its id]'
+        missing = [f"{len(left_out)} left out" + (f" ({named})" if named else "")] if left_out else []
+        counts = " and ".join([*cut, *missing])
+        note = f'[… of these results {counts}: {READ_ON}"{example if most >= 0 else "…"}") reads one whole, by its id]'
         if count_tokens(note) <= tokens:
             break
     return note
 
 
 def shorter(text: str, most: int) -> str:
-    """A tool's answer in a conversation, shortened once more: it keeps its mark as data, and its note on the rest.
+    """Shorten a tool's answer in a conversation once more. It keeps its marks as data and its note on the rest.
 
     Args:
-        text: The answer as its agent was shown it.
-        most: Characters of it to keep.
+        text: The answer as the agent was shown it.
+        most: Number of characters to keep.
     """
     marked = _MARKED.fullmatch(text)
     head, body, foot, tail = marked.groups() if marked else ("", text, "", "")
-    # A note between the marks may be part of what came from outside, and stays between them.
+    # A note between the marks may have been forged outside, so it stays between them.
     inside, outside = _NOTE.search(body), _NOTE.search(tail)
     body = body[: inside.start()] if inside else body
     note = outside or inside
@@ -160,7 +161,7 @@ def shorter(text: str, most: int) -> str:
 
 
 def _shares(sizes: dict[str, int], tokens: int) -> dict[str, int]:
-    """Fair shares: whoever needs less than the even share leaves the rest to the others."""
+    """Return fair shares: an entry that needs less than the even share leaves the rest to the others."""
     shares: dict[str, int] = {}
     left, waiting = tokens, dict(sizes)
     while waiting:
@@ -175,13 +176,13 @@ def _shares(sizes: dict[str, int], tokens: int) -> dict[str, int]:
 
 
 async def brief(bridge: Bridge, memory: SharedMemory, sub_task: SubTask, needs: Iterable[str], tokens: int) -> Briefing:
-    """What a worker is shown: its dependencies' results, what fits its sub-task, and the newest.
+    """Brief a worker on the results of its dependencies, on results that fit its sub-task, and on the newest.
 
     Args:
-        bridge: How to recall.
+        bridge: The bridge for ranking.
         memory: The thread's memory.
-        sub_task: What the worker is to do.
-        needs: Keys of its dependencies' results.
+        sub_task: The worker's sub-task.
+        needs: Keys of the results of its dependencies.
         tokens: The allowance.
     """
     needed = [entry for key in needs if (entry := memory.seen(key)) is not None]
@@ -190,7 +191,7 @@ async def brief(bridge: Bridge, memory: SharedMemory, sub_task: SubTask, needs: 
     if left > _MIN_SHARE:
         others = [entry for entry in memory.results() if entry.key not in chosen and entry.sub_task_id != sub_task.id]
         recent = others[-RECENT:]
-        # Ranking costs an embedder up to a second for each result, so not where the newest are all that there is.
+        # An embedder takes up to a second for each result: rank only if there are more than the newest.
         recalled = await memory.rank(bridge, sub_task.description, RECALLED) if len(others) > RECENT else []
         for entry in [*recalled, *recent]:
             size = count_tokens(entry.text) + _HEADING_TOKENS

@@ -1,4 +1,4 @@
-"""Entry: one result in the shared memory."""
+"""Entry: one result or note in the shared memory."""
 
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -15,12 +15,13 @@ class Entry:
     Args:
         key: Unique in the thread; for a result, the key of its sub-task.
         text: The content.
-        sub_task_id: The sub-task that it came from; empty for notes.
-        agent: Who wrote it.
-        sources: What it was made from: names of documents and tools.
-        trusted: False when the text, or anything that it was derived from, came from outside.
+        sub_task_id: The sub-task that the text came from; empty for notes.
+        agent: Name of the agent that wrote the text.
+        sources: Names of the documents and tools that the text was made from.
+        trusted: False if the text, or anything that it was derived from, came from outside.
         tainted_by: The sources from outside, as `orchestrator.trust` names them.
-        status: `draft` until a human or the engine accepts it; `final`; `retracted`; `note` for what is no result.
+        status: `draft` until a human or the engine accepts the result, then `final`; `retracted` if another plan does
+            not need it; `note` for an entry that is no result.
         created: Unix time in seconds.
         outcome: The sub-task's outcome in plain form; empty for notes.
     """
@@ -37,7 +38,7 @@ class Entry:
     outcome: dict[str, Any] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
-        """JSON-plain form; leaves out the key, what has its default, and of the outcome what stands here too."""
+        """Return the JSON-plain form, without the key, defaults, and fields of the outcome that the entry has too."""
         kept = {name: value for name, value in self.__dict__.items() if name != "key" and value != _DEFAULTS.get(name)}
         if self.outcome:
             twice = {
@@ -51,19 +52,20 @@ class Entry:
 
     @property
     def taint(self) -> tuple[str, ...]:
-        """The sources from outside; empty for what is trusted."""
+        """The sources from outside; empty for a trusted entry."""
         if self.trusted:
             return ()
+        # An untrusted entry may name no sources, for example one that a caller stored.
         return self.tainted_by or (f"{self.sub_task_id or 'memory'}: {', '.join(self.sources) or self.agent}",)
 
     @property
     def is_result(self) -> bool:
-        """True if this is a result that stands: neither a note, nor a draft, nor retracted."""
+        """True if this is an accepted result: neither a note, nor a draft, nor retracted."""
         return self.status == "final" and bool(self.sub_task_id)
 
     @property
     def has_failed(self) -> bool:
-        """True if this is what a failed sub-task left."""
+        """True if the entry's sub-task failed."""
         return bool(self.outcome.get("status") == "failed")
 
     def stamped(self, now: float) -> "Entry":
@@ -76,7 +78,7 @@ class Entry:
 
     @classmethod
     def parse(cls, key: str, value: dict[str, Any]) -> "Entry":
-        """The opposite of `plain`."""
+        """Read an entry from its plain form. Fields of other versions are left out."""
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value and name != "key"}
         for name in ("sources", "tainted_by"):
             known[name] = tuple(known.get(name, ()))
@@ -87,7 +89,7 @@ class Entry:
 
 
 def digest(text: str) -> str:
-    """The beginning of a text on one line, to tell it from others."""
+    """Return the beginning of a text on one line, short enough for the state."""
     return " ".join(text[: 4 * DIGEST_CHARS].split())[:DIGEST_CHARS]
 
 

