@@ -94,7 +94,7 @@ class _LoopWaiter:
         self._future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     def wake(self) -> None:
-        if not self._future.done():
+        if not self._future.done():  # woken before, or its waiter was cancelled
             self._future.set_result(None)
 
     async def wait(self) -> None:
@@ -103,6 +103,7 @@ class _LoopWaiter:
 
 class _ThreadLock(contextlib.AbstractAsyncContextManager[None]):
     def __init__(self) -> None:
+        # An asyncio.Lock belongs to a loop, and threads have none.
         self._lock = threading.Lock()
 
     async def __aenter__(self) -> None:

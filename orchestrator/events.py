@@ -16,7 +16,7 @@ from orchestrator.planning.plan import Plan
 if TYPE_CHECKING:
     from orchestrator.reviews.review import Review
 
-_KINDS: dict[str, type["Event"]] = {}
+_KINDS: dict[str, type["Event"]] = {}  # filled by the subclasses, each under its kind
 
 
 @dataclass(frozen=True)
@@ -161,6 +161,7 @@ class Spent(Event, kind="spend"):
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, with the cost as a whole number, as in the ledger."""
+        # As a float, a sum of many small costs would drift. `round` undoes the division of `parse` exactly.
         return {**super().plain(), "nano_usd": round(self.cost_usd * NANO)}
 
     @classmethod
@@ -226,6 +227,7 @@ def parse_event(data: object) -> Event | None:
     Tools and nodes of a user's own may write to the same stream, and so may a newer version. A chunk that is no event
     of this version gives None.
     """
+    # `str`, since the kind in a foreign chunk may be a list, which cannot be looked up.
     cls = _KINDS.get(str(data.get("event"))) if isinstance(data, Mapping) else None
     if cls is None or not isinstance(data, Mapping):
         return None

@@ -18,6 +18,7 @@ def ask_at_terminal(review: Review, console: Console) -> Decision | None:
     if review.stake:
         console.print(f"  at stake: {escape(review.stake)}", style="dim", highlight=False)
     print_subject(review, console)
+    # The letter that suffices is printed in bold.
     choices = ", ".join(f"[b]{action[0]}[/b]{action[1:]}" for action in review.allowed)
     try:
         while True:
@@ -25,6 +26,7 @@ def ask_at_terminal(review: Review, console: Console) -> Decision | None:
             if not typed:
                 return None
             action = _KEYS.get(typed[0])
+            # Any beginning of the word will do, but "stay" must not stop the run.
             if action is None or action not in review.allowed or not action.startswith(typed):
                 console.print("  not one of these")
             elif action == "reject":

@@ -29,6 +29,7 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
     """
     model = ModelProfile.of(orchestrator.supervisor.model).description
     err.print(f"model: {escape(model)}", style="dim", highlight=False, soft_wrap=True)
+    # Questions go to stderr, since stdout is for the answer and may be a pipe.
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
     display = None if as_json else open_display(err)
     try:
@@ -40,7 +41,7 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
         raise
     except OrchestratorError as error:
         _print_how_to_resume("the thread is kept", orchestrator.thread_id, db)
-        # After a PersistenceError the thread cannot be read either.
+        # A script gets its JSON object from a failed run too. After a PersistenceError the thread cannot be read.
         if as_json and orchestrator.thread_id and not isinstance(error, PersistenceError):
             run = orchestrator.show(orchestrator.thread_id)
             print_json(replace(run, errors=(*run.errors, str(error))))
@@ -68,7 +69,7 @@ def _ask(orchestrator: TaskOrchestrator, reviews: Sequence[Review]) -> bool:
                 orchestrator.decide(decision.review_id, decision.action, decision.text, decision.data)
                 any_answered = True
                 break
-            except OrchestratorError as error:
+            except OrchestratorError as error:  # such as an edited plan that is not sound: ask again
                 err.print(f"[red]{escape(str(error))}[/red]")
     return any_answered
 

@@ -27,7 +27,7 @@ def fetch(
     from orchestrator.models.weights import fetch as get
 
     weights = weights_named(name or DEFAULT)
-    if if_needed and is_configured():
+    if if_needed and is_configured():  # `make run` calls this, and downloads nothing where a key is set
         return
     if source is None and (present := cached(weights)) is not None:
         if not if_needed:
@@ -70,6 +70,7 @@ class _Bar:
         self._console = Console(stderr=True)
         self._title = title
         self._tenth = -1
+        # Without a terminal, as in a log of CI, a bar would be thousands of lines.
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         self._progress = Progress(*columns, console=self._console) if self._console.is_terminal else None
         self._task = self._progress.add_task(f"fetching {title}", total=None) if self._progress else None

@@ -1,4 +1,4 @@
-"""What several commands print: reviews with the commands that answer them, and runs."""
+"""Output of several commands: reviews with the commands that answer them, and runs."""
 
 import json
 import shlex
@@ -54,6 +54,7 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
             out.print(f"  at stake: {escape(review.stake)}", highlight=False, soft_wrap=True)
         print_subject(review, out)
         edit = ["--text", _raised_limit(review)] if "budget" in review.subject else ["--file", "FILE"]
+        # Not printed by rich, which would wrap a command so that it cannot be copied.
         hints = {"edit": edit, "reject": ["--text", "why"]}
         for action in review.allowed:
             typer.echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
@@ -61,6 +62,7 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
 
 def _raised_limit(review: Review) -> str:
     """Return the JSON that raises the limit which is used most, with a blank for the number."""
+    # The limit that is used most is the one that ended the run.
     budget, spent = review.subject["budget"], review.subject["spent"]
     used = {name: spent[name] / budget[name] for name in spent if budget.get(name)}
     return f'{{"{max(used, key=used.__getitem__) if used else "tokens"}": …}}'
@@ -128,6 +130,7 @@ def print_end(run: Run, db: str | None) -> None:
         typer.echo(f"go on with: {go_on}", err=True)
     elif run.limited_by == "budget":
         typer.echo(f"go on with a higher limit: {go_on} --max-…", err=True)
+    # Stdout gets the bare answer, so that it can be piped. At a terminal the rules on stderr frame it.
     if run.answer:
         err.rule(style="dim")
         typer.echo(run.answer)

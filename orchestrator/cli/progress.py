@@ -71,6 +71,7 @@ class PlainDisplay:
         """Print the event."""
         line = describe_event(event)
         if line:
+            # Text and not markup, since a model may write "[bold]". Not wrapped, so that an event is one line of a log.
             stamp = f"{self._clock() - self._start:6.1f}s "
             self._console.print(Text(stamp + line), soft_wrap=True)
 
@@ -139,7 +140,7 @@ class LiveDisplay:
 
     def __exit__(self, *_: object) -> None:
         if self._live is not None:
-            self._phase = ""
+            self._phase = ""  # the last drawing stays on the screen: it must not show work that has ended
             self._live.stop()
             self._live = None
 

@@ -78,6 +78,7 @@ def record_answer(
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"cannot read {file}: {error}") from error
     data = None
+    # A review's id is `<thread>/<kind>-<hash>`. Results are edited as text, plans, tool calls and budgets as JSON.
     if action == "edit" and "/result-" not in review_id:
         try:
             data, content = json.loads(content), ""

@@ -88,6 +88,7 @@ def run(
     if explain_limits:
         print_limits(team, limits, as_json=as_json)
         return
+    # Recorded with the thread: `resume` opens the same team, model and files by it.
     about = {
         "team": team,
         "model": model,
@@ -150,6 +151,7 @@ def _run_new(
     from orchestrator.runs.thread_list import check_thread_id, new_thread_id
 
     with open_orchestrator(db, about) as orchestrator:
+        # A plan that cannot be read is an error before the thread has a name.
         given_plan = _read_plan(plan) if plan else None
         thread_id = check_thread_id(thread or new_thread_id(task))
         typer.echo(f"thread: {thread_id}", err=True)  # first of all: with its id the thread can be resumed

@@ -13,6 +13,7 @@ from orchestrator.runs.defaults import DEFAULT_TEAM
 if TYPE_CHECKING:
     from orchestrator.agents.team import Team
 
+# What the policy says to a call: as it is, and after the worker has read untrusted text.
 _ASKS = {
     ("allow", "allow"): "never",
     ("allow", "ask"): "after untrusted text",
@@ -73,6 +74,7 @@ def tool_rows(team: "Team") -> list[dict[str, Any]]:
             "contained": is_contained(tool),
             "backend": str((tool.metadata or {}).get("backend", "")),
             "unasked": team.policy.rule_on(worker.name, tool, None).action,
+            # Any label will do: rules only look whether there is one.
             "after_untrusted": team.policy.rule_on(worker.name, tool, None, ("untrusted text",)).action,
         }
         for worker in team.workers.values()

@@ -30,6 +30,7 @@ def threads(db: Db = None, as_json: Json = False) -> None:
         rows = []
         for record in client.threads():
             status = record.status
+            # A killed run leaves its status behind. Its lease died with the process.
             if status == "running" and not client.persistence.is_leased(record.id):
                 status = "interrupted"
             rows.append({"thread_id": record.id, "status": status, "task": record.task, "created": record.created})
@@ -62,11 +63,11 @@ def delete(
 ) -> None:
     """Delete a thread with its memory, its decisions and its files."""
     with open_client(db) as client:
-        client.show(thread)
+        client.show(thread)  # an unknown thread is an error before anybody is asked
         if not yes and not sys.stdin.isatty():
             raise ConfigError(f"deleting '{thread}' needs --yes where nobody can be asked")
         if not yes and not typer.confirm(f"Delete thread {thread} for good?"):
             raise typer.Exit(EXIT_FAILED)
         client.delete(thread)
-        client.persistence.vacuum()
+        client.persistence.vacuum()  # SQLite keeps the space of deleted rows otherwise
     typer.echo(f"deleted {thread}")

@@ -19,6 +19,7 @@ def run_html(run: "Run") -> str:
     """Return the run as a fragment of HTML: status, plan, results, reviews, files, errors and answer."""
     parts = [f"<p><b>{escape(run.thread_id)}</b>: {escape(run.status)} · {escape(str(run.spending))}</p>"]
     if run.plan:
+        # A plan with many levels is wider than the page.
         parts.append(f'<div style="overflow-x:auto">{plan_svg(run.plan, run.outcomes)}</div>')
         rows = "".join(_row(run.plan, outcome) for outcome in run.outcomes.values())
         if rows:
@@ -30,6 +31,7 @@ def run_html(run: "Run") -> str:
         parts.append(f"<p>files: {files}</p>")
     parts += [f"<p>⚠ {escape(error)}</p>" for error in run.errors]
     if run.answer:
+        # Shown as written: the line breaks and columns of Markdown stay.
         parts.append(f'<blockquote style="white-space:pre-wrap">{escape(run.answer)}</blockquote>')
     return "".join(parts)
 

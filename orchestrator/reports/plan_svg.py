@@ -19,6 +19,7 @@ _FILL = {
 
 def plan_svg(plan: Plan, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """Return the plan as an SVG element. Colours show the status of finished sub-tasks."""
+    # The column is the longest way from a sub-task without dependencies, so that no arrow points back.
     depth: dict[str, int] = {}
     for task_id in plan.order:
         depth[task_id] = max((depth[dep] + 1 for dep in plan.by_id[task_id].depends_on), default=0)

@@ -59,6 +59,7 @@ class OrchestratorClient:
             await self._states.record(thread_id)
             return [r for r in (await self._states.run_of(thread_id)).reviews if not await self._is_answered(r)]
         records = await self.athreads()
+        # Threads of another status have no open review. To read their states would take long where there are many.
         runs = [await self._states.run_of(r.id) for r in records if r.status in ("waiting", "running", "interrupted")]
         return [review for run in runs for review in run.reviews if not await self._is_answered(review)]
 
@@ -112,6 +113,7 @@ class OrchestratorClient:
         """Async twin of `show`."""
         await self._states.record(thread_id)
         run = await self._states.run_of(thread_id)
+        # The saved state of a run at work is that of an interrupted one. Only its lease tells them apart.
         return replace(run, status="running", errors=()) if self.persistence.is_leased(thread_id) else run
 
     def threads(self) -> list[ThreadRecord]:

@@ -78,6 +78,7 @@ class Run:
         values = snapshot.values
         asked: dict[str, Review] = {}
         troubles: list[str] = []
+        # The gates stop before their node (`interrupt_before`), so the state holds their review and no interrupt does.
         if values.get("review") and any(name in snapshot.next for name in ("approve_plan", "human_review")):
             review = Review.model_validate(values["review"])
             asked[review.id] = review
@@ -86,6 +87,7 @@ class Run:
             if isinstance(payload, dict) and payload.get("kind") == "trouble":
                 troubles.append(f"{payload['sub_task_id']}: {payload['error']}")
             elif isinstance(payload, dict) and "question" in payload:
+                # `problem` says why an answer was refused, and is added when the question is put again.
                 review = Review.model_validate({name: part for name, part in payload.items() if name != "problem"})
                 asked[review.id] = review
         status = values.get("status", "running")

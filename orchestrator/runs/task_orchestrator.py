@@ -242,6 +242,7 @@ class TaskOrchestrator(OrchestratorClient):
         await self._states.record(thread_id)
         with self.persistence.lease(thread_id):
             snapshot = await self._states.snapshot(thread_id)
+            # LangGraph drops sends to nodes that a graph lacks. The sub-tasks would never run, without any error.
             if snapshot.tasks and (strangers := await self._states.agents_of(thread_id) - self.workers.keys()):
                 raise ConfigError(
                     f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
@@ -298,6 +299,7 @@ class TaskOrchestrator(OrchestratorClient):
                 try:
                     await self._invoke(value, config, on_event)
                 finally:
+                    # Where nothing is limited the ledger writes once a second. A resume must know all that was spent.
                     await LEDGERS.flush(AWAITING, f"|{thread_id}")
                 run = await self._states.run_of(thread_id, await self.graph.aget_state(config))
                 if on_event is not None:
@@ -308,7 +310,7 @@ class TaskOrchestrator(OrchestratorClient):
                 if not await self._answered(run, on_review):
                     break
                 value = None
-        except BaseException:
+        except BaseException:  # a cancelled run, too
             await self._threads.mark(AWAITING, thread_id, "interrupted")
             raise
         finally:

@@ -99,7 +99,7 @@ class ThreadList:
     async def mark(self, bridge: Bridge, thread_id: str, status: str) -> None:
         """Record the status of a thread."""
         before = await self.find(bridge, thread_id)
-        if before is not None and before.status != status:
+        if before is not None and before.status != status:  # an unlisted thread belongs to a LangGraph server
             changed = {**asdict(before), "status": status, "updated": self._clock()}
             await self._put(bridge, ThreadRecord(**changed))
 
