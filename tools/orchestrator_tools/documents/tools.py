@@ -14,6 +14,7 @@ import re
 import sqlite3
 import threading
 import weakref
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from textwrap import shorten
@@ -203,10 +204,10 @@ class DocumentIndex:
         self._titles[name], self._dates[name] = title, document.date
         if Path(name).suffix.lower() in KINDS:
             self._extracted[name] = document
-        for place, passage in enumerate(passages):
+        for position, passage in enumerate(passages):
             added = database.execute(
                 "INSERT INTO passages (title, heading, body, name, place) VALUES (?, ?, ?, ?, ?)",
-                (title, passage.heading, passage.body, name, place),
+                (title, passage.heading, passage.body, name, position),
             )
             if self.meaning is not None and added.lastrowid is not None:
                 # With its headings, since "Population" alone does not say of which country.
@@ -224,7 +225,7 @@ def _matches(query: str) -> list[str]:
     words = [word[:60] for word in telling[:16]]
     single = [f'"{word}"' for word in dict.fromkeys(words)]
     # A passage with "land area" answers "land area of Iceland" better than a passage with both words apart.
-    pairs = [f'"{one} {other}"' for one, other in pairwise(words)]
+    pairs = [f'"{first} {second}"' for first, second in pairwise(words)]
     if not pairs:
         return single
     every = " AND ".join(single)
@@ -250,6 +251,7 @@ def document_tools(
     meaning = None if chosen is None else MeaningIndex(chosen, kept=default_cache())
     index = DocumentIndex(Library(folder), meaning)
 
+    # Models read the docstrings of these two functions: they are prompts.
     def search_documents(query: str, limit: int = 5) -> str:
         """Searches the documents for facts and figures.
 
@@ -262,20 +264,7 @@ def document_tools(
             query: The words to look for.
             limit: Most passages to return, 1 to 10.
         """
-        hits = index.search(query, min(max(limit, 1), _MOST_RESULTS), page_characters)
-        note = f"({meaning.note})" if meaning is not None and meaning.note else ""
-        if not hits:
-            names = shorten(listed([f"{name} ({title})" for name, title in index.names().items()]), 1_000)
-            return (
-                f"Nothing found for '{query[:100]}'. Documents available are: {names}. Try other words. {note}".strip()
-            )
-        parts = rendered(hits)
-        if index.unread:
-            unread = shorten(listed(sorted(index.unread)), 1_000)
-            parts.append(f"(not searched, because they cannot be read: {unread})")
-        if note:
-            parts.append(note)
-        return "\n\n".join(parts)
+        return _search(index, query, limit, page_characters)
 
     def read_document(name: str, start: int = 0) -> str:
         """Reads a document from its beginning or, page by page, from where you stopped.
@@ -292,24 +281,42 @@ def document_tools(
         call = f'read_document(name="{file}", start='
         return page(index.text(file), start, page_characters, lambda on: f"{call}{on})")
 
-    reading: dict[str, Any] = {
+    metadata: dict[str, Any] = {
         "risk": "read",
         "effect": "none",
         "trust": "untrusted",
         "time_limit_s": _TIME_LIMIT_S,
         "output_limit": page_characters + 1_500,
     }
-    searching = {**reading, "backend": "words" if meaning is None else "words and meaning"}
-    return [
-        StructuredTool.from_function(
-            func=function,
-            parse_docstring=True,
-            handle_tool_error=True,
-            handle_validation_error=bad_arguments,
-            metadata=metadata,
-        )
-        for function, metadata in ((search_documents, searching), (read_document, reading))
-    ]
+    backend = "words" if meaning is None else "words and meaning"
+    return [_tool(search_documents, {**metadata, "backend": backend}), _tool(read_document, metadata)]
+
+
+def _tool(function: Callable[..., str], metadata: dict[str, Any]) -> BaseTool:
+    return StructuredTool.from_function(
+        func=function,
+        parse_docstring=True,
+        handle_tool_error=True,
+        handle_validation_error=bad_arguments,
+        metadata=metadata,
+    )
+
+
+def _search(index: DocumentIndex, query: str, limit: int, characters: int) -> str:
+    """Return the answer of `search_documents`."""
+    meaning = index.meaning
+    hits = index.search(query, min(max(limit, 1), _MOST_RESULTS), characters)
+    note = f"({meaning.note})" if meaning is not None and meaning.note else ""
+    if not hits:
+        names = shorten(listed([f"{name} ({title})" for name, title in index.names().items()]), 1_000)
+        return f"Nothing found for '{query[:100]}'. Documents available are: {names}. Try other words. {note}".strip()
+    parts = rendered(hits)
+    if index.unread:
+        unread = shorten(listed(sorted(index.unread)), 1_000)
+        parts.append(f"(not searched, because they cannot be read: {unread})")
+    if note:
+        parts.append(note)
+    return "\n\n".join(parts)
 
 
 def folder_problem(folder: str | Path) -> str | None:
