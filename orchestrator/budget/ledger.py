@@ -41,7 +41,6 @@ class Ledger:
         store: Where it is kept.
         thread_id: The thread.
         write_lock: Orders the writes; of the bridge's kind.
-        control: The invocation that it belongs to.
         clock: Seconds, monotonic.
     """
 
@@ -51,11 +50,9 @@ class Ledger:
         store: BaseStore,
         thread_id: str,
         write_lock: AbstractAsyncContextManager[None],
-        control: object = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.budget = budget
-        self.control = control
         self.asked = ""
         self.margins = PromptMargins()
         self._store = store

@@ -1,4 +1,4 @@
-"""build_graph: the state graph of a team.
+"""The state graph of a team.
 
 START -> supervisor -> approve_plan (interrupt before) -> supervisor
                     -> one node for each worker        -> supervisor
@@ -6,6 +6,7 @@ START -> supervisor -> approve_plan (interrupt before) -> supervisor
                     -> summarize -> END
 """
 
+from copy import copy
 from typing import Any
 
 from langgraph.graph import END, START, StateGraph
@@ -25,14 +26,15 @@ GATES = ["approve_plan", "human_review"]
 
 
 def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, State]":
-    """The team's graph, not compiled. Compile it with `interrupt_before=GATES`, a checkpointer and a store."""
+    """Return the graph of a team. Compile it with `interrupt_before=GATES`, a checkpointer and a store."""
+    team = copy(team)  # the graph keeps its policy and budget, whatever is set on the team later; agents are shared
     graph: StateGraph[State, None, TaskInput, State] = StateGraph(State, input_schema=TaskInput)
-    graph.add_node("supervisor", supervise(team.supervisor, team.limits, team.budget, team.calls))
+    graph.add_node("supervisor", supervise(team))
     graph.add_node("approve_plan", approve_plan())
     for agent in team.workers.values():
-        graph.add_node(agent.name, worker(agent, team.limits, team.policy, team.calls))
+        graph.add_node(agent.name, worker(team, agent))
     graph.add_node("human_review", human_review())
-    graph.add_node("summarize", summarize(team.supervisor, team.calls))
+    graph.add_node("summarize", summarize(team))
     graph.add_edge(START, "supervisor")
     graph.add_conditional_edges(
         "supervisor", after_supervisor, ["approve_plan", *team.workers, "human_review", "summarize", END]
@@ -46,11 +48,11 @@ def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, State]":
 def compile_graph(
     team: Team, *, checkpointer: Checkpointer = None, store: BaseStore | None = None
 ) -> CompiledStateGraph[State, None, Any, Any]:
-    """The team's graph, compiled with its gates.
+    """Return the compiled graph of a team, with its gates.
 
     Args:
-        team: Who works together.
-        checkpointer: Where the state is saved; None for a server that brings its own.
-        store: Where the shared memory is; belongs with the checkpointer.
+        team: The team.
+        checkpointer: Saves the state; None for a server that brings its own.
+        store: Holds the shared memory; belongs with the checkpointer.
     """
     return build_graph(team).compile(checkpointer=checkpointer, store=store, interrupt_before=GATES)

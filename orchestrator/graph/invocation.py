@@ -1,53 +1,109 @@
-"""Invocation: what a node knows of the run that it is part of, besides its state."""
+"""Invocation: one execution of a node, with what the node may use of the run that it is part of.
+
+The nodes of one invocation of the graph meet in a registry, by the key of their graph and thread, and share there one
+ledger and the rounds. This module alone knows the key.
+"""
 
 import threading
-from collections import OrderedDict
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
-from weakref import WeakKeyDictionary
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from langgraph.errors import GraphInterrupt
 from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore
-from langgraph.store.memory import InMemoryStore
-from langgraph.store.sqlite import AsyncSqliteStore, SqliteStore
 
-from orchestrator.budget.budget import Budget
+from orchestrator.budget.accounts import Account
+from orchestrator.budget.allowance import Allowance
+from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import BLOCKING, Bridge
-from orchestrator.errors import ConfigError
 from orchestrator.events import Emit
-from orchestrator.persistence.schema import set_up
-from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S
+from orchestrator.graph.registry import Registry
+from orchestrator.graph.round import Round
+from orchestrator.graph.stores import store_beside
+from orchestrator.memory.recall import recall_index
+from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
+from orchestrator.reviews.decisions import is_stopped
+from orchestrator.reviews.out_of_budget import BudgetDecision, budget_decision, pause
 
-_MOST_LEDGERS = 4096
-
-# LangGraph hands a node's checkpointer to subgraphs under this key of the config; there is no public way to ask.
+# LangGraph 1.2 hands a node's checkpointer to subgraphs under this key of the config, and has no public way to ask.
 _CHECKPOINTER_KEY = "__pregel_checkpointer"
-_stores: WeakKeyDictionary[Any, BaseStore] = WeakKeyDictionary()
-_MOST_UNSAVED = 1024
-_lock = threading.Lock()
-_unsaved: OrderedDict[object, BaseStore] = OrderedDict()
+
+
+class Shared:
+    """The ledger and the rounds that the nodes of one invocation share.
+
+    Args:
+        ledger: The ledger of the run; not loaded yet.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._rounds: dict[int, Round] = {}
+        self._lock = threading.Lock()
+
+    def round(self, number: int, create: Callable[[], Round]) -> Round:
+        """Return the round of this number; create it when there is none. Never suspends."""
+        with self._lock:
+            if number not in self._rounds:
+                self._rounds[number] = create()
+            return self._rounds[number]
+
+    def drop_rounds(self) -> None:
+        """Forget the rounds that no node works in."""
+        with self._lock:
+            self._rounds = {number: kept for number, kept in self._rounds.items() if kept.active}
+
+    @property
+    def is_active(self) -> bool:
+        """True while a node works in a round."""
+        return any(each.active for each in list(self._rounds.values()))
+
+
+SHARED: Registry[Shared] = Registry(most=4096, is_active=lambda shared: shared.is_active)
+"""One registry a process: nodes of one invocation must meet, whichever compiled graph they belong to."""
+
+
+def shared_key(namespace: str, thread_id: str) -> str:
+    """Return the key under which the nodes of one graph share. A graph nested in another graph gets its own key."""
+    return f"{namespace.rpartition('|')[0]}|{thread_id}"
+
+
+async def flush_thread(bridge: Bridge, thread_id: str) -> None:
+    """Write the spending of a thread's last seconds, when its graph is not nested in another one."""
+    if (shared := SHARED.get(shared_key("", thread_id))) is not None:
+        await shared.ledger.flush(bridge)
+
+
+def drop_thread(thread_id: str) -> None:
+    """Forget what the nodes of a thread's last invocation shared."""
+    SHARED.drop(shared_key("", thread_id))
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """One invocation of the graph, as a node sees it.
+    """One execution of a node.
 
     Args:
+        bridge: How to wait, call and reach stores.
+        config: The node's config.
+        memory_id: Names the thread's memory, decisions, ledger and reviews: the thread's id, or a random one.
         thread_id: The thread; empty when the graph runs without a checkpointer.
-        store: Where the shared memory and the decisions are.
+        store: The store of the shared memory and the decisions.
         checkpointer: The saver, if the run is saved.
         namespace: The node execution's own checkpoint namespace.
-        control: LangGraph's run control: one object for each invocation.
+        control: LangGraph's run control, one object for each invocation of the graph.
         emit: Takes progress events for LangGraph's custom stream.
     """
 
+    bridge: Bridge
+    config: RunnableConfig
+    memory_id: str
     thread_id: str
     store: BaseStore
     checkpointer: Any
@@ -56,8 +112,13 @@ class Invocation:
     emit: Emit
 
     @classmethod
-    def of(cls, config: RunnableConfig) -> "Invocation":
-        """Reads it from the node's config and runtime.
+    def of(cls, bridge: Bridge, config: RunnableConfig, memory_id: str = "") -> "Invocation":
+        """Read the invocation from a node's config and runtime.
+
+        Args:
+            bridge: How to wait, call and reach stores.
+            config: The node's config.
+            memory_id: The id in the state; empty at the beginning of a run.
 
         Raises:
             ConfigError: The graph is saved somewhere and was compiled without a store that is as durable.
@@ -66,99 +127,83 @@ class Invocation:
         runtime: Any = get_runtime()
         write = runtime.stream_writer
         saver = configurable.get(_CHECKPOINTER_KEY)
+        thread_id = str(configurable.get("thread_id") or "")
         return cls(
-            thread_id=str(configurable.get("thread_id") or ""),
-            store=runtime.store if runtime.store is not None else _store_beside(saver, runtime.control),
+            bridge=bridge,
+            config=config,
+            memory_id=memory_id or thread_id or uuid.uuid4().hex,
+            thread_id=thread_id,
+            store=runtime.store if runtime.store is not None else store_beside(saver, runtime.control),
             checkpointer=saver,
             namespace=str(configurable.get("checkpoint_ns") or ""),
             control=runtime.control,
             emit=lambda event: write(event.plain()),
         )
 
-    def round_key(self, thread_id: str) -> str:
-        """Where the nodes of this graph meet for a thread; another where the graph is a node of another graph."""
-        return f"{self.namespace.rpartition('|')[0]}|{thread_id}"
+    @cached_property
+    def _shared(self) -> Shared:
+        def create() -> Shared:
+            return Shared(Ledger(Budget(), self.store, self.memory_id, self.bridge.lock()))
 
-    def ledger(self, bridge: Bridge, thread_id: str) -> Ledger:
+        return SHARED.find(shared_key(self.namespace, self.memory_id), self.control, create)
+
+    @property
+    def ledger(self) -> Ledger:
         """The ledger that all nodes of this invocation share; load it before use."""
-        place = self.round_key(thread_id)
-        lock = bridge.lock()
-        return LEDGERS.find(
-            place, self.control, lambda: Ledger(Budget(), self.store, thread_id, lock, control=self.control)
-        )
+        return self._shared.ledger
 
-    async def drop_steps(self, bridge: Bridge) -> None:
-        """Deletes the steps that this node execution's agent has saved: its result is in the shared memory."""
-        drop = getattr(self.checkpointer, "drop_namespace" if bridge is BLOCKING else "adrop_namespace", None)
+    def allowance(self, account: Account) -> Allowance:
+        """Return the part of the budget that an account may use."""
+        return Allowance(self.ledger, account)
+
+    def round(self, number: int, slots: int) -> Round:
+        """Return a round, with one view of the shared memory for all of its workers.
+
+        Args:
+            number: Number of the round.
+            slots: Most workers at once.
+        """
+
+        def create() -> Round:
+            memory = SharedMemory(self.store, self.memory_id, index=recall_index())
+            return Round(memory, self.bridge.lock(), slots)
+
+        return self._shared.round(number, create)
+
+    def drop_rounds(self) -> None:
+        """Forget the finished rounds."""
+        self._shared.drop_rounds()
+
+    @cached_property
+    def memory(self) -> SharedMemory:
+        """The shared memory, as this node execution sees it."""
+        return SharedMemory(self.store, self.memory_id)
+
+    async def is_stopped(self) -> bool:
+        """True after a human has answered any review of the run with stop."""
+        return await is_stopped(self.bridge, self.store, self.memory_id)
+
+    async def budget_decision(self) -> BudgetDecision:
+        """Return how to go on with the budget; see `out_of_budget.budget_decision`. Loads the ledger.
+
+        Raises:
+            GraphInterrupt: A human was asked and has not decided.
+        """
+        await self.ledger.load(self.bridge)
+        return await budget_decision(self.bridge, self.store, self.ledger, self.memory_id)
+
+    async def pause_for_budget(self, error: BudgetSpentError) -> GraphInterrupt:
+        """Record that a human is asked about the budget, and return the pause for the node to raise."""
+        await self.ledger.ask(self.bridge, str(error))
+        return pause(self.ledger, self.memory_id, self.namespace)
+
+    @property
+    def workspace(self) -> str:
+        """The folder for the files of the thread."""
+        return str(self.config["configurable"].get(WORKSPACE_KEY) or workspace_of(None, self.memory_id))
+
+    async def drop_steps(self) -> None:
+        """Delete the steps that this node execution's agent has saved: its result is in the shared memory."""
+        drop = getattr(self.checkpointer, "drop_namespace" if self.bridge is BLOCKING else "adrop_namespace", None)
         if drop is not None:
-            await bridge.call(drop, self.thread_id, self.namespace)
-
-
-def _store_beside(saver: Any, control: object) -> BaseStore:
-    """A store as durable as the saver, for a graph that was compiled without one."""
-    if not isinstance(saver, BaseCheckpointSaver):
-        return _store_of(control)
-    if (store := _stores.get(saver)) is None:
-        if isinstance(saver, SqliteSaver):
-            store = SqliteStore(saver.conn)
-            with saver.lock:  # the saver writes from threads of its own
-                set_up(None, store, BUSY_TIMEOUT_S)
-                saver.conn.commit()  # the store expects autocommit, which this connection may not have
-            store.lock = saver.lock  # one connection, so one lock
-        elif isinstance(saver, AsyncSqliteSaver):
-            store = AsyncSqliteStore(saver.conn)
-            store.lock = saver.lock
-        elif isinstance(saver, InMemorySaver):
-            store = InMemoryStore()
-        else:
-            raise ConfigError(
-                f"the graph has a checkpointer ({type(saver).__name__}) and no store, and the results of sub-tasks "
-                "would be lost with the process: compile it with a store as well, compile(checkpointer=…, store=…)"
-            )
-        _stores[saver] = store
-    return store
-
-
-def _store_of(control: object) -> BaseStore:
-    """The store of one invocation that is not saved anywhere; the oldest are forgotten."""
-    with _lock:
-        if (store := _unsaved.get(control)) is None:
-            store = _unsaved[control] = InMemoryStore()
-            if len(_unsaved) > _MOST_UNSAVED:
-                _unsaved.popitem(last=False)
-        return store
-
-
-class Ledgers:
-    """The ledgers of this process, by thread; every invocation reads its own anew."""
-
-    def __init__(self) -> None:
-        self._ledgers: OrderedDict[str, Ledger] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def find(self, key: str, control: object, create: Callable[[], Ledger]) -> Ledger:
-        """The ledger of this invocation; made when there is none. Never suspends."""
-        with self._lock:
-            found = self._ledgers.get(key)
-            if found is None or found.control is not control:
-                found = self._ledgers[key] = create()
-                self._ledgers.move_to_end(key)
-                while len(self._ledgers) > _MOST_LEDGERS:
-                    self._ledgers.popitem(last=False)
-            return found
-
-    async def flush(self, bridge: Bridge, key: str) -> None:
-        """Makes durable what a thread's ledger has not written yet."""
-        with self._lock:
-            found = self._ledgers.get(key)
-        if found is not None:
-            await found.flush(bridge)
-
-    def drop(self, key: str) -> None:
-        """Forgets a thread's ledger."""
-        with self._lock:
-            self._ledgers.pop(key, None)
-
-
-LEDGERS = Ledgers()
-"""One registry a process, as for rounds: the nodes of one invocation must meet."""
+            await self.bridge.call(drop, self.thread_id, self.namespace)

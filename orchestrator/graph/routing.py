@@ -1,16 +1,17 @@
-"""Where the graph goes next: pure functions of the state."""
+"""Routing: the edges out of the supervisor, as pure functions of the state."""
 
 from typing import Any
 
 from langgraph.graph import END
 from langgraph.types import Send
 
+from orchestrator.graph.payload import Payload
 from orchestrator.graph.state import State
 from orchestrator.planning.plan import Plan
 
 
 def after_supervisor(state: State) -> str | list[Send]:
-    """A gate, the summary, the end, or one Send for each unfinished sub-task."""
+    """Return a gate, the summary, the end, or one Send for each unfinished sub-task."""
     phase = state.get("phase", "end")
     if phase == "end":
         return END
@@ -18,10 +19,13 @@ def after_supervisor(state: State) -> str | list[Send]:
 
 
 def unfinished(plan: Plan, outcomes: dict[str, Any]) -> list[str]:
-    """Ids without a success under their present key, in topological order, longest chain of dependents first.
+    """Return the ids without a success under their present key, in topological order.
 
-    Topological order matters: with a limited pool of threads, a waiting sub-task must never keep a thread from one
-    that it waits for.
+    Among sub-tasks of one depth, the one with the longest chain of dependents comes first.
+
+
+    Topological order matters: `graph.invoke` runs nodes in a limited pool of threads, and a waiting sub-task must
+    never keep a thread from one that it waits for.
     """
     open_ids = [
         task_id
@@ -42,27 +46,25 @@ def _depths(plan: Plan) -> dict[str, int]:
 
 
 def assignments(state: State) -> list[Send]:
-    """The round: every unfinished sub-task at once, each with all that its worker node needs, as plain data."""
+    """Return the round: every unfinished sub-task at once, each with all that its worker node needs."""
     plan = Plan.parse(state["plan"])
     outcomes = state.get("outcomes") or {}
-    sends = []
     sent = unfinished(plan, outcomes)
+    sends = []
     for task_id in sent:
         sub_task = plan.by_id[task_id]
-        payload: dict[str, Any] = {
-            "sub_task": sub_task.model_dump(mode="json", exclude_defaults=True),
-            "key": plan.keys[task_id],
-            "needs": {dep: plan.keys[dep] for dep in sub_task.depends_on},
-            "rank": plan.ranks[task_id],
-            "round": state.get("round", 0),
-            "memory_id": state["memory_id"],
-        }
-        if done := [dep for dep in sub_task.depends_on if dep not in sent]:
-            payload["done"] = done  # nothing in this round will signal them
-        if state.get("unattended"):
-            payload["auto_approve"] = True
-        # A sub-task that is done again only because of what it is built on has no attempt before this one.
-        if task_id in outcomes and outcomes[task_id].get("attempt", 1) < sub_task.attempt:
-            payload["previous"] = outcomes[task_id]["key"]
-        sends.append(Send(sub_task.target_agent, payload))
+        # A sub-task that runs again only because its dependencies changed has no attempt before this one.
+        is_retry = task_id in outcomes and outcomes[task_id].get("attempt", 1) < sub_task.attempt
+        payload = Payload(
+            sub_task=sub_task,
+            key=plan.keys[task_id],
+            needs={dep: plan.keys[dep] for dep in sub_task.depends_on},
+            rank=plan.ranks[task_id],
+            round=state.get("round", 0),
+            memory_id=state["memory_id"],
+            done=tuple(dep for dep in sub_task.depends_on if dep not in sent),
+            auto_approve=bool(state.get("unattended")),
+            previous=outcomes[task_id]["key"] if is_retry else "",
+        )
+        sends.append(Send(sub_task.target_agent, payload.plain()))
     return sends

@@ -23,8 +23,7 @@ from orchestrator.daemon_threads import in_own_thread
 from orchestrator.errors import ConfigError, DecisionError
 from orchestrator.events import Event, ReviewAsked, parse_event
 from orchestrator.graph.build import compile_graph
-from orchestrator.graph.invocation import LEDGERS
-from orchestrator.graph.round import ROUNDS
+from orchestrator.graph.invocation import drop_thread, flush_thread
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence
 from orchestrator.planning.plan import Plan, SubTask
@@ -300,7 +299,7 @@ class TaskOrchestrator(OrchestratorClient):
                     await self._invoke(value, config, on_event)
                 finally:
                     # Where nothing is limited the ledger writes once a second. A resume must know all that was spent.
-                    await LEDGERS.flush(AWAITING, f"|{thread_id}")
+                    await flush_thread(AWAITING, thread_id)
                 run = await self._states.run_of(thread_id, await self.graph.aget_state(config))
                 if on_event is not None:
                     for review in run.reviews:
@@ -314,8 +313,7 @@ class TaskOrchestrator(OrchestratorClient):
             await self._threads.mark(AWAITING, thread_id, "interrupted")
             raise
         finally:
-            ROUNDS.drop(f"|{thread_id}")
-            LEDGERS.drop(f"|{thread_id}")
+            drop_thread(thread_id)
         await self._threads.mark(AWAITING, thread_id, run.status)
         return run
 

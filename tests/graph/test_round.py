@@ -14,7 +14,7 @@ from langgraph.checkpoint.memory import InMemorySaver
 
 from orchestrator import Limits, Plan, Supervisor, Team, Worker, compile_graph
 from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
-from orchestrator.graph.round import Round, Rounds
+from orchestrator.graph.round import Round
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.testing import ScriptedModel, TeamScript
 from tests.support.strategies import plans
@@ -175,27 +175,7 @@ def test_random_pauses_end_and_every_sub_task_runs_once(plan: Plan, data: st.Dat
 def make_round(slots: int = 1) -> Round:
     from langgraph.store.memory import InMemoryStore
 
-    return Round(object(), SharedMemory(InMemoryStore(), "t"), BLOCKING.lock(), slots)
-
-
-def test_a_round_of_an_earlier_invocation_is_never_found() -> None:
-    rounds, before, now = Rounds(), object(), object()
-
-    def create(control: object) -> Callable[[], Round]:
-        def made() -> Round:
-            fresh = make_round()
-            fresh.control = control
-            return fresh
-
-        return made
-
-    first = rounds.find(("t", 1), before, create(before))
-    first.enter("a")
-    first.leave("a", "paused")
-    assert rounds.find(("t", 1), before, create(before)) is first
-    again = rounds.find(("t", 1), now, create(now))
-    assert again is not first
-    assert again.signal_of("a") is None
+    return Round(SharedMemory(InMemoryStore(), "t"), BLOCKING.lock(), slots)
 
 
 def test_waiting_for_what_has_signalled_already_returns_at_once() -> None:

@@ -98,16 +98,16 @@ def test_a_second_task_that_was_cut_off_before_its_first_checkpoint_is_not_taken
 
 
 def test_finished_runs_leave_nothing_behind_in_the_process(tmp_path: Path) -> None:
-    from orchestrator.graph.invocation import LEDGERS
-    from orchestrator.graph.round import ROUNDS
+    from orchestrator.graph.invocation import SHARED, shared_key
 
     with open_team(TeamScript(PLAN), tmp_path / "runs.db") as orchestrator:
         for at in range(3):
             orchestrator.run("x", thread_id=f"left-{at}", auto_approve=True)
         config: Any = {"configurable": {"thread_id": "left-by-the-graph-alone"}}
         asyncio.run(orchestrator.graph.ainvoke({"task": "x", "auto_approve": True}, config))
-    assert not [key for key in ROUNDS._rounds if "left-" in key[0]]
-    assert not [key for key in LEDGERS._ledgers if re.search("left-[0-9]", key)]
+    assert not [key for key in SHARED.held_keys() if re.search("left-[0-9]", str(key))]
+    kept = SHARED.get(shared_key("", "left-by-the-graph-alone"))
+    assert kept is None or not kept._rounds
 
 
 def test_looking_at_a_thread_does_not_keep_it_from_being_run(tmp_path: Path) -> None:

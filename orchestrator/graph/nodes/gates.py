@@ -1,4 +1,4 @@
-"""The gates: `approve_plan` before a plan is carried out, `human_review` for a run that is stuck or out of budget.
+"""The gates: `approve_plan` before a plan is carried out, `human_review` for a run that is stuck.
 
 The graph stops in front of both.
 """
@@ -15,17 +15,17 @@ from orchestrator.reviews.review import Review
 
 
 async def _gate(bridge: Bridge, state: State, config: RunnableConfig) -> dict[str, Any]:
-    """Passes only with a decision for the review that the supervisor asked; otherwise it asks again."""
+    """Pass only with a decision for the review that the supervisor asked; otherwise ask again."""
     review = Review.model_validate(state["review"])
-    decision = await ask(bridge, Invocation.of(config).store, review)
+    decision = await ask(bridge, Invocation.of(bridge, config, state.get("memory_id", "")).store, review)
     return {"decisions": {review.id: decision.model_dump(mode="json", exclude_defaults=True)}}
 
 
 def approve_plan() -> BridgedNode:
-    """The gate before a plan is carried out."""
+    """Return the gate before a plan is carried out."""
     return BridgedNode("approve_plan", _gate)
 
 
 def human_review() -> BridgedNode:
-    """The gate of a run that only a human can help."""
+    """Return the gate of a run that only a human can help."""
     return BridgedNode("human_review", _gate)

@@ -1,0 +1,100 @@
+"""Recording: what a sub-task ended with, made durable in the shared memory."""
+
+import time
+from typing import Any
+
+from orchestrator.agents.assignment import Result
+from orchestrator.agents.worker import Worker
+from orchestrator.events import SubTaskChanged
+from orchestrator.graph.invocation import Invocation
+from orchestrator.graph.payload import Payload
+from orchestrator.memory.entry import Entry, digest
+from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.model_calls.truncation import incomplete
+from orchestrator.planning.outcome import Outcome, Status
+from orchestrator.tool_calls.worker_context import session_of
+
+
+class Recorder:
+    """Records results and outcomes of one sub-task.
+
+    Args:
+        agent: The worker that executes the sub-task.
+        payload: The sub-task.
+        invocation: The node's execution.
+        memory: The round's view of the shared memory.
+    """
+
+    def __init__(self, agent: Worker, payload: Payload, invocation: Invocation, memory: SharedMemory) -> None:
+        self._agent = agent
+        self._payload = payload
+        self._invocation = invocation
+        self._memory = memory
+        self._began = 0.0
+
+    def begin(self) -> None:
+        """Start the clock, and report that the agent works now."""
+        self._began = time.monotonic()
+        self.report("running")
+
+    def report(self, status: Status, outcome: Outcome | None = None) -> None:
+        """Emit the event of a new status."""
+        sub_task = self._payload.sub_task
+        if outcome is None:
+            event = SubTaskChanged(sub_task.id, status, sub_task.attempt)
+        else:
+            ended = (outcome.usage, outcome.seconds, outcome.error)
+            event = SubTaskChanged(sub_task.id, status, sub_task.attempt, *ended)
+        self._invocation.emit(event)
+
+    async def draft(self, result: Result) -> Entry:
+        """Record a result that a human must see first, and return its entry."""
+        entry = self._entry(result, self._outcome(result, "succeeded"), "draft")
+        await self._memory.write(self._invocation.bridge, entry)
+        return entry
+
+    async def outcome(self, result: Result, status: Status, **fields: Any) -> Outcome:
+        """Record a result with its outcome, and return the outcome.
+
+        From here on the sub-task has been executed, and the steps that its agent has saved are of no use.
+
+        Args:
+            result: The result.
+            status: The status of the outcome.
+            fields: Further fields of the outcome.
+        """
+        outcome = self._outcome(result, status, **fields)
+        entry = self._entry(result, outcome, "final" if status == "succeeded" else "note")
+        await self._memory.write(self._invocation.bridge, entry)
+        if self._agent.tools:
+            await self._invocation.drop_steps()
+            session = session_of(self._invocation.memory_id, self._payload.key)
+            await self._agent.end_sub_task(self._invocation.bridge, session)
+        return outcome
+
+    def _outcome(self, result: Result, status: Status, **fields: Any) -> Outcome:
+        seconds = round(time.monotonic() - self._began, 3) if self._began else 0.0
+        return Outcome(
+            id=self._payload.sub_task.id,
+            key=self._payload.key,
+            status=status,
+            agent=self._agent.name,
+            digest=digest(result.text),
+            attempt=self._payload.sub_task.attempt,
+            verdict=result.verdict,
+            usage=result.usage,
+            **{"seconds": seconds, "error": incomplete(result.cut_off) if result.cut_off else "", **fields},
+        )
+
+    def _entry(self, result: Result, outcome: Outcome, status: Any) -> Entry:
+        return Entry(
+            key=self._payload.key,
+            text=result.text,
+            sub_task_id=self._payload.sub_task.id,
+            agent=self._agent.name,
+            sources=result.sources,
+            trusted=not result.tainted_by,
+            tainted_by=result.tainted_by,
+            status=status,
+            outcome=outcome.plain(),
+        )

@@ -1,0 +1,1 @@
+"""The supervisor's decisions between rounds: accepting plans, revising them, and ending."""

@@ -1,0 +1,88 @@
+"""Acceptance of plans: proposing a plan to a human, and starting work on it."""
+
+from collections.abc import Mapping
+
+from orchestrator.agents.forecast import Forecast, forecast
+from orchestrator.events import Planned
+from orchestrator.graph.supervision.turn import Turn, Update
+from orchestrator.messages import add_usage
+from orchestrator.models.profile import ModelProfile
+from orchestrator.planning.assessment import current, renewed
+from orchestrator.planning.outcome import Outcome
+from orchestrator.planning.plan import Plan
+from orchestrator.reviews.questions import plan_review
+
+
+async def propose(turn: Turn, plan: Plan, revisions: int, *, ask: bool = True) -> Update:
+    """Ask for the plan's approval, or accept the plan at once.
+
+    Args:
+        turn: The execution of the supervisor's node.
+        plan: The plan.
+        revisions: Number of times that the plan has been changed in this run, this change counted.
+        ask: False for a plan that needs no approval.
+    """
+    if turn.auto_approve or not ask:
+        return await accept(turn, plan) | {"revisions": revisions}
+    turn.invocation.emit(Planned(plan))
+    expected = _forecast(turn, plan)
+    review = plan_review(
+        turn.memory_id,
+        plan,
+        revisions,
+        str(expected),
+        expected.plain(),
+        turn.team.workers,
+        turn.limits.sub_tasks,
+    )
+    update: Update = {
+        "plan": plan.plain(),
+        "revisions": revisions,
+        "phase": "approve_plan",
+        "review": review.model_dump(mode="json", exclude_defaults=True),
+    }
+    accepted = turn.accepted_plan
+    return update if accepted is None else update | {"standing": accepted.plain()}
+
+
+async def accept(
+    turn: Turn, plan: Plan, retries: Mapping[str, str] | None = None, *, is_wanted: bool = False
+) -> Update:
+    """Accept a plan and start work on it. This is the only place that retracts results which the new plan lacks.
+
+    A plan that is only proposed retracts nothing, since a human may refuse it. The memory follows from the accepted
+    plan alone, so a kill between the retraction and the checkpoint does no harm, whatever is decided afterwards.
+
+    Args:
+        turn: The execution of the supervisor's node.
+        plan: The plan.
+        retries: Feedback by id, where work is sent back.
+        is_wanted: True when a human wants this plan carried out. Then a sub-task that failed in the plan before and
+            is unchanged in this one gets another attempt. Otherwise it stays failed: the supervisor knew of it.
+    """
+    bridge = turn.invocation.bridge
+    await turn.memory.load(bridge)
+    before = turn.accepted_plan or Plan(sub_tasks=())
+    failed = {e.key: Outcome.model_validate(e.outcome) for e in turn.memory.entries() if e.has_failed}
+    failed |= {outcome.key: outcome for outcome in turn.outcomes.values() if outcome.status == "failed"}
+    known = () if is_wanted else before.keys.values()
+    accepted = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in known})
+    await turn.memory.retract_all_but(bridge, accepted.keys.values())
+    gone = current(before, turn.outcomes).keys() - current(accepted, turn.outcomes).keys()
+    turn.usage = add_usage(turn.usage, *(turn.outcomes[task_id].usage for task_id in gone))
+    if not is_wanted or accepted.plain() != turn.state["plan"]:
+        turn.invocation.emit(Planned(accepted, dict(retries or {})))
+    update: Update = {"plan": accepted.plain(), "approved": accepted.digest, "phase": "work", "review": None}
+    return update | {"standing": None} if turn.state.get("standing") else update
+
+
+def _forecast(turn: Turn, plan: Plan) -> Forecast:
+    # Looking prices up takes a while, so only where somebody pays.
+    ledger = turn.invocation.ledger
+    is_paid = ledger.budget.cost_usd is not None or ModelProfile.of(turn.supervisor.model).is_openai
+    outcomes = turn.outcomes
+    if turn.begins:  # results of the former run say what such work costs, and none of them is used again
+        saved = (turn.state.get("outcomes") or {}).items()
+        outcomes = {task_id: Outcome.model_validate({**form, "key": ""}) for task_id, form in saved}
+    prices = ledger.budget.prices if is_paid else None
+    return forecast(plan, turn.team.workers, turn.limits, outcomes, ledger.spent, prices=prices)

@@ -1,0 +1,112 @@
+"""Turn: one execution of the supervisor's node, with what the decisions of this execution need."""
+
+from functools import cached_property
+from typing import Any
+
+from langchain_core.runnables import RunnableConfig
+
+from orchestrator.agents.supervisor import Supervisor
+from orchestrator.agents.team import Team
+from orchestrator.budget.accounts import SUPERVISOR, Account
+from orchestrator.budget.limits import Limits
+from orchestrator.concurrency import Bridge
+from orchestrator.graph.invocation import Invocation
+from orchestrator.graph.state import State
+from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.messages import Usage
+from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.planning.outcome import Outcome
+from orchestrator.planning.plan import Plan
+from orchestrator.reviews.review import Decision, Review
+
+Update = dict[str, Any]
+_FINAL = ("done", "failed", "limited", "stopped")
+
+
+class Turn:
+    """One execution of the supervisor's node.
+
+    Args:
+        team: The team.
+        bridge: How to wait, call and reach stores.
+        state: The graph's state.
+        config: The node's config.
+
+    Attributes:
+        begins: True when nothing of a former run counts any more: a new task, or a task given again.
+        is_new: True when a run begins from an input. A run that ended before it had a plan, and whose budget was
+            raised, begins too, but not from an input.
+        outcomes: The outcomes of the run so far, by sub-task id.
+        auto_approve: True when no human is asked.
+        usage: Tokens and calls of this execution, and of results that it has retracted.
+    """
+
+    def __init__(self, team: Team, bridge: Bridge, state: State, config: RunnableConfig) -> None:
+        self.team = team
+        self.state = state
+        self.begins = _is_beginning(state)
+        self.is_new = self.begins and state.get("phase") != "raised"
+        self.invocation = Invocation.of(bridge, config, "" if self.begins else state["memory_id"])
+        saved = {} if self.begins else state.get("outcomes") or {}
+        self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
+        self.auto_approve = bool(state.get("auto_approve") or (not self.is_new and state.get("unattended")))
+        self.usage: Usage = {}
+
+    @property
+    def supervisor(self) -> Supervisor:
+        """The supervisor of the team."""
+        return self.team.supervisor
+
+    @property
+    def limits(self) -> Limits:
+        """The bounds of the run."""
+        return self.team.limits
+
+    @property
+    def memory_id(self) -> str:
+        """Names the thread's memory and reviews."""
+        return self.invocation.memory_id
+
+    @property
+    def memory(self) -> SharedMemory:
+        """The shared memory."""
+        return self.invocation.memory
+
+    @cached_property
+    def calls(self) -> ModelCalls:
+        """The supervisor's calls of its model."""
+        allowance = self.invocation.allowance(Account(SUPERVISOR))
+        return ModelCalls(self.invocation.bridge, allowance, self.team.calls, self.invocation.emit)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan in the state: the accepted one, or one that waits for its approval."""
+        return Plan.parse(self.state["plan"])
+
+    @property
+    def accepted_plan(self) -> Plan | None:
+        """The plan that was accepted last. A plan that waits for its approval, or was refused it, is not."""
+        if self.begins:
+            return None
+        if standing := self.state.get("standing"):
+            return Plan.parse(standing)
+        return self.plan if self.state.get("approved") == self.plan.digest else None
+
+    @property
+    def revisions(self) -> int:
+        """Number of times that the plan has been changed in this run."""
+        return self.state.get("revisions", 0)
+
+    def decision(self) -> tuple[Review, Decision | None]:
+        """Return the review of the gate before this turn, and its answer.
+
+        The answer is None where the run was begun again with its task and stands before the gate.
+        """
+        review = Review.model_validate(self.state["review"])
+        recorded = (self.state.get("decisions") or {}).get(review.id)
+        return review, None if recorded is None else Decision.model_validate(recorded)
+
+
+def _is_beginning(state: State) -> bool:
+    has_ended = state.get("status") in _FINAL and state.get("phase") != "summarize"
+    return has_ended or state.get("planned_task") != state.get("task") or not state.get("plan")
