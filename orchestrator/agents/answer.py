@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from langchain_core.messages import BaseMessage
 
+from orchestrator.budget.spend import Spend
 from orchestrator.memory.entry import Entry
-from orchestrator.messages import Usage
 
 _MOST_NAMED = 20
 REFUSED = "The model refused to write an answer."
@@ -21,12 +21,12 @@ class Answer:
 
     Args:
         text: The answer, with references to the sub-tasks.
-        usage: Tokens and calls.
+        spent: Tokens and calls.
         notes: What a reader should know of how it came about, as sentences; empty for a whole answer.
     """
 
     text: str
-    usage: Usage
+    spent: Spend = field(default_factory=Spend)
     notes: tuple[str, ...] = ()
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.budget.budget import BudgetSpentError
-from orchestrator.messages import Usage
+from orchestrator.budget.spend import Spend, Usage
 from orchestrator.planning.outcome import Verdict
 from orchestrator.planning.plan import SubTask
 
@@ -17,7 +17,7 @@ class Result:
         text: The result itself.
         sources: Names of the tools that it was made with.
         tainted_by: The sources from outside that it rests on.
-        usage: Tokens and calls.
+        spent: Tokens and calls.
         verdict: A reviewer's judgement.
         end: Why the attempt ended early; None when the worker finished.
         cut_off: What cut the model's last answer off; empty when the text is whole.
@@ -26,7 +26,7 @@ class Result:
     text: str
     sources: tuple[str, ...] = ()
     tainted_by: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=dict)
+    spent: Spend = field(default_factory=Spend)
     verdict: Verdict | None = None
     end: AttemptEnd | None = None
     cut_off: str = ""
@@ -45,6 +45,11 @@ class Result:
     def stalled(self) -> str:
         """What the worker kept repeating until its attempt was ended; empty for nothing."""
         return self.end.stalled if self.end is not None else ""
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and calls by name."""
+        return self.spent.usage()
 
     def __str__(self) -> str:
         return self.text

@@ -82,7 +82,7 @@ def forecast(
     """
     seen: dict[str, list[int]] = {}
     for outcome in outcomes.values():
-        tokens = outcome.usage.get("input_tokens", 0) + outcome.usage.get("output_tokens", 0)
+        tokens = Spend.of_usage(outcome.usage).tokens
         if tokens:
             seen.setdefault(outcome.agent, []).append(tokens)
     found, costs = {}, []

@@ -13,12 +13,13 @@ from orchestrator.agents.agent import Agent
 from orchestrator.agents.answer import EMPTY, REFUSED, Answer, assembled, has_words, left_out_note, with_references
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.limits import Limits
+from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.briefing import fit
 from orchestrator.memory.entry import Entry
-from orchestrator.messages import Usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.model_calls.truncation import incomplete, truncated_by
 from orchestrator.models.error_texts import as_model_error
@@ -137,7 +138,7 @@ class Supervisor(Agent):
 
     async def plan(
         self, calls: ModelCalls, task: str, feedback: Sequence[str] = (), config: RunnableConfig | None = None
-    ) -> tuple[Plan, Usage]:
+    ) -> tuple[Plan, Spend]:
         """See `decompose`; `feedback` is what a human said of earlier plans."""
         await self.prepare(calls.bridge)
         shown = excerpt(task, self.window // 2, "task")
@@ -175,7 +176,7 @@ class Supervisor(Agent):
         outcomes: Mapping[str, Outcome],
         problems: Sequence[str],
         config: RunnableConfig | None = None,
-    ) -> tuple[Revision, Usage]:
+    ) -> tuple[Revision, Spend]:
         """Decides what to do about sub-tasks that failed: change the plan, finish, or ask the human.
 
         Raises:
@@ -232,16 +233,16 @@ class Supervisor(Agent):
         try:
             request = HumanMessage(prompts.text("summary_request", **about, example=example))
             reply = await calls.invoke(self.model, [SystemMessage(self.summary_prompt), request], config)
-            usage = usage_of([reply])
+            spent = reported_spend([reply])
         except Exception as error:
             if not is_refusal(error):
                 raise
             why = f"no answer could be written: {as_model_error(error)}"
-            return Answer(assembled(entries, missing, REFUSED), {}, (why,))
+            return Answer(assembled(entries, missing, REFUSED), Spend(), (why,))
         text = str(reply.text).strip()
         if not has_words(reply):  # small models can take the references for the answer
-            return Answer(assembled(entries, missing, EMPTY), usage, ("the model's answer was empty",))
+            return Answer(assembled(entries, missing, EMPTY), spent, ("the model's answer was empty",))
         if by := truncated_by(reply):
             notes = [*notes, f"the answer is {incomplete(by)}"]
             text = f"{text}\n\n[… {incomplete(by)}]"
-        return Answer(with_references(text, [entry.sub_task_id for entry in entries]), usage, tuple(notes))
+        return Answer(with_references(text, [entry.sub_task_id for entry in entries]), spent, tuple(notes))

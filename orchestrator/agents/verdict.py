@@ -9,8 +9,8 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import ValidationError
 
 from orchestrator import prompts
+from orchestrator.budget.spend import Spend
 from orchestrator.errors import PlanError
-from orchestrator.messages import Usage
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.planning.outcome import Verdict
@@ -27,7 +27,7 @@ async def ask_verdict(
     *,
     repairs: int,
     config: RunnableConfig | None = None,
-) -> tuple[Verdict, Usage]:
+) -> tuple[Verdict, Spend]:
     """Ask a reviewer for its verdict.
 
     Args:

@@ -30,8 +30,8 @@ from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
-from orchestrator.messages import add_usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
 from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.plan import Plan, SubTask
@@ -163,7 +163,7 @@ class Worker(Agent):
         result = self._result(messages)
         if not self.reviews or result.end is not None:
             return result
-        verdict, usage = await ask_verdict(
+        verdict, spent = await ask_verdict(
             context.calls,
             self.model,
             self.prompt,
@@ -174,7 +174,7 @@ class Worker(Agent):
             config=config,
         )
         text = with_verdict(result.text, verdict)
-        return Result(text, result.sources, result.tainted_by, add_usage(result.usage, usage), verdict)
+        return Result(text, result.sources, result.tainted_by, result.spent + spent, verdict)
 
     def _with_place(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
         """The config with what tools that ask for it may know of where they work."""
@@ -239,7 +239,7 @@ class Worker(Agent):
             text=marked(text, cut_off),
             sources=tuple(name for name in used if name),
             tainted_by=tainted_by(messages),
-            usage=usage_of(messages),
+            spent=reported_spend(messages),
             end=AttemptEnd.of(messages),
             cut_off=cut_off,
         )

@@ -1,9 +1,15 @@
-"""Spend: an amount of what models and tools cost; it adds up."""
+"""Spend: an amount of what models and tools cost.
 
-from collections.abc import Iterable, Sequence
+The one type for amounts while the engine runs. At rest an amount is a list of numbers in the ledger's rows (`plain`),
+and a dict of counters in the state, in outcomes and in events (`usage`).
+"""
+
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 NANO = 1_000_000_000
+Usage = dict[str, int]
+"""Tokens and calls by name. Plain integers, so that LangGraph can save them and a reducer can add them up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Spend:
         )
 
     def plain(self) -> list[int]:
-        """As a short list of numbers; zeros at its end are left out."""
+        """Return the numbers as a short list, without zeros at its end."""
         numbers = [self.input_tokens, self.output_tokens, self.model_calls, self.tool_calls, self.nano_usd]
         while numbers and not numbers[-1]:
             numbers.pop()
@@ -61,13 +67,28 @@ class Spend:
 
     @classmethod
     def parse(cls, numbers: Sequence[int]) -> "Spend":
-        """The opposite of `plain`."""
+        """Read what `plain` returned."""
         return cls(*numbers)
 
+    def counters(self) -> Usage:
+        """Return tokens and calls by name."""
+        return {
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "model_calls": self.model_calls,
+            "tool_calls": self.tool_calls,
+        }
 
-def total(spends: Iterable[Spend]) -> Spend:
-    """The sum."""
-    found = Spend()
-    for spend in spends:
-        found += spend
-    return found
+    def usage(self) -> Usage:
+        """Return the counters that are not zero, as the state keeps them."""
+        return {name: count for name, count in self.counters().items() if count}
+
+    @classmethod
+    def of_usage(cls, usage: Mapping[str, int]) -> "Spend":
+        """Read what `usage` or `counters` returned."""
+        return cls(
+            usage.get("input_tokens", 0),
+            usage.get("output_tokens", 0),
+            usage.get("model_calls", 0),
+            usage.get("tool_calls", 0),
+        )

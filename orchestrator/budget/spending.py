@@ -56,14 +56,14 @@ class Spending:
     def plain(self) -> dict[str, Any]:
         """JSON-plain form."""
         return {
-            **_plain(self.total),
+            **self.total.counters(),
             "cost_usd": _rounded(self.cost_usd),
             "by_model": {
-                name: {**_plain(s), "cost_usd": _rounded(None if (c := self._cost(name, s)) is None else c / NANO)}
+                name: {**s.counters(), "cost_usd": _rounded(None if (c := self._cost(name, s)) is None else c / NANO)}
                 for name, s in self.by_model.items()
             },
-            "by_worker": {name: _plain(spend) for name, spend in self.by_worker.items()},
-            "by_sub_task": {name: _plain(spend) for name, spend in self.by_sub_task.items()},
+            "by_worker": {name: spend.counters() for name, spend in self.by_worker.items()},
+            "by_sub_task": {name: spend.counters() for name, spend in self.by_sub_task.items()},
         }
 
     def _cost(self, model: str, spend: Spend) -> int | None:
@@ -81,15 +81,6 @@ class Spending:
             f"{self.total.model_calls} model calls · {self.total.tool_calls} tool calls · "
             f"{self.total.tokens:,} tokens{price}"
         )
-
-
-def _plain(spend: Spend) -> dict[str, int]:
-    return {
-        "input_tokens": spend.input_tokens,
-        "output_tokens": spend.output_tokens,
-        "model_calls": spend.model_calls,
-        "tool_calls": spend.tool_calls,
-    }
 
 
 def _rounded(dollars: float | None) -> float | None:

@@ -12,6 +12,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
+from orchestrator.budget.spend import Spend
 from orchestrator.events import (
     BudgetShort,
     Event,
@@ -108,7 +109,7 @@ def describe_event(event: Event) -> str:
 
 
 def _tokens(event: SubTaskChanged) -> int:
-    return event.usage.get("input_tokens", 0) + event.usage.get("output_tokens", 0)
+    return Spend.of_usage(event.usage).tokens
 
 
 def _arguments(event: ToolCalled) -> str:

@@ -82,7 +82,7 @@ class Recorder:
             digest=digest(result.text),
             attempt=self._payload.sub_task.attempt,
             verdict=result.verdict,
-            usage=result.usage,
+            usage=result.spent.usage(),
             **{"seconds": seconds, "error": incomplete(result.cut_off) if result.cut_off else "", **fields},
         )
 

@@ -8,9 +8,10 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 
+from orchestrator.budget.spend import Spend
 from orchestrator.errors import PlanError
-from orchestrator.messages import Usage, add_usage, usage_of
 from orchestrator.model_calls.calls import ModelCalls, Question, Send
+from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import truncated_by
 
 T = TypeVar("T")
@@ -26,7 +27,7 @@ async def ask_structured(
     *,
     repairs: int,
     config: RunnableConfig | None = None,
-) -> tuple[T, Usage]:
+) -> tuple[T, Spend]:
     """Asks until the answer can be read.
 
     Args:
@@ -42,20 +43,20 @@ async def ask_structured(
         PlanError: The last answer was still wrong; the problems are those of the last answer.
         BudgetSpentError: There is nothing left to ask with.
     """
-    usage: Usage = {}
+    spent = Spend()
     conversation = list(messages)
     problems: list[str] = []
     for _ in range(repairs + 1):
         question = Question(conversation, schema=schema)
         reply = await calls.call(model, question, _sender(calls, question, config), _raw)
-        usage = add_usage(usage, usage_of([reply["raw"]]))
+        spent += reported_spend([reply["raw"]])
         if cut := _cut_off(reply["raw"]):
             problems = [f"the answer was cut off by {cut}: give a shorter one"]
         elif reply["parsing_error"] is not None or reply["parsed"] is None:
             problems = [f"the answer is not JSON of the wanted schema: {reply['parsing_error'] or 'nothing came'}"]
         else:
             try:
-                return read(reply["parsed"]), usage
+                return read(reply["parsed"]), spent
             except PlanError as error:
                 problems = error.problems
         listed = "\n".join(f"- {problem}" for problem in problems)

@@ -5,9 +5,9 @@ from typing import Any, Literal
 
 from langgraph.types import StateSnapshot
 
+from orchestrator.budget.spend import Usage
 from orchestrator.budget.spending import Spending
 from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITING
-from orchestrator.messages import Usage
 from orchestrator.persistence.workspace import Artifact
 from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
@@ -124,13 +124,7 @@ class Run:
     @property
     def usage(self) -> Usage:
         """Return the tokens and calls of the whole run."""
-        total = self.spending.total
-        return {
-            "input_tokens": total.input_tokens,
-            "output_tokens": total.output_tokens,
-            "model_calls": total.model_calls,
-            "tool_calls": total.tool_calls,
-        }
+        return self.spending.total.counters()
 
     @property
     def exit_code(self) -> int:

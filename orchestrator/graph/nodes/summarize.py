@@ -39,11 +39,11 @@ def summarize(team: Team) -> BridgedNode:
             with explaining():
                 answer = await team.supervisor.answer(calls, state["task"], entries, notes, config)
         except BudgetSpentError:
-            answer = Answer(assembled(entries, notes), {})
+            answer = Answer(assembled(entries, notes))
             update |= {"status": "limited", "limited_by": "budget"}
         await invocation.ledger.flush(bridge)
         invocation.emit(Answered(answer.text, update["status"]))
-        return update | {"answer": answer.text, "usage": answer.usage, "notes": [*notes, *answer.notes]}
+        return update | {"answer": answer.text, "usage": answer.spent.usage(), "notes": [*notes, *answer.notes]}
 
     return BridgedNode("summarize", write)
 

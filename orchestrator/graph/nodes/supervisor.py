@@ -70,10 +70,10 @@ async def _decide(turn: Turn) -> Update:
 
 
 def _bookkeeping(turn: Turn) -> Update:
-    """Return what every turn writes: its usage, and the fields of the input taken out, which are for one run only."""
+    """Return what every turn writes: its spend, and the fields of the input taken out, which are for one run only."""
     update: Update = {name: None for name in ("given_plan", "auto_approve") if turn.state.get(name)}
-    if turn.usage:
-        update["usage"] = turn.usage
+    if usage := turn.spent.usage():
+        update["usage"] = usage
     if turn.auto_approve != bool(turn.state.get("unattended")):
         update["unattended"] = turn.auto_approve
     return update
@@ -114,7 +114,7 @@ async def _begin(turn: Turn) -> Update:
         plan = turn.supervisor.checked(Plan.parse(given))
     else:
         invocation.emit(Planning())
-        plan, turn.usage = await turn.supervisor.plan(turn.calls, task, (), invocation.config)
+        plan, turn.spent = await turn.supervisor.plan(turn.calls, task, (), invocation.config)
     fields = cleared(state, turn.memory_id) | {"status": "running"}
     return fields | await propose(turn, plan, 0, ask=not given)
 
@@ -130,7 +130,7 @@ async def _after_plan_review(turn: Turn) -> Update:
         if revisions > turn.limits.revisions:
             return await close(turn, f"the plan was rejected {revisions} times, the limit is reached")
         feedback = [*(turn.state.get("plan_feedback") or []), decision.text]
-        plan, turn.usage = await turn.supervisor.plan(turn.calls, turn.state["task"], feedback, turn.invocation.config)
+        plan, turn.spent = await turn.supervisor.plan(turn.calls, turn.state["task"], feedback, turn.invocation.config)
         return {"plan_feedback": feedback} | await propose(turn, plan, revisions)
     plan = Plan.parse(decision.data) if decision.action == "edit" else turn.plan
     return await accept(turn, plan, is_wanted=True)

@@ -18,6 +18,7 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt
 from orchestrator.agents.assignment import Result
 from orchestrator.agents.team import Team
 from orchestrator.agents.worker import Worker
+from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.graph.attempt import Attempt
 from orchestrator.graph.invocation import Invocation
@@ -124,9 +125,10 @@ class _Execution:
         review = result_review(invocation.memory_id, self._payload.key, sub_task, draft.text, draft.sources)
         decision = await ask_unless_stopped(invocation.bridge, invocation.store, review)
         drafted = Outcome.model_validate(draft.outcome)
-        result = Result(draft.text, draft.sources, draft.taint, drafted.usage, drafted.verdict)
+        spent = Spend.of_usage(drafted.usage)
+        result = Result(draft.text, draft.sources, draft.taint, spent, drafted.verdict)
         if decision.action == "edit":
-            edited = Result(decision.text, (*draft.sources, "human"), draft.taint, drafted.usage, drafted.verdict)
+            edited = Result(decision.text, (*draft.sources, "human"), draft.taint, spent, drafted.verdict)
             return await self._recorder.outcome(edited, "succeeded", seconds=drafted.seconds)
         if decision.action == "reject":
             reason = f"a human rejected the result: {decision.text}"

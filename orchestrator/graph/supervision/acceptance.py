@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from orchestrator.agents.forecast import Forecast, forecast
+from orchestrator.budget.spend import Spend
 from orchestrator.events import Planned
 from orchestrator.graph.supervision.turn import Turn, Update
-from orchestrator.messages import add_usage
 from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.assessment import current, renewed
 from orchestrator.planning.outcome import Outcome
@@ -69,7 +69,7 @@ async def accept(
     accepted = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in known})
     await turn.memory.retract_all_but(bridge, accepted.keys.values())
     gone = current(before, turn.outcomes).keys() - current(accepted, turn.outcomes).keys()
-    turn.usage = add_usage(turn.usage, *(turn.outcomes[task_id].usage for task_id in gone))
+    turn.spent = sum((Spend.of_usage(turn.outcomes[task_id].usage) for task_id in gone), turn.spent)
     if not is_wanted or accepted.plain() != turn.state["plan"]:
         turn.invocation.emit(Planned(accepted, dict(retries or {})))
     update: Update = {"plan": accepted.plain(), "approved": accepted.digest, "phase": "work", "review": None}

@@ -9,11 +9,11 @@ from orchestrator.agents.supervisor import Supervisor
 from orchestrator.agents.team import Team
 from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.limits import Limits
+from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
 from orchestrator.graph.invocation import Invocation
 from orchestrator.graph.state import State
 from orchestrator.memory.shared_memory import SharedMemory
-from orchestrator.messages import Usage
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
@@ -38,7 +38,7 @@ class Turn:
             raised, begins too, but not from an input.
         outcomes: The outcomes of the run so far, by sub-task id.
         auto_approve: True when no human is asked.
-        usage: Tokens and calls of this execution, and of results that it has retracted.
+        spent: Tokens and calls of this execution, and of results that it has retracted.
     """
 
     def __init__(self, team: Team, bridge: Bridge, state: State, config: RunnableConfig) -> None:
@@ -50,7 +50,7 @@ class Turn:
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
         self.auto_approve = bool(state.get("auto_approve") or (not self.is_new and state.get("unattended")))
-        self.usage: Usage = {}
+        self.spent = Spend()
 
     @property
     def supervisor(self) -> Supervisor:
