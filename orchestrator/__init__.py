@@ -53,7 +53,8 @@ if TYPE_CHECKING:
     from orchestrator.models.settings import ModelSettings
     from orchestrator.persistence.database import Persistence
     from orchestrator.planning.outcome import Outcome, Verdict
-    from orchestrator.planning.plan import Plan, SubTask
+    from orchestrator.planning.plan import Plan
+    from orchestrator.planning.sub_task import SubTask
     from orchestrator.reviews.review import Decision, Review
     from orchestrator.runs.client import OrchestratorClient
     from orchestrator.runs.run import Run

@@ -1,5 +1,11 @@
 """Errors for people: each says what happened and what to do, and carries the exit code of the command line."""
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError  # loading pydantic takes 0.1 s, and every module imports this one
+
 # Scripts rely on these numbers.
 EXIT_DONE = 0
 EXIT_FAILED = 1
@@ -79,3 +85,26 @@ class CircuitOpenError(ModelError):
 
 class WrongHashError(ModelError):
     """Downloaded weights do not have the expected SHA-256."""
+
+
+def shape_problems(
+    error: "ValidationError",
+    whole: str,
+    *,
+    note: Callable[[tuple[int | str, ...]], str] = lambda _: "",
+    show_input: bool = False,
+) -> list[str]:
+    """Return what is wrong with the shape of some data, one sentence for each place.
+
+    Args:
+        error: Pydantic's error.
+        whole: Name of the data, for a problem that lies in no place of it.
+        note: Returns what to add to the path of a place.
+        show_input: True to show the wrong value.
+    """
+    sentences = []
+    for problem in error.errors():
+        path = problem["loc"]
+        instead = f", not {problem['input']!r}" if show_input else ""
+        sentences.append(f"{'.'.join(map(str, path)) or whole}{note(path)}: {problem['msg']}{instead}")
+    return sentences

@@ -6,7 +6,7 @@ from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.spend import Spend, Usage
 from orchestrator.planning.outcome import Verdict
-from orchestrator.planning.plan import SubTask
+from orchestrator.planning.sub_task import SubTask
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from orchestrator.budget.prices import Price, nano_usd
 from orchestrator.budget.spend import NANO, Spend
 from orchestrator.model_calls.prompt_tokens import tools_tokens
 from orchestrator.planning.outcome import Outcome
-from orchestrator.planning.plan import Plan, SubTask
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.sub_task import SubTask
 from orchestrator.text import count_tokens
 from orchestrator.tool_calls.results import result_allowance
 

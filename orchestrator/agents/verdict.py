@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from orchestrator import prompts
 from orchestrator.budget.spend import Spend
-from orchestrator.errors import PlanError
+from orchestrator.errors import PlanError, shape_problems
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.planning.outcome import Verdict
@@ -69,7 +69,7 @@ def read_verdict(answer: Any, candidates: Sequence[str]) -> Verdict:
     try:
         verdict = Verdict.model_validate(answer)
     except ValidationError as error:
-        raise PlanError([f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]) from None
+        raise PlanError(shape_problems(error, "verdict")) from None
     if verdict.verdict == "changes_requested" and verdict.sub_task_id not in candidates:
         if len(candidates) == 1:
             return verdict.model_copy(update={"sub_task_id": candidates[0]})

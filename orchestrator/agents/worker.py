@@ -34,7 +34,8 @@ from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
 from orchestrator.models.profile import ModelProfile
-from orchestrator.planning.plan import Plan, SubTask
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.sub_task import SubTask
 from orchestrator.tool_calls.first_call import check_first_call
 from orchestrator.tool_calls.results import read_memory
 from orchestrator.tool_calls.tool_search import ToolSearch

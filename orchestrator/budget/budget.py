@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from orchestrator.budget.prices import Price
 from orchestrator.budget.spend import NANO, Spend
-from orchestrator.errors import ConfigError, OrchestratorError
+from orchestrator.errors import ConfigError, OrchestratorError, shape_problems
 
 DIMENSIONS = ("tokens", "cost_usd", "model_calls", "tool_calls", "wall_clock_s")
 
@@ -109,8 +109,7 @@ class Budget(BaseModel):
         try:
             return cls.model_validate(data or {})
         except ValidationError as error:
-            problems = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'budget'}: {e['msg']}" for e in error.errors())
-            raise ConfigError(f"this is no budget: {problems}") from None
+            raise ConfigError(f"this is no budget: {'; '.join(shape_problems(error, 'budget'))}") from None
 
     def plain(self) -> dict[str, Any]:
         """JSON-plain form, without defaults."""

@@ -28,6 +28,7 @@ from orchestrator.events import (
     ToolRefused,
 )
 from orchestrator.planning.plan import Plan
+from orchestrator.planning.status_colours import TERMINAL_STYLES
 from orchestrator.text import shorten
 
 _STAGE_WORDS = {
@@ -35,7 +36,6 @@ _STAGE_WORDS = {
     "short": "the budget is nearly spent: saving from here on",
     "spent": "the budget is spent",
 }
-_STYLES = {"running": "cyan", "succeeded": "green", "failed": "red", "skipped": "dim", "waiting": "yellow"}
 
 
 class Display(Protocol):
@@ -205,7 +205,7 @@ class LiveDisplay:
         attempt = f" ({task.attempt})" if task.attempt > 1 else ""
         return [
             Text(task_id + attempt),
-            Text(status, style=_STYLES.get(status, "dim")),
+            Text(status, style=TERMINAL_STYLES.get(status, "dim")),
             Text(task.target_agent),
             Text(spent),
             detail,

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.planning.plan import SubTask
+from orchestrator.planning.sub_task import SubTask
 
 
 @dataclass(frozen=True)

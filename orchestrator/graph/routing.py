@@ -34,15 +34,7 @@ def unfinished(plan: Plan, outcomes: dict[str, Any]) -> list[str]:
         or outcome["key"] != plan.keys[task_id]
         or outcome["status"] != "succeeded"
     ]
-    depth = _depths(plan)
-    return sorted(open_ids, key=lambda task_id: (depth[task_id], -plan.ranks[task_id]))
-
-
-def _depths(plan: Plan) -> dict[str, int]:
-    depths: dict[str, int] = {}
-    for task_id in plan.order:
-        depths[task_id] = max((depths[dep] + 1 for dep in plan.by_id[task_id].depends_on), default=0)
-    return depths
+    return sorted(open_ids, key=lambda task_id: (plan.depths[task_id], -plan.ranks[task_id]))
 
 
 def assignments(state: State) -> list[Send]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from orchestrator.concurrency import Bridge
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
-from orchestrator.planning.plan import SubTask
+from orchestrator.planning.sub_task import SubTask
 from orchestrator.text import count_tokens, excerpt
 from orchestrator.trust import as_data, merged
 

@@ -5,8 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from orchestrator.errors import PlanError
-from orchestrator.planning.plan import Plan, SubTask
+from orchestrator.errors import PlanError, shape_problems
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.sub_task import SubTask
 
 
 class Change(BaseModel):
@@ -54,7 +55,7 @@ class Revision(BaseModel):
         try:
             revision = cls.model_validate(data)
         except ValidationError as error:
-            raise PlanError([f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]) from None
+            raise PlanError(shape_problems(error, "revision")) from None
         if revision.decision == "revise" and not revision.changes:
             raise PlanError(["'revise' needs at least one change"])
         return revision

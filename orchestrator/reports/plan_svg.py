@@ -5,28 +5,20 @@ from html import escape
 
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
+from orchestrator.planning.status_colours import FILLS
 from orchestrator.text import shorten
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 52, 56, 18
-_FILL = {
-    "succeeded": "#d3f0dc",
-    "failed": "#f8d0d6",
-    "skipped": "#e6e6e6",
-    "waiting": "#ffeebf",
-    "running": "#d7e6fb",
-}
+_BLANK = "#ffffff"
 
 
 def plan_svg(plan: Plan, outcomes: Mapping[str, Outcome] | None = None) -> str:
     """Return the plan as an SVG element. Colours show the status of finished sub-tasks."""
     # The column is the longest way from a sub-task without dependencies, so that no arrow points back.
-    depth: dict[str, int] = {}
-    for task_id in plan.order:
-        depth[task_id] = max((depth[dep] + 1 for dep in plan.by_id[task_id].depends_on), default=0)
     rows: dict[int, int] = {}
     corners: dict[str, tuple[int, int]] = {}
     for task in plan.sub_tasks:
-        column = depth[task.id]
+        column = plan.depths[task.id]
         row = rows.setdefault(column, 0)
         rows[column] += 1
         corners[task.id] = (8 + column * (_WIDTH + _GAP_X), 8 + row * (_HEIGHT + _GAP_Y))
@@ -54,7 +46,7 @@ def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
 def _box(plan: Plan, task_id: str, corner: tuple[int, int], outcome: Outcome | None) -> str:
     task = plan.by_id[task_id]
     x, y = corner
-    fill = _FILL.get(outcome.status, "#ffffff") if outcome else "#ffffff"
+    fill = FILLS.get(outcome.status, _BLANK) if outcome else _BLANK
     text = shorten(task.description, 31)
     mark = " ✋" if task.requires_approval else ""
     return (

@@ -14,7 +14,8 @@ from typing import Any
 
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.spend import Spend
-from orchestrator.planning.plan import Plan, SubTask
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.sub_task import SubTask
 from orchestrator.reviews.review import Review, review_id
 from orchestrator.text import excerpt
 

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from orchestrator.background import run_in_background
 from orchestrator.budget.ledger_store import forget_ledger
 from orchestrator.concurrency import AWAITING
-from orchestrator.errors import DecisionError
+from orchestrator.errors import DecisionError, shape_problems
 from orchestrator.memory.recall import recall_index
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence
@@ -96,7 +96,7 @@ class OrchestratorClient:
         try:
             decision = Decision(review_id=review_id, action=action, text=sound(text), data=data, by=_user_name())
         except ValidationError as error:
-            problems = "; ".join(f"{part['loc'][0]}: {part['msg']}, not {part['input']!r}" for part in error.errors())
+            problems = "; ".join(shape_problems(error, "decision", show_input=True))
             raise DecisionError(f"this is no decision: {problems}") from error
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision

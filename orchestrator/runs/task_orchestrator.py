@@ -26,7 +26,8 @@ from orchestrator.graph.build import compile_graph
 from orchestrator.graph.invocation import drop_thread, flush_thread
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence
-from orchestrator.planning.plan import Plan, SubTask
+from orchestrator.planning.plan import Plan
+from orchestrator.planning.sub_task import SubTask
 from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.runs.client import OrchestratorClient

@@ -22,7 +22,7 @@ from typing import Any, Literal, Self
 from langchain_core.tools import BaseTool
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, shape_problems
 from orchestrator.tool_calls.declaration import Risk, Trust, effect_of, is_contained, is_trusted, risk_of
 
 Permission = Literal["allow", "ask", "refuse"]
@@ -128,9 +128,7 @@ class Policy(BaseModel):
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise ConfigError(f"the policy {path} is wrong at {place}: {first['msg']}") from error
+            raise ConfigError(f"the policy {path} is wrong at {shape_problems(error, 'its top')[0]}") from error
 
     def check(self, workers: Mapping[str, Iterable[BaseTool]]) -> None:
         """Looks for rules that name a worker or a tool that there is not: a misspelt rule would protect nothing.

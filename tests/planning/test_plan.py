@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator import Outcome, Plan, SubTask
 from orchestrator.errors import PlanError
+from orchestrator.reports.plan_svg import plan_svg
 from tests.support.strategies import plans
 from tests.support.teams import step
 
@@ -169,3 +170,23 @@ def test_a_plan_is_read_from_a_plan_a_list_of_sub_tasks_or_of_dicts() -> None:
     both = plan(a, b)
     for given_plan in (both, [a, b], (a, b), [a, b.model_dump()], both.plain(), both.plain()["sub_tasks"]):
         assert Plan.parse(given_plan) == both
+
+
+@given(plans())
+def test_a_sub_task_lies_one_deeper_than_its_deepest_dependency(plan: Plan) -> None:
+    for task in plan.sub_tasks:
+        assert plan.depths[task.id] == max((plan.depths[dep] + 1 for dep in task.depends_on), default=0)
+    assert plan.depth == max(plan.depths.values()) + 1
+
+
+def test_an_id_that_is_used_three_times_is_named_twice() -> None:
+    problems = plan(sub_task("a"), sub_task("a"), sub_task("a")).problems(["coder"])
+    assert problems == ["sub-task id 'a' is used more than once"] * 2
+
+
+def test_a_status_has_one_colour_in_every_picture() -> None:
+    made = plan(sub_task("a"))
+    for status in ("succeeded", "failed", "skipped", "waiting", "running"):
+        outcomes = {"a": Outcome(id="a", key=made.keys["a"], status=status)}
+        fill = made.mermaid(outcomes).rpartition("fill:")[2]
+        assert f'fill="{fill}"' in plan_svg(made, outcomes)
