@@ -1,1 +1,1 @@
-"""The LangGraph state graph: its state, nodes, edges and rounds."""
+"""The LangGraph state graph: its state, nodes, edges and rounds, and the supervisor's decisions."""

@@ -70,7 +70,7 @@ class Attempt:
         try:
             result = await self._run_agent(finishes_when_spent)
         except (GraphBubbleUp, PersistenceError):
-            raise
+            raise  # a database that fails could not record an outcome either; the run is interrupted and can be resumed
         except BudgetSpentError as error:
             if finishes_when_spent or not error.is_of_run:
                 return await self._limited(Result(""), error)
@@ -149,7 +149,7 @@ class Attempt:
         explained = as_model_error(error)
         if explained is None:
             return await self._recorder.outcome(Result(""), "failed", error=f"{type(error).__name__}: {error}")
-        if is_refusal(error):
+        if is_refusal(error):  # the same request would be refused again, and a pause would never end
             return await self._recorder.outcome(Result(""), "failed", error=str(explained))
         trouble = {"kind": "trouble", "sub_task_id": self._payload.sub_task.id, "error": str(explained)}
         raise GraphInterrupt((Interrupt(value=trouble, id=f"trouble-{self._payload.key}"),)) from error

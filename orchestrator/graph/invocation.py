@@ -75,7 +75,7 @@ def shared_key(namespace: str, thread_id: str) -> str:
 
 
 async def flush_thread(bridge: Bridge, thread_id: str) -> None:
-    """Write the spending of a thread's last seconds, when its graph is not nested in another one."""
+    """Write the spending of a thread's last seconds, which the ledger holds back where nothing is limited."""
     if (shared := SHARED.get(shared_key("", thread_id))) is not None:
         await shared.ledger.flush(bridge)
 
@@ -131,6 +131,7 @@ class Invocation:
         return cls(
             bridge=bridge,
             config=config,
+            # Without a checkpointer a graph has no thread id, and the memory still needs a name of its own.
             memory_id=memory_id or thread_id or uuid.uuid4().hex,
             thread_id=thread_id,
             store=runtime.store if runtime.store is not None else store_beside(saver, runtime.control),
@@ -204,6 +205,7 @@ class Invocation:
 
     async def drop_steps(self) -> None:
         """Delete the steps that this node execution's agent has saved: its result is in the shared memory."""
+        # Only our own saver can do so: LangGraph deletes nothing smaller than a thread.
         drop = getattr(self.checkpointer, "drop_namespace" if self.bridge is BLOCKING else "adrop_namespace", None)
         if drop is not None:
             await self.bridge.call(drop, self.thread_id, self.namespace)

@@ -83,7 +83,7 @@ class Round:
             heapq.heappush(self._queue, claim)
         try:
             await waiter.wait()
-        except BaseException:
+        except BaseException:  # a cancelled task ends here too
             with self._lock:
                 is_waiting = claim in self._queue
                 if is_waiting:

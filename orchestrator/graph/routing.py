@@ -27,6 +27,7 @@ def unfinished(plan: Plan, outcomes: dict[str, Any]) -> list[str]:
     Topological order matters: `graph.invoke` runs nodes in a limited pool of threads, and a waiting sub-task must
     never keep a thread from one that it waits for.
     """
+    # A result under another key belongs to an earlier version of the sub-task.
     open_ids = [
         task_id
         for task_id in plan.order

@@ -1,24 +1,21 @@
-"""The graph's state: small and JSON-plain, since every checkpoint holds all of it. Results are in the shared memory.
-
-`typing_extensions.TypedDict` because `langgraph dev` on Python 3.11 makes no input schema of the standard one.
-"""
+"""The graph's state: small and JSON-plain, since every checkpoint holds all of it. Results are in the shared memory."""
 
 from typing import Annotated, Any, Literal
 
-from typing_extensions import TypedDict
+from typing_extensions import TypedDict  # of the standard one, `langgraph dev` on Python 3.11 makes no input schema
 
 Phase = Literal["plan", "approve_plan", "work", "human_review", "summarize", "end", "raised"]
 SavedStatus = Literal["running", "done", "failed", "limited", "stopped"]
 
 
 def merge_by_key(left: dict[str, Any] | None, right: dict[str, Any] | None) -> dict[str, Any]:
-    """Reducer: parallel workers each add their own keys; a key given as None is taken out."""
+    """Reducer: add the keys of parallel workers; remove keys that are given as None."""
     merged = {**(left or {}), **(right or {})}
     return {key: value for key, value in merged.items() if value is not None}
 
 
 def add_up(left: dict[str, int] | None, right: dict[str, int] | None) -> dict[str, int]:
-    """Reducer: sums counters by name."""
+    """Reducer: add counters by name."""
     merged = dict(left or {})
     for name, value in (right or {}).items():
         merged[name] = merged.get(name, 0) + value
@@ -26,7 +23,7 @@ def add_up(left: dict[str, int] | None, right: dict[str, int] | None) -> dict[st
 
 
 class TaskInput(TypedDict, total=False):
-    """What a run is started with."""
+    """The input of a run."""
 
     task: str
     auto_approve: bool
@@ -35,14 +32,17 @@ class TaskInput(TypedDict, total=False):
 
 
 class State(TypedDict, total=False):
-    """What is checkpointed.
+    """The checkpointed state. Names and shapes are stored, so they stay.
 
-    Invariant: only the supervisor writes `plan`, `phase`, `round` and `review`; only workers write `outcomes`; only
-    gates write `decisions`; the supervisor empties both when a run begins. Between runs, `phase` is `raised` when the
-    budget that ended one was raised. `limited_by` is `budget` when that ended the run. `approved` is the digest of the
-    plan that was taken last, and `standing` is that plan while `plan` is another one that waits for its approval.
-    `unattended` is the run's `auto_approve`, which is taken out of the input so that it does not pass the next run too.
-    `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
+    Invariants:
+    - Only the supervisor writes `plan`, `phase`, `round` and `review`. Only workers write `outcomes`, only gates write
+      `decisions`; the supervisor empties both when a run begins.
+    - `approved` is the digest of the accepted plan. `standing` is the accepted plan while `plan` is another one that
+      waits for its approval.
+    - `unattended` is the run's `auto_approve`. The supervisor moves it out of the input, so that it does not hold for
+      the next run too.
+    - `phase` is `raised` between runs when the budget that ended one was raised; `limited_by` is then `budget`.
+    - `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
     """
 
     task: str
@@ -72,7 +72,7 @@ class State(TypedDict, total=False):
 
 
 def cleared(state: State, memory_id: str) -> dict[str, Any]:
-    """What to write so that nothing of what the thread did before answers for the run that begins."""
+    """Return what to write so that no field of an earlier run on the thread counts for the run that begins."""
     empty: dict[str, Any] = {
         "planned_task": state.get("task", ""),
         "memory_id": memory_id,
@@ -80,7 +80,7 @@ def cleared(state: State, memory_id: str) -> dict[str, Any]:
         "standing": None,
         "approved": "",
         "plan_feedback": [],
-        "outcomes": dict.fromkeys(state.get("outcomes") or {}),
+        "outcomes": dict.fromkeys(state.get("outcomes") or {}),  # the reducer removes what is given as None
         "review": None,
         "decisions": dict.fromkeys(state.get("decisions") or {}),
         "round": 0,

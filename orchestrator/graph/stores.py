@@ -38,6 +38,8 @@ def store_beside(saver: Any, control: object) -> BaseStore:
 
 
 def _store_of(saver: BaseCheckpointSaver[Any]) -> BaseStore:
+    # The store shares the saver's connection. With two connections to one file, 200 runs at once ended in
+    # "database is locked".
     if isinstance(saver, SqliteSaver):
         store = SqliteStore(saver.conn)
         with saver.lock:  # the saver writes from threads of its own

@@ -1,1 +1,1 @@
-"""The nodes of the graph, one a file; none imports another."""
+"""The nodes of the graph. None imports another."""

@@ -48,6 +48,7 @@ async def _decide(turn: Turn) -> Update:
         match decision:
             case "stop":
                 update = stop(turn, "a human stopped the run when the budget was spent")
+            # A stop at any other review outranks the answer about the budget.
             case "finish" if await invocation.is_stopped():
                 update = stop(turn, STOPPED)
             case "finish":
@@ -64,13 +65,14 @@ async def _decide(turn: Turn) -> Update:
     if update.get("phase") == "work":
         update["round"] = update.get("round", state.get("round", 0)) + 1
         invocation.emit(RoundStarted(update["round"]))
-    elif update.get("phase") != "summarize":
+    elif update.get("phase") != "summarize":  # the run ends or pauses here; `summarize` flushes for itself
         await invocation.ledger.flush(invocation.bridge)
     return update
 
 
 def _bookkeeping(turn: Turn) -> Update:
-    """Return what every turn writes: its spend, and the fields of the input taken out, which are for one run only."""
+    """Return what every turn writes besides its decision."""
+    # The input is for one run only: a later run on the thread must not inherit its plan or its approval in advance.
     update: Update = {name: None for name in ("given_plan", "auto_approve") if turn.state.get(name)}
     if usage := turn.spent.usage():
         update["usage"] = usage

@@ -57,7 +57,7 @@ class _Execution:
     async def run(self) -> Outcome:
         """Return the outcome of the sub-task."""
         task_id = self._payload.sub_task.id
-        signal: Signal = "gone"
+        signal: Signal = "gone"  # for a node that is cancelled or raises: its dependents must not wait for ever
         self._round.enter(task_id)
         try:
             outcome = await self._outcome()
@@ -67,12 +67,14 @@ class _Execution:
         except GraphBubbleUp:
             signal = "paused"
             self._recorder.report("waiting")
+            # The process may end while a human thinks, and must not take the last seconds of spending with it.
             await self._invocation.ledger.flush(self._invocation.bridge)
             raise
         finally:
             self._round.leave(task_id, signal)
 
     async def _outcome(self) -> Outcome:
+        # All workers of a round enter at once. The lock lets the first one read the memory for the others.
         async with cast(AbstractAsyncContextManager[None], self._round.memory_lock):
             await self._memory.load(self._invocation.bridge)
         entry = self._memory.seen(self._payload.key)

@@ -63,6 +63,7 @@ async def accept(
     bridge = turn.invocation.bridge
     await turn.memory.load(bridge)
     before = turn.accepted_plan or Plan(sub_tasks=())
+    # The memory knows failures that the state does not: of sub-tasks that an earlier revision had dropped.
     failed = {e.key: Outcome.model_validate(e.outcome) for e in turn.memory.entries() if e.has_failed}
     failed |= {outcome.key: outcome for outcome in turn.outcomes.values() if outcome.status == "failed"}
     known = () if is_wanted else before.keys.values()

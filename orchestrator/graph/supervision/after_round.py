@@ -56,6 +56,7 @@ async def _after_failures(turn: Turn, assessment: Assessment) -> Update:
     retries = {i: text for i, text in assessment.retries.items() if changed.by_id.get(i) == plan.by_id[i]}
     changed = changed.replace(*(changed.by_id[i].retry(text) for i, text in retries.items()))
     shapes = [*(turn.state.get("shapes") or []), plan.shape]
+    # A model that changes the plan to and fro would use up all revisions without progress.
     if changed.shape != plan.shape and changed.shape in shapes:
         problem = "the supervisor changed the plan back to one that was tried before"
         return await _ask_human(turn, assessment, problem)
@@ -77,7 +78,7 @@ async def _revise(turn: Turn, assessment: Assessment) -> Revision | None:
             turn.invocation.config,
         )
         return revision
-    except PlanError:
+    except PlanError:  # after all repairs; the run goes on by rule
         left = [i for i in assessment.failures if turn.plan.by_id[i].attempt < turn.limits.attempts]
         return Revision.retrying({i: failure_of(turn.outcomes[i]) for i in left}) if left else None
 

@@ -35,7 +35,7 @@ async def close(turn: Turn, reason: str) -> Update:
     if (plan := turn.accepted_plan) is None:
         return _reset_fields(turn) | _end("limited", [reason])
     update = await finish(turn, plan, assess(plan, turn.outcomes, turn.limits.attempts), "limited")
-    is_noted = any(reason in note for note in update["notes"])
+    is_noted = any(reason in note for note in update["notes"])  # a sub-task may have failed for the same reason
     return _reset_fields(turn) | (update if is_noted else update | {"notes": [*update["notes"], reason]})
 
 

@@ -49,6 +49,7 @@ class Turn:
         self.invocation = Invocation.of(bridge, config, "" if self.begins else state["memory_id"])
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
+        # `unattended` is of the run that goes on; a new one has only its own input.
         self.auto_approve = bool(state.get("auto_approve") or (not self.is_new and state.get("unattended")))
         self.spent = Spend()
 
