@@ -1,1 +1,1 @@
-"""Questions to a human, and their answers."""
+"""Reviews: questions to a human, and the decisions that answer them."""

@@ -1,8 +1,10 @@
-"""Review: one question to a human. Decision: the answer to it, by the review's id.
+"""Decisions: asking for them, recording and forgetting them, and stopping a run by one.
 
-Every gate fails closed: without an explicit decision for its own id, continuing the run asks again. Decisions reach
-a gate in two ways: recorded in the store by `TaskOrchestrator.decide` from any process, or as the value of
-LangGraph's `Command(resume=…)`, as Studio does it. Both are validated, and both must name the review.
+Invariants:
+- A gate fails closed: without a decision that names its own review, continuing the run asks again.
+- A decision reaches a gate from the store, where `OrchestratorClient.decide` records it from any process, or as the
+  value of LangGraph's `Command(resume=…)`, as Studio sends it. Both are validated.
+- After a human answers any review with *stop*, the thread asks no new question and starts no new model or tool call.
 """
 
 import json
@@ -26,16 +28,18 @@ _RESUMED = {"via": "resume"}  # marks a row whose decision came as LangGraph's r
 
 
 async def ask(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
-    """The decision for this review, or a pause until there is one.
+    """Return the decision for this review; pause until there is one.
 
     Raises:
-        GraphInterrupt: There is no valid decision yet; the run pauses and shows the review.
+        GraphInterrupt: There is no valid decision yet. The run pauses and shows the review.
     """
     if (recorded := await recorded_decision(bridge, store, review)) is not None:
         return recorded
     problem = ""
     while True:
         payload = review.model_dump(mode="json", exclude_defaults=True)
+        # LangGraph 1.2: with several gates open, a bare `Command(resume=x)` answers one gate and later another one with
+        # the same value, and ids that it does not know are ignored in silence. So every answer must name its review.
         answer = interrupt(payload | ({"problem": problem} if problem else {}))
         try:
             decision = check_decision(review, _read_answer(answer, review))
@@ -46,7 +50,7 @@ async def ask(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
 
 
 def _read_answer(answer: object, review: Review) -> Decision:
-    """A decision from what a client resumed with: an object, the same as JSON text, or a map by review id."""
+    """Read a decision from the value of a resume: an object, the same as JSON text, or a map by review id."""
     if isinstance(answer, Decision):
         return answer
     if isinstance(answer, str):
@@ -106,7 +110,7 @@ def _parse(review: Review, value: object) -> Decision:
 
 
 async def recorded_decision(bridge: Bridge, store: BaseStore, review: Review) -> Decision | None:
-    """The decision that was recorded for this review, if one was."""
+    """Return the decision that was recorded for this review, or None."""
     place = namespace(review.thread_id, "decisions")
     keys = (review.id, _stop_key(review))
     decided, stopped = cast(list[Any], await bridge.batch(store, [GetOp(place, key) for key in keys]))
@@ -117,10 +121,10 @@ async def recorded_decision(bridge: Bridge, store: BaseStore, review: Review) ->
 
 
 async def record_decision(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> None:
-    """Validates a decision and makes it durable; the run takes it up when it is resumed.
+    """Validate a decision and record it durably, for the run to read when it is resumed.
 
     Raises:
-        DecisionError: See `check_decision`; or the review has another decision already.
+        DecisionError: The decision does not answer the review, or the review has another decision already.
     """
     check_decision(review, decision)
     op = _row_op(review, decision)
@@ -175,26 +179,27 @@ class _AnsweredError(DecisionError):
 
 
 async def forget_decisions(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
-    """Deletes the decisions of a thread's former task: the same question of a new one is open again."""
+    """Delete the decisions of a thread, since a question of the next task may have the id of an answered one."""
     await delete_all(bridge, store, namespace(thread_id, "decisions"))
 
 
 async def is_stopped(bridge: Bridge, store: BaseStore, thread_id: str) -> bool:
-    """Whether a human has said stop at any review of the thread's run."""
+    """True if a human has answered any review of the thread's run with stop."""
     stops = SearchOp(namespace(thread_id, "decisions"), filter={"action": "stop"}, limit=1)
     return bool((await bridge.batch(store, [stops]))[0])
 
 
 async def ask_unless_stopped(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
-    """As `reviews.ask`; but what has no decision of its own yet is stopped where something else was.
+    """Return the decision for this review like `ask`; return a stop for an open review of a run that is stopped.
 
     Raises:
-        GraphInterrupt: There is no valid decision yet; the run pauses and shows the review.
+        GraphInterrupt: There is no valid decision yet. The run pauses and shows the review.
     """
     is_open = await recorded_decision(bridge, store, review) is None
     if is_open and await is_stopped(bridge, store, review.thread_id):
         return Decision(review_id=review.id, action="stop")
     decision = await ask(bridge, store, review)
-    if is_open and decision.action == "stop":  # said as LangGraph's resume value, which only this node has seen
+    # A resume value reaches this node only. Recorded, the stop holds for every other node of the thread.
+    if is_open and decision.action == "stop":
         await record_decision(bridge, store, review, decision)
     return decision

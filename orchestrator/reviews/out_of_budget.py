@@ -1,4 +1,4 @@
-"""When the budget is spent and somebody is there to ask: raise it, finish with what there is, or stop.
+"""The way out of a spent budget when a human can be asked: raise it, finish with what there is, or stop.
 
 Every node that lacks room asks the same question, with the same id, so one answer is enough for all of them.
 """
@@ -19,20 +19,20 @@ BudgetDecision = Literal["go", "finish", "stop"]
 
 
 def pause(ledger: Ledger, thread_id: str, namespace: str) -> GraphInterrupt:
-    """The pause of a node that found the budget spent. Raise it; When the node runs again,
-    `budget_decision` takes it up.
+    """Return the pause for a node that needs more budget to raise.
 
-    Not LangGraph's `interrupt`, which may return: the node could do nothing with an answer now.
+    When the node runs again, it asks `budget_decision` first.
     """
+    # LangGraph's `interrupt()` can return an answer at once, and the node cannot use one in the middle of its work.
     payload = _review(ledger, thread_id).model_dump(mode="json", exclude_defaults=True)
     return GraphInterrupt((Interrupt.from_ns(payload, namespace),))
 
 
 async def budget_decision(bridge: Bridge, store: BaseStore, ledger: Ledger, thread_id: str) -> BudgetDecision:
-    """What a human decided about a spent budget; `go` when nobody had to be asked, or it was raised.
+    """Return a human's decision about a spent budget: `go` when the budget was raised, or is not spent.
 
     Raises:
-        GraphInterrupt: It is not decided yet.
+        GraphInterrupt: A human was asked and has not decided.
     """
     if not ledger.asked:
         return "go"
@@ -41,7 +41,7 @@ async def budget_decision(bridge: Bridge, store: BaseStore, ledger: Ledger, thre
     if decision.action == "edit":
         await ledger.set_budget(bridge, ledger.budget.raised(decision.data))
         return "go"
-    await record_decision(bridge, store, review, decision)  # so that it holds for all who will ask the same
+    await record_decision(bridge, store, review, decision)  # it holds for every node that asks the same question
     return "finish" if decision.action == "approve" else "stop"
 
 

@@ -18,12 +18,12 @@ class Review(BaseModel):
 
     Args:
         id: `<thread>/<kind>-<hash>`; the same question always has the same id.
-        kind: What is asked about.
+        kind: The kind of its subject.
         question: One sentence.
-        stake: What hangs on it.
+        stake: The consequence of the answer.
         subject: The plan, the result or the tool call, JSON-plain.
         allowed: The actions that answer it.
-        sub_task_id: The sub-task that it is about, if one.
+        sub_task_id: The sub-task in question; empty for a question about the run.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,9 +47,9 @@ class Decision(BaseModel):
 
     Args:
         review_id: The review.
-        action: What to do.
-        text: For `reject`: why; for `edit` of a result: the new text; otherwise a remark.
-        data: For `edit` of a plan: the plan; of a tool call: its arguments; of a spent budget: its new limits.
+        action: The answer, one of those that the review allows.
+        text: For `reject`, the reason. For `edit` of a result, the new text. Otherwise a remark.
+        data: For `edit`: the new plan, the new arguments of a tool call, or the new limits of a budget.
         by: The name of the user who decided, where it is known.
     """
 
@@ -63,15 +63,15 @@ class Decision(BaseModel):
 
 
 def review_id(thread_id: str, kind: Kind, *subject: str) -> str:
-    """The id of the question of this kind about this subject."""
+    """Return the id of the question of this kind about this subject."""
     return f"{thread_id}/{kind}-{hashlib.sha256(chr(0).join(subject).encode()).hexdigest()[:8]}"
 
 
 def check_decision(review: Review, decision: Decision) -> Decision:
-    """Returns the decision when it answers the review.
+    """Return the decision when it answers the review.
 
     Raises:
-        DecisionError: It names another review, is not allowed, or lacks what its action needs.
+        DecisionError: The decision names another review, is not allowed, or lacks the text or data of its action.
     """
     if decision.review_id != review.id:
         raise DecisionError(f"the decision names review '{decision.review_id}', the open one is '{review.id}'")
