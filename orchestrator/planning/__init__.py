@@ -1,1 +1,1 @@
-"""Plans as data: sub-tasks, outcomes, revisions."""
+"""Planning: plans as data, the outcomes of sub-tasks, and revisions."""

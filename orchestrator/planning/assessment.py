@@ -1,4 +1,4 @@
-"""Assessment: what a finished round means for the plan, by rules alone. Only failures need a model to decide."""
+"""Assessment: how a finished round leaves the plan, by rules alone. Only failures need a model to decide."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -10,13 +10,14 @@ from orchestrator.text import same_words
 
 @dataclass
 class Assessment:
-    """What the outcomes ask for.
+    """The demands of the outcomes of a round.
 
     Args:
         retries: Feedback by id of the sub-task that must be done again.
         failures: Ids of sub-tasks that failed by themselves.
-        exhausted: What cannot be tried again, as sentences, by the key of the outcome that asked for it.
-        stopped: Whether a human said stop.
+        exhausted: Demands that cannot be met, as sentences, by the key of the outcome that makes the demand.
+        exhausted_ids: Ids of the sub-tasks that these demands concern.
+        stopped: True if a human stopped the run.
     """
 
     retries: dict[str, str] = field(default_factory=dict)
@@ -27,75 +28,81 @@ class Assessment:
 
     @property
     def is_clean(self) -> bool:
-        """Whether every sub-task succeeded and nobody asked for a change."""
+        """True if no sub-task failed, and nobody asked for a change."""
         return not (self.retries or self.failures or self.exhausted or self.stopped)
 
 
 def current(plan: Plan, outcomes: Mapping[str, Outcome]) -> dict[str, Outcome]:
-    """The outcomes that belong to the plan as it is now."""
+    """Return the outcomes that belong to the plan as it is now."""
     return {task_id: o for task_id, o in outcomes.items() if task_id in plan.by_id and o.key == plan.keys[task_id]}
 
 
 def assess(plan: Plan, outcomes: Mapping[str, Outcome], attempts: int) -> Assessment:
-    """Reads the outcomes of a plan.
+    """Read the outcomes of a plan.
 
     Args:
         plan: The plan.
         outcomes: By sub-task id; those of earlier versions do not count.
         attempts: Most tries at one sub-task.
     """
-    found = Assessment()
+    assessment = Assessment()
     for task_id, outcome in current(plan, outcomes).items():
         if outcome.stop:
-            found.stopped = True
+            assessment.stopped = True
         elif outcome.rejected:
-            _ask_again(found, plan, task_id, outcome, outcome.rejected, attempts)
+            _demand_change(assessment, plan, task_id, outcome, outcome.rejected, attempts)
         elif outcome.status == "failed":
-            found.failures.append(task_id)
+            assessment.failures.append(task_id)
         elif outcome.verdict is not None and outcome.verdict.verdict == "changes_requested":
-            _ask_again(found, plan, outcome.verdict.sub_task_id, outcome, outcome.verdict.reason, attempts)
-    return found
+            verdict = outcome.verdict
+            _demand_change(assessment, plan, verdict.sub_task_id, outcome, verdict.reason, attempts)
+    return assessment
 
 
-def _ask_again(found: Assessment, plan: Plan, target: str, outcome: Outcome, feedback: str, attempts: int) -> None:
+def _demand_change(
+    assessment: Assessment, plan: Plan, target: str, outcome: Outcome, feedback: str, attempts: int
+) -> None:
+    """Add the demand of an outcome that a sub-task is done again."""
     if target not in plan.by_id:
         return
-    # Sent back with the same words it would go to and fro: what they brought the first time is what they bring.
-    if any(_says(told, feedback) for told in plan.by_id[target].feedback):
-        found.exhausted[outcome.key] = (
-            f"{outcome.id} asks for the same change of {target} again: {feedback}"
-            if outcome.id != target
-            else f"{target} was rejected again for the same reason: {feedback}"
+    is_own = outcome.id == target  # a human rejected the result itself; otherwise a reviewer judged another one
+    # Repeating the same feedback would loop: it did not help the first time.
+    if any(_contains(earlier, feedback) for earlier in plan.by_id[target].feedback):
+        assessment.exhausted[outcome.key] = (
+            f"{target} was rejected again for the same reason: {feedback}"
+            if is_own
+            else f"{outcome.id} asks for the same change of {target} again: {feedback}"
         )
-        found.exhausted_ids.append(target)
+        assessment.exhausted_ids.append(target)
     elif plan.by_id[target].attempt >= attempts:
-        found.exhausted[outcome.key] = (
-            f"{outcome.id} asks for a change of {target}, which has had its {attempts} attempts: {feedback}"
-            if outcome.id != target
-            else f"{target} was rejected after {attempts} attempts: {feedback}"
+        assessment.exhausted[outcome.key] = (
+            f"{target} was rejected after {attempts} attempts: {feedback}"
+            if is_own
+            else f"{outcome.id} asks for a change of {target}, which has had its {attempts} attempts: {feedback}"
         )
-        found.exhausted_ids.append(target)
+        assessment.exhausted_ids.append(target)
     else:
-        before = found.retries.get(target, "")
-        if not _says(before, feedback):
-            found.retries[target] = f"{before}\n{feedback}" if before else feedback
+        before = assessment.retries.get(target, "")
+        if not _contains(before, feedback):  # two reviewers may ask for the same change
+            assessment.retries[target] = f"{before}\n{feedback}" if before else feedback
 
 
-def _says(told: str, feedback: str) -> bool:
-    """Whether the feedback is there already: alone, or as whole lines among those of several reviewers."""
-    lines, wanted = ([line for line in text.splitlines() if line.strip()] for text in (told, feedback))
-    places = range(len(lines) - len(wanted) + 1)
-    return any(same_words("\n".join(lines[at : at + len(wanted)]), feedback) for at in places)
+def _contains(earlier: str, feedback: str) -> bool:
+    """True if earlier feedback contains this one: alone, or as whole lines among those of several reviewers."""
+    lines, wanted = ([line for line in text.splitlines() if line.strip()] for text in (earlier, feedback))
+    starts = range(len(lines) - len(wanted) + 1)
+    return any(same_words("\n".join(lines[at : at + len(wanted)]), feedback) for at in starts)
 
 
 def renewed(plan: Plan, failed: Mapping[str, Outcome]) -> Plan:
-    """The plan with another attempt in place of what failed under the very key that it would have again.
+    """Return the plan with another attempt at each sub-task that has failed under its very key.
 
     Args:
         plan: The plan that is about to be carried out.
-        failed: What failed, by key. What was skipped because of it needs no mention: its key follows.
+        failed: Failed outcomes by key. Sub-tasks that were skipped because of them need no mention: their keys follow.
     """
     for task_id in plan.order:
+        # An earlier plan may have tried the sub-task several times, so the next attempt may have failed as well.
         while (outcome := failed.get(plan.keys[task_id])) is not None:
             task = plan.by_id[task_id]
             plan = plan.replace(task.again() if outcome.limit else task.retry(failure_of(outcome)))
@@ -103,17 +110,17 @@ def renewed(plan: Plan, failed: Mapping[str, Outcome]) -> Plan:
 
 
 def failure_of(outcome: Outcome) -> str:
-    """What the next attempt is told of one that failed."""
+    """Return the feedback for the next attempt after one that failed."""
     return f"The attempt before failed: {outcome.error}"
 
 
 def gaps(plan: Plan, outcomes: Mapping[str, Outcome]) -> list[str]:
-    """What an answer written now would lack, as sentences."""
+    """Return the gaps of an answer written now, as sentences."""
     lines = []
-    now = current(plan, outcomes)
+    finished = current(plan, outcomes)
     for task in plan.sub_tasks:
-        outcome = now.get(task.id)
+        outcome = finished.get(task.id)
         if outcome is None or outcome.status != "succeeded":
-            why = outcome.error if outcome is not None and outcome.error else "not done"
-            lines.append(f"{task.id} ({task.description}): {why}")
+            problem = outcome.error if outcome is not None and outcome.error else "not done"
+            lines.append(f"{task.id} ({task.description}): {problem}")
     return lines

@@ -1,4 +1,4 @@
-"""Outcome and Verdict: what sub-tasks and reviews ended with."""
+"""Outcome and Verdict: how a sub-task and a reviewer's judgement of it ended."""
 
 from typing import Any, Literal
 
@@ -8,7 +8,7 @@ Status = Literal["pending", "running", "waiting", "succeeded", "failed", "skippe
 
 
 class Verdict(BaseModel):
-    """What a reviewing worker says of the work that it saw."""
+    """A reviewing worker's judgement of a sub-task."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,7 +18,23 @@ class Verdict(BaseModel):
 
 
 class Outcome(BaseModel):
-    """What a sub-task ended with. Small: the result itself lies in the shared memory under `key`."""
+    """How a sub-task ended. Small, since it lies in the state: the result itself is in the shared memory under `key`.
+
+    Args:
+        id: The sub-task.
+        key: Key of the version of the sub-task that ended so.
+        status: `succeeded`, `failed` or `skipped`.
+        agent: Name of the worker.
+        digest: The beginning of the result.
+        error: Why it failed, or why its result is not whole.
+        attempt: Number of the try.
+        verdict: A reviewer's judgement of another sub-task.
+        rejected: Feedback of a human who rejected the result.
+        stop: True if a human stopped the run here.
+        limit: The dimension of the run's budget that ended the attempt; empty otherwise.
+        usage: Tokens and calls of the attempt.
+        seconds: Duration of the agent's work.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -37,5 +53,5 @@ class Outcome(BaseModel):
     seconds: float = 0.0
 
     def plain(self) -> dict[str, Any]:
-        """JSON-plain form for the state; leaves out what has its default."""
+        """Return the JSON-plain form for the state, without fields that have their default."""
         return self.model_dump(mode="json", exclude_defaults=True)

@@ -1,4 +1,4 @@
-"""Revision: the supervisor's decision after trouble, and what it does to the plan."""
+"""Revision: the supervisor's decision about failures, and how it changes the plan."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -14,8 +14,8 @@ class Change(BaseModel):
     """One change of the plan.
 
     Args:
-        action: What to do with the sub-task.
-        sub_task_id: Which one; for `add`, the id of the new one.
+        action: The kind of the change.
+        sub_task_id: The sub-task to change; for `add`, the id of the new one.
         text: For `retry` and `reassign` the feedback; for `add` the description.
         target_agent: For `reassign` and `add`.
         depends_on: For `add`.
@@ -31,12 +31,12 @@ class Change(BaseModel):
 
 
 class Revision(BaseModel):
-    """What the supervisor decided.
+    """A decision of the supervisor.
 
     Args:
-        reason: Why.
-        decision: `revise` carries out the changes; `finish` ends with the results that there are.
-        changes: For `revise`.
+        reason: The reason, in its own words.
+        decision: `revise` applies the changes, `finish` ends with the results so far, `ask_human` asks.
+        changes: The changes for `revise`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -47,7 +47,7 @@ class Revision(BaseModel):
 
     @classmethod
     def parse(cls, data: object) -> "Revision":
-        """Reads it from JSON-plain data.
+        """Read a revision from JSON-plain data.
 
         Raises:
             PlanError: The data has another shape, or revises without a change.
@@ -61,21 +61,21 @@ class Revision(BaseModel):
         return revision
 
     @classmethod
-    def retrying(cls, told: Mapping[str, str]) -> "Revision":
-        """Another attempt at each of these sub-tasks, with what its agent is told."""
-        changes = tuple(Change(action="retry", sub_task_id=task_id, text=text) for task_id, text in told.items())
+    def retrying(cls, feedback: Mapping[str, str]) -> "Revision":
+        """Return another attempt at each of these sub-tasks, with feedback by id."""
+        changes = tuple(Change(action="retry", sub_task_id=task_id, text=text) for task_id, text in feedback.items())
         return cls(decision="revise", changes=changes)
 
     @property
     def widens(self) -> bool:
-        """Whether it adds work or moves it to another agent: a human who approved the plan has not seen that."""
+        """True if it adds work or moves work to another agent, which a human who approved the plan has not seen."""
         return any(change.action in ("add", "reassign") for change in self.changes)
 
     def apply(self, plan: Plan, *, attempts: int) -> Plan:
-        """The plan after the changes, one after the other; unchecked.
+        """Return the plan after the changes, one after the other; unchecked.
 
         Raises:
-            PlanError: A change does not fit the plan as the changes before it leave it, or a sub-task has no attempt
+            PlanError: A change does not fit the plan that the changes before it leave, or a sub-task has no attempt
                 left.
         """
         if self.decision != "revise":
@@ -86,18 +86,26 @@ class Revision(BaseModel):
             if problem := _problem(change, tasks, plan, attempts):
                 problems.append(problem)
             else:
-                _carry_out(change, tasks, plan)
+                _apply_change(change, tasks, plan)
         if problems:
             raise PlanError(problems)
         return Plan(sub_tasks=tuple(tasks.values()))
 
 
 def _problem(change: Change, tasks: dict[str, SubTask], plan: Plan, attempts: int) -> str:
-    """Why the change cannot be made; `tasks` is what the changes before it have made of the plan."""
+    """Return why the change cannot be made, or an empty text.
+
+    Args:
+        change: The change.
+        tasks: The sub-tasks after the changes before this one, by id.
+        plan: The plan before all changes.
+        attempts: Most tries at one sub-task.
+    """
     task_id = change.sub_task_id
     before = plan.by_id.get(task_id)
     if change.action == "add":
-        # Also of one that is dropped: whatever depended on that one no longer does, and would not wait for this one.
+        # The id of a dropped sub-task is taken too: its dependents lost the dependency, and would not wait for a new
+        # sub-task of that id.
         return f"the id '{task_id}' is taken: add it under another" if task_id in tasks or before else ""
     if task_id not in tasks:
         return f"sub-task '{task_id}' is dropped by a change before" if before else f"there is no sub-task '{task_id}'"
@@ -110,7 +118,7 @@ def _problem(change: Change, tasks: dict[str, SubTask], plan: Plan, attempts: in
     return ""
 
 
-def _carry_out(change: Change, tasks: dict[str, SubTask], plan: Plan) -> None:
+def _apply_change(change: Change, tasks: dict[str, SubTask], plan: Plan) -> None:
     task_id = change.sub_task_id
     if change.action == "drop":
         del tasks[task_id]
@@ -120,7 +128,7 @@ def _carry_out(change: Change, tasks: dict[str, SubTask], plan: Plan) -> None:
                 tasks[other.id] = other.model_copy(update={"depends_on": kept})
         return
     if change.action == "add":
-        made = Plan.parse(
+        added = Plan.parse(
             [
                 {
                     "id": task_id,
@@ -130,10 +138,10 @@ def _carry_out(change: Change, tasks: dict[str, SubTask], plan: Plan) -> None:
                 }
             ]
         )
-        tasks[task_id] = made.sub_tasks[0]
+        tasks[task_id] = added.sub_tasks[0]
         return
     retried = tasks[task_id].retry(change.text or "try again in another way")
-    # However many changes concern it, it is tried once more.
+    # A model may both retry and reassign a sub-task: both are one further attempt.
     retried = retried.model_copy(update={"attempt": plan.by_id[task_id].attempt + 1})
     if change.action == "reassign":
         retried = retried.model_copy(update={"target_agent": change.target_agent})

@@ -1,5 +1,4 @@
-"""JSON schemas of the answers that the supervisor and reviewers give. Every property is required, so that endpoints
-with strict schemas take them; the reason stands before the judgement, since a model writes in that order."""
+"""JSON schemas of the answers of supervisors and reviewers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +11,7 @@ def _object(**properties: Schema) -> Schema:
     return {
         "type": "object",
         "properties": properties,
-        "required": list(properties),
+        "required": list(properties),  # endpoints with strict schemas take no optional property
         "additionalProperties": False,
     }
 
@@ -22,7 +21,7 @@ def _titled(title: str, schema: Schema) -> Schema:
 
 
 def plan_schema(agents: Sequence[str]) -> Schema:
-    """A plan for a team with these agents."""
+    """Return the schema of a plan for a team with these agents."""
     sub_task = _object(
         id=_TEXT,
         description=_TEXT,
@@ -34,11 +33,11 @@ def plan_schema(agents: Sequence[str]) -> Schema:
 
 
 def verdict_schema(candidates: Sequence[str]) -> Schema:
-    """A reviewer's verdict on one of these sub-tasks."""
+    """Return the schema of a reviewer's verdict on one of these sub-tasks."""
     return _titled(
         "Verdict",
         _object(
-            reason=_TEXT,
+            reason=_TEXT,  # first: a model writes properties in this order, and shall judge after it has reasoned
             verdict={"type": "string", "enum": ["accept", "changes_requested"]},
             sub_task_id={"type": "string", "enum": [*candidates, ""]},
         ),
@@ -46,7 +45,7 @@ def verdict_schema(candidates: Sequence[str]) -> Schema:
 
 
 def revision_schema(agents: Sequence[str]) -> Schema:
-    """Changes of a plan after something went wrong."""
+    """Return the schema of changes of a plan after failures."""
     change = _object(
         action={"type": "string", "enum": ["retry", "reassign", "add", "drop"]},
         sub_task_id=_TEXT,

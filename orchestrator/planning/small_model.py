@@ -1,8 +1,8 @@
-"""Planning with a small model: a narrow grammar and worked examples do what instructions cannot.
+"""Planning with a small model: a narrow grammar and worked examples instead of instructions.
 
-A small model writes a sound plan when the grammar leaves it no way to write another: an object with the keys t1, t2, …
-instead of a list, the description before the agent, and dependencies that can only name earlier sub-tasks, so that
-no cycle can be written. Two worked examples show the pattern: look things up side by side, then calculate, then check.
+The grammar allows sound plans only: an object with the keys t1, t2, … instead of a list, and dependencies that can
+name earlier sub-tasks only, so that no cycle can be written. Two worked examples show the pattern: look things up side
+by side, then calculate, then check.
 """
 
 import json
@@ -38,12 +38,12 @@ _EXAMPLES: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
 )
-"""Questions with a plan each: all steps but two are looked up side by side, then one calculates, and one checks."""
+"""Questions with a plan each: the last step checks, the one before it calculates, all others look something up."""
 
 
 @dataclass(frozen=True)
 class SmallModelRequest:
-    """How a small model is asked for a plan: its own prompt and grammar, and the way back to a plan."""
+    """A request for a plan: the prompt, the grammar of the answer, and a function that reads the answer as a plan."""
 
     messages: list[BaseMessage]
     schema: dict[str, Any]
@@ -51,13 +51,13 @@ class SmallModelRequest:
 
 
 def small_model_request(task: str, agents: Mapping[str, str]) -> SmallModelRequest:
-    """The narrow way to ask a small model.
+    """Return the request for a plan that a small model can answer.
 
     Args:
-        task: The task, already short enough.
+        task: The task, short enough for the window.
         agents: Descriptions of the workers by name.
     """
-    team = "\n".join(f"- {name}: {about}" for name, about in agents.items())
+    team = "\n".join(f"- {name}: {description}" for name, description in agents.items())
     messages: list[BaseMessage] = [SystemMessage(prompts.text("plan_small_model", team=team))]
     for question, steps in _EXAMPLES:
         messages += [HumanMessage(question), AIMessage(_worked(steps, list(agents)))]
@@ -65,7 +65,7 @@ def small_model_request(task: str, agents: Mapping[str, str]) -> SmallModelReque
 
 
 def _worked(steps: tuple[str, ...], agents: list[str]) -> str:
-    """A worked example for the team at hand: its first worker looks up, its last one checks."""
+    """Return a worked example for this team: the first worker looks things up, the last one checks."""
     first, last = agents[0], agents[-1]
     middle = agents[1] if len(agents) > 2 else first
     ids = [f"t{number}" for number in range(1, len(steps) + 1)]
@@ -90,6 +90,7 @@ def _schema(agents: list[str]) -> dict[str, Any]:
         properties[task_id] = {
             "type": "object",
             "properties": {
+                # Before the agent: a model writes in this order, and chooses better after it has said what to do.
                 "description": {"type": "string", "minLength": 15, "maxLength": 160},
                 "agent": {"type": "string", "enum": agents},
                 "depends_on": needs,
@@ -107,7 +108,7 @@ def _schema(agents: list[str]) -> dict[str, Any]:
 
 
 def _read(answer: Any) -> Any:
-    """The ordinary form of a plan; what has another shape is left for the plan's own checks to refuse."""
+    """Return the ordinary form of a plan. Data of another shape is left for the plan's own checks to refuse."""
     if not isinstance(answer, dict):
         return answer
     return [

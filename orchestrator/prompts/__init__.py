@@ -1,4 +1,4 @@
-"""The prompts: one Markdown file each, with `$name` where something is filled in."""
+"""The prompts: one Markdown file each, with `$name` for each blank."""
 
 from functools import cache
 from importlib import resources
@@ -11,7 +11,7 @@ def _template(name: str) -> Template:
 
 
 def text(name: str, **values: str) -> str:
-    """The text of `<name>.md` with its blanks filled in.
+    """Return the text of `<name>.md` with its blanks filled in.
 
     Raises:
         KeyError: A blank has no value.

@@ -40,8 +40,8 @@ async def _decide(turn: Turn) -> Update:
     """Return what to write to the state."""
     invocation, state = turn.invocation, turn.state
     if turn.is_new:
-        given = state.get("budget")
-        budget = turn.team.budget if given is None else Budget.parse(given)
+        limits = state.get("budget")
+        budget = turn.team.budget if limits is None else Budget.parse(limits)
         await begin_ledger(invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace)
     decision = await invocation.budget_decision()
     try:
@@ -111,14 +111,14 @@ async def _begin(turn: Turn) -> Update:
     await turn.memory.clear(invocation.bridge)
     await forget_decisions(invocation.bridge, invocation.store, turn.memory_id)
     await turn.memory.write(invocation.bridge, Entry(key="task", text=task, status="note"))
-    given: Any = state.get("given_plan")
-    if given:
-        plan = turn.supervisor.checked(Plan.parse(given))
+    own_plan: Any = state.get("given_plan")
+    if own_plan:
+        plan = turn.supervisor.checked(Plan.parse(own_plan))
     else:
         invocation.emit(Planning())
         plan, turn.spent = await turn.supervisor.plan(turn.calls, task, (), invocation.config)
     fields = cleared(state, turn.memory_id) | {"status": "running"}
-    return fields | await propose(turn, plan, 0, ask=not given)
+    return fields | await propose(turn, plan, 0, ask=not own_plan)
 
 
 async def _after_plan_review(turn: Turn) -> Update:
