@@ -1,4 +1,4 @@
-"""Files made from a database: the rows of a query as a CSV table, and a chart of them.
+"""Tools that make files from a database: a CSV table of the rows of a query, and a chart of them.
 
 The figures go from the database into the file without passing through a model, which could miscopy them.
 """
@@ -25,7 +25,7 @@ Kind = Literal["bar", "line"]
 
 
 def report_tools(url: str | Path, *, max_rows: int = _ROWS, time_limit_s: float = 10.0) -> list[BaseTool]:
-    """The tools `save_table` and `draw_chart`, over what `query_database` may read.
+    """Return the tools `save_table` and `draw_chart`, over the rows that `query_database` may read.
 
     Args:
         url: As for `database_tools`.
@@ -55,8 +55,8 @@ def report_tools(url: str | Path, *, max_rows: int = _ROWS, time_limit_s: float 
         writer.writerow(result.columns)
         writer.writerows([["" if cell == "NULL" else cell for cell in row] for row in result.rows])
         artifact = _workspace(config).write(_named(name, ".csv"), text.getvalue().encode())
-        more = "; there were more, which are left out" if result.more else ""
-        return f"{len(result.rows)} rows are saved{more}.\n{artifact.line()}"
+        note = "; there were more, which are left out" if result.more else ""
+        return f"{len(result.rows)} rows are saved{note}.\n{artifact.line()}"
 
     def draw_chart(sql: str, name: str, title: str, config: RunnableConfig, kind: Kind = "bar") -> str:
         """Draws the rows of one SELECT as a chart: an SVG file in the workspace, for the user to open.
@@ -93,10 +93,10 @@ def report_tools(url: str | Path, *, max_rows: int = _ROWS, time_limit_s: float 
 
 
 def _workspace(config: RunnableConfig) -> ContainedFolder:
-    named = config.get("configurable", {}).get("workspace")
-    if not named:
+    folder = config.get("configurable", {}).get("workspace")
+    if not folder:
         raise ToolException("error: there is no workspace here; give the table in your answer instead")
-    return ContainedFolder(Path(named), FolderLimits())
+    return ContainedFolder(Path(folder), FolderLimits())
 
 
 def _named(name: str, ending: str) -> str:
@@ -118,14 +118,15 @@ def _chart(result: Result, title: str, kind: Kind) -> bytes:
     chart.x_labels = [row[0] for row in result.rows]
     for at, column in enumerate(result.columns[1:], start=1):
         chart.add(column, [_figure(row[at], column) for row in result.rows])
+    # pygal puts its settings into a script element all the same. A picture that a browser opens needs none.
     root = ElementTree.fromstring(chart.render())
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag.rpartition("}")[2] == "script":
                 parent.remove(child)
     ElementTree.register_namespace("", "http://www.w3.org/2000/svg")
-    drawn: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
-    return drawn
+    picture: bytes = ElementTree.tostring(root, encoding="utf-8", xml_declaration=True)
+    return picture
 
 
 def _pygal() -> Any:
@@ -133,7 +134,8 @@ def _pygal() -> Any:
         import pygal
     except ImportError:
         raise ToolException("error: charts need a package: pip install 'agent-task-orchestrator[data]'") from None
-    # It leaves a hook for its plugins in the import system, of a kind that Python 3.11 warns about at every import.
+    # pygal leaves a finder for its plugins in the import system. Python 3.11 warns of finders of that kind at every
+    # later import.
     sys.meta_path[:] = [finder for finder in sys.meta_path if type(finder).__module__ != "pygal"]
     return pygal
 

@@ -1,12 +1,12 @@
 """A database server that statements written by a model may read and, if its owner wants that, change.
 
-The boundary is the role in the address: make one that may read the tables it is meant to, and nothing else (for
-PostgreSQL `CREATE ROLE reader LOGIN PASSWORD '…'; GRANT SELECT ON orders TO reader`). What is here comes on top: a
-superuser is refused, each statement runs in a read-only transaction with a time limit, and `sql_guard` lets
-through only what it knows.
+The boundary is the role in the address. Make a role that may read its tables and nothing else, for PostgreSQL with
+`CREATE ROLE reader LOGIN PASSWORD '…'; GRANT SELECT ON orders TO reader`. This module adds a second layer: it refuses a
+superuser, runs each statement in a read-only transaction with a time limit, and sends only statements that
+`sql_guard` has checked.
 
-What this costs: an aggregate can still make the server build one very long value; its memory is bounded by the
-role's and the server's settings, not here.
+Costs: an aggregate can still make the server build one very long value. Settings of the role and the server bound
+that memory, not this module.
 """
 
 import re
@@ -51,16 +51,16 @@ _MYSQL_POWERS: Final = re.compile(r"\b(ALL PRIVILEGES|SUPER|FILE|GRANT OPTION)\b
 
 
 class ServerDatabase:
-    """A database behind a SQLAlchemy URL; each call connects anew and disconnects, so several threads may call.
+    """A database behind a SQLAlchemy URL. Each call connects anew and disconnects, so several threads may call.
 
     Args:
         url: SQLAlchemy's URL.
-        tables: The tables and views that may be used, with a schema if it is not the role's own; all that are in
-            the role's own schema when None.
-        limits: What one call may take.
-        allow_superuser: Whether a role that may do everything is accepted.
-        role_only_reads: The owner's word that the role can only read, without which a database that has no
-            read-only transactions is refused.
+        tables: The tables and views that may be used, with their schema if it is not the role's own; None for all in
+            the role's own schema.
+        limits: Bounds of one call.
+        allow_superuser: Accept a role that may do everything.
+        role_only_reads: The owner's word that the role can only read. Without it, a database that has no read-only
+            transactions is refused.
     """
 
     def __init__(
@@ -78,13 +78,13 @@ class ServerDatabase:
         self._allow_superuser = allow_superuser
         self._role_only_reads = role_only_reads
         self._lock = threading.Lock()
-        self._made: Engine | None = None
+        self._engine: Engine | None = None
         self._role_passed = False
         self._secrets: list[str] = []
 
     @property
     def dialect(self) -> str:
-        """What the statements are written in, for the model."""
+        """Name of the SQL dialect, for the model."""
         return {"postgresql": "PostgreSQL", "mysql": "MySQL", "mariadb": "MariaDB"}.get(self._kind, self._kind)
 
     @property
@@ -93,7 +93,7 @@ class ServerDatabase:
         return "postgresql" if kind == "postgres" else kind
 
     def tables(self) -> tuple[TableFacts, ...]:
-        """The tables and views that may be used."""
+        """Return the tables and views that may be used."""
         from sqlalchemy import inspect
 
         with self._transaction() as connection, self._clear(""):
@@ -105,7 +105,7 @@ class ServerDatabase:
             )
 
     def read(self, sql: str, *, rows: int | None = None) -> Result:
-        """The rows that one SELECT gives.
+        """Return the rows of one SELECT.
 
         Args:
             sql: The statement.
@@ -123,11 +123,11 @@ class ServerDatabase:
                 return self._run(connection, statement, limits)
 
     def write(self, sql: str) -> Result:
-        """Runs one INSERT, UPDATE or DELETE, wholly or not at all.
+        """Run one INSERT, UPDATE or DELETE, wholly or not at all.
 
         Raises:
-            ToolException: The statement is not allowed, wrong, takes too long or changes too many rows; nothing
-                has been changed then.
+            ToolException: The statement is not allowed, wrong, takes too long or changes too many rows. Then no row
+                has been changed.
         """
         text = checked(sql)
         with self._transaction(writing=True) as connection:
@@ -147,8 +147,8 @@ class ServerDatabase:
 
     def _run(self, connection: "Connection", statement: str, limits: Limits, *, writing: bool = False) -> Result:
         deadline = time.monotonic() + limits.time_s
-        # Without parameters a '%' or ':name' in the statement is nothing special to the driver.
-        # A statement that returns rows has a number of changed rows too.
+        # Without parameters, a '%' or ':name' in the statement has no meaning for the driver. `preserve_rowcount` keeps
+        # the number of changed rows of a statement that also returns rows.
         connection.execution_options(no_parameters=True, preserve_rowcount=writing)
         answer = connection.exec_driver_sql(statement)
         try:
@@ -163,7 +163,7 @@ class ServerDatabase:
 
     def _until(self, deadline: float, rows: Any) -> Iterator[Sequence[Any]]:
         for row in rows:
-            if time.monotonic() > deadline:  # the server counts each portion of rows anew
+            if time.monotonic() > deadline:  # the server's own time limit begins anew with each portion of rows
                 raise ToolException(self._too_slow())
             yield row
 
@@ -172,9 +172,9 @@ class ServerDatabase:
 
     @contextmanager
     def _transaction(self, *, writing: bool = False) -> Iterator["Connection"]:
-        """A transaction that is rolled back unless it was committed; the connection is closed behind it."""
+        """Open a transaction that is rolled back unless it was committed, and close the connection after it."""
         with self._lock:
-            engine = self._made = self._made or self._engine()
+            engine = self._engine = self._engine or self._make_engine()
         with self._clear(""):
             connection = engine.connect()
         with connection:
@@ -198,7 +198,7 @@ class ServerDatabase:
                 limit = f"max_statement_time = {seconds}"
                 if self._kind == "mysql":
                     limit = f"max_execution_time = {milliseconds}"
-                # NO_BACKSLASH_ESCAPES would make the server read strings otherwise than the guard wrote them.
+                # A server with NO_BACKSLASH_ESCAPES would read strings otherwise than the guard wrote them.
                 commands = [f"SET SESSION {limit}", "SET SESSION sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'"]
                 commands += [f"START TRANSACTION {mode}"]
             case _ if self._role_only_reads and not writing:
@@ -221,7 +221,7 @@ class ServerDatabase:
             grants = [str(row[0]) for row in connection.exec_driver_sql("SHOW GRANTS")]
             powerful = any(_MYSQL_POWERS.search(grant) for grant in grants)
         else:
-            powerful = False  # the owner has vouched for the role
+            powerful = False  # `role_only_reads` vouches for the role
         if powerful:
             raise ToolException(
                 "error: the database's role may do everything on the server; a person must make a role that can "
@@ -229,20 +229,20 @@ class ServerDatabase:
             )
 
     def _names(self, inspector: "Inspector") -> list[tuple[str, str, bool]]:
-        """Schema, name and whether it is a view, of all that may be used."""
+        """Return (schema, name, True for a view) of each table and view that may be used."""
         own = inspector.default_schema_name or ""
         wanted: set[tuple[str, str]] | None = None
         if self._named is not None:
             wanted = {(before or own, name) for before, _, name in (name.rpartition(".") for name in self._named)}
-        found = []
+        names = []
         for schema in sorted({own} if wanted is None else {schema for schema, _ in wanted}):
             if schema.lower() in _SYSTEM or schema.startswith("pg_"):
                 continue
             views = set(inspector.get_view_names(schema or None))
             for name in sorted({*inspector.get_table_names(schema or None), *views}):
                 if wanted is None or (schema, name) in wanted:
-                    found.append((schema, name, name in views))
-        return found
+                    names.append((schema, name, name in views))
+        return names
 
     def _guard(self, connection: "Connection") -> Guard:
         from sqlalchemy import inspect
@@ -251,11 +251,11 @@ class ServerDatabase:
             inspector = inspect(connection)
             own = inspector.default_schema_name or ""
             names = self._names(inspector)
-        places = {(schema, name): _shown(schema, name, own) for schema, name, _ in names}
+        tables = {(schema, name): _shown(schema, name, own) for schema, name, _ in names}
         kind = {"mariadb": "mysql", "postgresql": "postgres", "mssql": "tsql"}.get(self._kind, self._kind)
-        return Guard(kind, places, own, folds=self._kind == "postgresql")
+        return Guard(kind, tables, own, folds=self._kind == "postgresql")
 
-    def _engine(self) -> "Engine":
+    def _make_engine(self) -> "Engine":
         try:
             from sqlalchemy import create_engine
             from sqlalchemy.engine import make_url
@@ -272,7 +272,7 @@ class ServerDatabase:
             url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
             secret = [str(value) for name, value in url.query.items() if "pass" in name.lower()]
             self._secrets = [text for text in [str(url.password or ""), *secret] if text]
-            # NullPool: a connection ends with its call.
+            # NullPool closes each connection with its call, and `hide_parameters` keeps values out of error messages.
             waits = {"connect_timeout": _CONNECT_S} if self._kind in ("postgresql", "mysql", "mariadb") else {}
             return create_engine(url, poolclass=NullPool, connect_args=waits, hide_parameters=True)
         except ModuleNotFoundError as error:
@@ -288,7 +288,7 @@ class ServerDatabase:
 
     @contextmanager
     def _clear(self, sql: str) -> Iterator[None]:
-        """Makes one clear line for the model of whatever the database says; a password is never in it."""
+        """Turn any error of the database into one clear line for the model, without passwords."""
         from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
         try:
@@ -299,24 +299,24 @@ class ServerDatabase:
             raise ToolException(self._hidden(self._reason(error, sql))) from None
 
     def _reason(self, error: BaseException, sql: str) -> str:
-        said = " ".join(str(error).split())[:300] or type(error).__name__
+        message = " ".join(str(error).split())[:300] or type(error).__name__
         state = str(getattr(error, "sqlstate", "") or "")
-        low = said.lower()
+        low = message.lower()
         known: list[tuple[bool, Callable[[], str]]] = [
             (state == "57014" or "statement timeout" in low or "maximum statement execution" in low, self._too_slow),
-            (state == "42P01" or "doesn't exist" in low, lambda: f"error: {said}; {unknown_table(self.tables())}"),
+            (state == "42P01" or "doesn't exist" in low, lambda: f"error: {message}; {unknown_table(self.tables())}"),
             (
                 state == "42703" or "unknown column" in low,
-                lambda: f"error: {said}; {unknown_column(sql, self.tables())}",
+                lambda: f"error: {message}; {unknown_column(sql, self.tables())}",
             ),
             (state == "55P03", lambda: "error: another program has locked this; try again later"),
-            (state == "42501" or "denied" in low, lambda: f"error: {said}; the role may not do that, do without it"),
-            (not sql, lambda: f"error: the database cannot be used ({said}); a person must correct this"),
+            (state == "42501" or "denied" in low, lambda: f"error: {message}; the role may not do that, do without it"),
+            (not sql, lambda: f"error: the database cannot be used ({message}); a person must correct this"),
         ]
         for fits, reason in known:
             if fits:
                 return reason()
-        return f"error: {said}; correct the statement ({self.dialect})"
+        return f"error: {message}; correct the statement ({self.dialect})"
 
     def _hidden(self, text: str) -> str:
         from urllib.parse import quote_plus

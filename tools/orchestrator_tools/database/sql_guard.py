@@ -1,9 +1,10 @@
-"""Checks a statement for a database server before it is sent: the second layer behind a role that can only read.
+"""The check of a statement for a database server, the second layer behind a role that can only read.
 
-The statement is parsed with sqlglot, and every node of the tree must be of a kind that is listed here: what is not
-known is refused, and so is what a later version of sqlglot may add. What is sent is written anew from the tree that
-was checked, with each table's schema filled in, so a comment or a way of quoting that the server would read
-otherwise than sqlglot does never reaches it.
+Invariants:
+- sqlglot parses the statement, and every node of the tree is of a kind that is listed here. Kinds that are not listed
+  are refused, and so are kinds that a later version of sqlglot adds.
+- The sent statement is written anew from the checked tree, with each table's schema filled in. So a comment or a way of
+  quoting that the server would read otherwise than sqlglot does never reaches the server.
 """
 
 import logging
@@ -76,13 +77,13 @@ _INSTEAD: Final = "write plain SQL without it"
 
 @dataclass(frozen=True)
 class Guard:
-    """What statements for one server may look like.
+    """The check of statements for one server.
 
     Args:
         dialect: sqlglot's name of the server's dialect.
-        tables: The tables that may be used, as (schema, name); the names as the server keeps them.
+        tables: The tables that may be used, by (schema, name) as the server keeps them.
         schema: The schema of tables that are named without one.
-        folds: Whether the server reads unquoted names in small letters.
+        folds: True if the server reads unquoted names in small letters.
     """
 
     dialect: str
@@ -91,18 +92,18 @@ class Guard:
     folds: bool = False
 
     def reading(self, sql: str) -> str:
-        """The statement to send for one that reads.
+        """Return the statement to send for one that reads.
 
         Raises:
-            ToolException: It is not one SELECT, or has something in it that is not allowed.
+            ToolException: The statement is not one SELECT, or has a part that is not allowed.
         """
         return self._passed(sql, _READS, _SYNTAX, "only one SELECT is allowed, with nothing that changes or locks")
 
     def writing(self, sql: str) -> str:
-        """The statement to send for one that changes rows.
+        """Return the statement to send for one that changes rows.
 
         Raises:
-            ToolException: It is not one INSERT, UPDATE or DELETE, or has something in it that is not allowed.
+            ToolException: The statement is not one INSERT, UPDATE or DELETE, or has a part that is not allowed.
         """
         return self._passed(sql, _WRITES, _SYNTAX | _WRITING, "only one INSERT, UPDATE or DELETE is allowed")
 
@@ -130,12 +131,12 @@ class Guard:
 
         if _nesting(sql) > _MAX_NESTING:
             raise ToolException("error: brackets are nested too deeply; do it in several steps")
-        logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of what is refused here anyway
+        logging.getLogger("sqlglot").setLevel(logging.ERROR)  # it warns of statements that are refused here anyway
         try:
             trees = [tree for tree in _bounded(sql, self.dialect) if tree is not None]
         except (SqlglotError, ValueError, RecursionError, AttributeError, TypeError, IndexError) as error:
-            said = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
-            raise ToolException(f"error: the statement cannot be understood ({said}); correct it") from error
+            reason = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
+            raise ToolException(f"error: the statement cannot be understood ({reason}); correct it") from error
         if len(trees) != 1:
             raise ToolException("error: one statement a call; send the others in further calls")
         return trees[0]
@@ -146,7 +147,7 @@ class Guard:
         if not isinstance(table, exp.Table):
             return
         if type(table.this).__name__ != "Identifier":
-            return  # a function that gives rows; functions have been checked
+            return  # a function that returns rows; functions have been checked
         name = self._name(table.this)
         if not table.db and not table.catalog and not _changed(table, tree) and self._is_cte(table, name):
             return
@@ -156,7 +157,7 @@ class Guard:
                 f"error: the table '{'.'.join(part.name for part in table.parts)[:100]}' may not be used; "
                 f"the tables there are: {listed(list(self.tables.values())) or 'none'}"
             )
-        # Without its schema the server might find another table of that name first.
+        # Without a schema, the server could find another table of that name first on its search path.
         if schema:
             table.set("db", exp.to_identifier(schema, quoted=True))
         table.set("this", exp.to_identifier(name, quoted=True))
@@ -166,10 +167,10 @@ class Guard:
         return name if identifier.args.get("quoted") or not self.folds else name.lower()
 
     def _is_cte(self, table: "exp.Table", name: str) -> bool:
-        """Whether a name means a common table expression at the place where it stands.
+        """True if a name means a common table expression where the table stands.
 
-        Visible are those of every query around it: all of them from the query itself, and from inside one of them
-        only those before it (with RECURSIVE itself too).
+        The expressions of every query around the table are visible: all of them from the query itself, and from inside
+        one of them only those before it (with RECURSIVE that one too).
         """
         below: exp.Expr | None = table
         inside: exp.Expr | None = None
@@ -180,8 +181,8 @@ class Guard:
             if above is not None and (block := above.args.get("with_")) is not None:
                 visible = block.expressions
                 if below is block and inside is not None:
-                    place = next(number for number, cte in enumerate(visible) if cte is inside)
-                    visible = visible[: place + 1 if block.args.get("recursive") else place]
+                    position = next(number for number, cte in enumerate(visible) if cte is inside)
+                    visible = visible[: position + 1 if block.args.get("recursive") else position]
                 if any(self._name(cte.args["alias"].this) == name for cte in visible):
                     return True
             below = above
@@ -189,15 +190,13 @@ class Guard:
 
 
 def _bounded(sql: str, dialect: str) -> "list[exp.Expr | None]":
-    """Parses with a limit on the parser's steps.
-
-    The parser goes back and tries another reading at each type name in front of a bracket: `date(date(…` 25 levels
-    deep would take it hours.
-    """
+    """Parse with a limit on the steps of the parser."""
+    # At each type name in front of a bracket the parser goes back and tries another reading: `date(date(…` 25 levels
+    # deep would take it hours.
     from sqlglot.dialects.dialect import Dialect
 
-    speaks = Dialect.get_or_raise(dialect)
-    parser: Any = speaks.parser_class
+    spoken = Dialect.get_or_raise(dialect)
+    parser: Any = spoken.parser_class
     steps = 0
 
     class Bounded(parser):  # type: ignore[misc]  # which class it is depends on the dialect
@@ -208,14 +207,14 @@ def _bounded(sql: str, dialect: str) -> "list[exp.Expr | None]":
                 raise ToolException("error: the statement is too complicated; do it in several steps")
             super()._advance(times)
 
-    trees: list[exp.Expr | None] = Bounded(dialect=speaks).parse(speaks.tokenize(sql), sql)
-    if not steps:  # a version of sqlglot that steps in another way: better no answer than no limit
+    trees: list[exp.Expr | None] = Bounded(dialect=spoken).parse(spoken.tokenize(sql), sql)
+    if not steps:  # a version of sqlglot that steps through another method: better no answer than no limit
         raise ToolException("error: this version of sqlglot cannot be limited; a person must install another one")
     return trees
 
 
 def _changed(table: "exp.Table", tree: "exp.Expr") -> bool:
-    """Whether a table is what a writing statement changes; that is never a common table expression."""
+    """True if a writing statement changes this table; such a table is never a common table expression."""
     if type(tree).__name__ not in _WRITES:
         return False
     target = tree.this
@@ -224,13 +223,13 @@ def _changed(table: "exp.Table", tree: "exp.Expr") -> bool:
 
 
 def _problem(node: "exp.Expr", tree: "exp.Expr", syntax: frozenset[str]) -> str:
-    """Why a node may not be in a statement, in words; nothing when it may."""
+    """Return why a node may not be in a statement, or an empty text."""
     kind = type(node).__name__
     if kind in _WRITES and node is not tree:
         return f"{kind.upper()} inside another statement is not allowed"
     if kind in ("Anonymous", "AnonymousAggFunc"):
-        named = str(node.this).lower() if isinstance(node.this, str) else ""
-        return "" if named in _NAMED else f"the function '{str(node.this)[:60]}' may not be used"
+        name = str(node.this).lower() if isinstance(node.this, str) else ""
+        return "" if name in _NAMED else f"the function '{str(node.this)[:60]}' may not be used"
     if kind not in syntax and kind not in _FUNCTIONS:
         sort = "function" if "Func" in {base.__name__ for base in type(node).__mro__} else "expression"
         return f"the {sort} '{kind}' may not be used"
@@ -239,13 +238,13 @@ def _problem(node: "exp.Expr", tree: "exp.Expr", syntax: frozenset[str]) -> str:
     if kind in ("Select", "Table", "Subquery"):
         # Not every clause has a node of its own.
         unusual = {"into", "locks", "hint", "hints", "sample", "system_time", "version", "format", "changes", "when"}
-        if found := sorted(name for name in unusual if node.args.get(name)):
-            return f"the clause '{found[0]}' may not be used"
+        if clauses := sorted(name for name in unusual if node.args.get(name)):
+            return f"the clause '{clauses[0]}' may not be used"
     return ""
 
 
 def _nesting(sql: str) -> int:
-    """How deeply brackets are nested at most; those in strings are counted too, which errs to the safe side."""
+    """Return the depth to which brackets are nested. Brackets in strings count too, to be on the safe side."""
     depth = most = 0
     for sign in sql:
         if sign in "([{":

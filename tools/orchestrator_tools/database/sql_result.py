@@ -1,4 +1,4 @@
-"""What a database answered, as text that a model with a small window can read."""
+"""Results of a database, as text that a model with a small window can read."""
 
 import datetime
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ _STATEMENT: Final = 400
 
 @dataclass(frozen=True)
 class Limits:
-    """How much one call may take.
+    """Bounds of one call.
 
     Args:
         rows: Most rows of an answer.
@@ -40,8 +40,8 @@ class ColumnFacts:
     Args:
         name: Its name.
         type: Its type, as the database writes it.
-        key: Whether it is (part of) the primary key.
-        refers: The table and column that it refers to, or nothing.
+        key: True if it is (part of) the primary key.
+        refers: The table and column that it refers to; empty for none.
     """
 
     name: str
@@ -59,8 +59,8 @@ class TableFacts:
     """A table or view that may be used.
 
     Args:
-        name: The name that a statement calls it by.
-        view: Whether it is a view.
+        name: Its name in statements.
+        view: True if it is a view.
         columns: Its columns.
     """
 
@@ -74,11 +74,11 @@ class Result:
     """Rows as text, no more than the limits allow, and the statement that made them.
 
     Args:
-        statement: What was run.
-        columns: Names of the columns; none when the statement returns no rows.
+        statement: The statement that was run.
+        columns: Names of the columns; empty for a statement that returns no rows.
         rows: The cells.
-        more: Whether there were more rows.
-        changed: How many rows a writing statement has changed.
+        more: True if there were more rows.
+        changed: Number of rows that a writing statement has changed; None for one that reads.
     """
 
     statement: str
@@ -88,7 +88,7 @@ class Result:
     changed: int | None = None
 
     def take(self, rows: Iterable[Sequence[Any]], limits: Limits) -> None:
-        """Takes rows until there are no more or a limit is reached; the others are never fetched."""
+        """Add rows until there are no more or a limit is reached. Rows beyond the limit are never fetched."""
         room = limits.characters
         for row in rows:
             if len(self.rows) >= limits.rows or (self.rows and room <= 0):
@@ -99,12 +99,12 @@ class Result:
             self.rows.append(cells)
 
     def show(self, characters: int) -> str:
-        """The answer as a table, within a number of characters."""
-        made = f"Made by: {_cut(' '.join(self.statement.split()), min(_STATEMENT, characters // 3))}"
+        """Return the result as a table, within a number of characters."""
+        origin = f"Made by: {_cut(' '.join(self.statement.split()), min(_STATEMENT, characters // 3))}"
         changed = "" if self.changed is None else f"{_count(self.changed)} changed and saved.\n"
         if not self.columns:
-            return f"{changed}{made}"
-        room = characters - len(made) - len(changed) - 160  # for the line about rows and columns
+            return f"{changed}{origin}"
+        room = characters - len(origin) - len(changed) - 160  # for the line about rows and columns
         width, shown = self._fit(room)
         names = [_cut(_escaped(name), width) for name in self.columns[:shown]]
         lines = [_line(names), "|" + "---|" * shown]
@@ -113,7 +113,7 @@ class Result:
         for row in self.rows:
             line = _line([_cut(value, width) for value in row[:shown]])
             room -= len(line) + 1
-            if room < 0 and fitting:
+            if room < 0 and fitting:  # one row is shown in any case
                 break
             lines.append(line)
             fitting += 1
@@ -123,10 +123,10 @@ class Result:
             lines.append(_count(fitting))
         if shown < len(self.columns):
             lines.append(f"First {shown} of {len(self.columns)} columns: name the columns that you need.")
-        return f"{changed}" + "\n".join([*lines, made])
+        return f"{changed}" + "\n".join([*lines, origin])
 
     def _fit(self, room: int) -> tuple[int, int]:
-        """The widest cell and the number of columns with which the head and one row find room."""
+        """Return the widest cell and the number of columns with which the head and one row fit."""
         sample = [self.columns, *self.rows[:1]]
         for width in (_CELL, 80, 40, 20):
             needed = sum(len(_line([_cut(value, width) for value in row])) + 4 for row in sample)
@@ -137,7 +137,7 @@ class Result:
 
 
 def cell(value: Any) -> str:
-    """A value as the text of a table's cell."""
+    """Return a value as the text of a table's cell."""
     match value:
         case None:
             return "NULL"
@@ -153,10 +153,10 @@ def cell(value: Any) -> str:
 
 
 def checked(sql: str) -> str:
-    """A statement that can be given to a database at all, without the semicolon at its end.
+    """Return a statement that can be sent to a database, without the semicolon at its end.
 
     Raises:
-        ToolException: It is empty, too long, or no text that a database takes.
+        ToolException: The statement is empty, too long, or not a text that a database takes.
     """
     text = sql.strip().rstrip(";").strip()
     if not text:
@@ -169,22 +169,22 @@ def checked(sql: str) -> str:
 
 
 def unknown_table(tables: Iterable[TableFacts]) -> str:
-    """What to use instead of a table that does not exist or may not be used."""
+    """Return a hint which tables there are, for a statement that names another one."""
     names = [table.name for table in tables]
     return f"the tables there are: {listed(names)}" if names else "there are no tables that may be used"
 
 
 def unknown_column(sql: str, tables: Iterable[TableFacts]) -> str:
-    """What to use instead of a column that does not exist: the columns of the tables that the statement names."""
+    """Return a hint for a statement that names an unknown column: the columns of the tables that it names."""
     named = [table for table in tables if table.name.split(".")[-1].lower() in sql.lower()]
     if not named:
         return "call describe_database to see the columns"
-    said = [f"{table.name} has {listed([column.name for column in table.columns])}" for table in named[:4]]
-    return _cut("the columns there are: " + "; ".join(said), 800)
+    hints = [f"{table.name} has {listed([column.name for column in table.columns])}" for table in named[:4]]
+    return _cut("the columns there are: " + "; ".join(hints), 800)
 
 
 def _escaped(text: str) -> str:
-    # A cell is one line; a bar would end it.
+    # A cell is one line, and a bar would end it.
     return " ".join(text[: 4 * _CELL].split()).replace("|", "\\|")
 
 

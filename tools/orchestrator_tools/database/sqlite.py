@@ -1,15 +1,13 @@
 """A SQLite file that statements written by a model may read and, if its owner wants that, change.
 
-Nothing looks at the text of a statement: SQLite itself says, while it compiles one, which tables, columns and
-functions it would touch, and `_Rules` answers from lists of what is allowed. The file is opened read only besides,
-so that a gap in the rules still changes nothing.
+Invariants:
+- The text of a statement is never searched for what it may do. While SQLite compiles a statement, it names each table,
+  column and function that the statement would touch, and `_Rules` answers from lists of what is allowed.
+- For reading, the file is opened read only, so that a gap in the rules still changes nothing.
+- The time limit holds between the steps of SQLite's machine, not inside a function. So no function may take long.
 
-The time limit holds between the steps of SQLite's machine, not inside a function. So values are limited to 1 MB
-(`SQLITE_LIMIT_LENGTH`), `printf` is not there (a precision of 1e9 takes it ten seconds), and those that would compare
-each place of one long text with another long text are replaced by Python's, which do not.
-
-What this costs: a value longer than 1 MB cannot be read, and a statement that sorts may fill the folder for temporary
-files for as long as its time limit lasts.
+Costs: a value longer than 1 MB cannot be read. A statement that sorts may fill the folder for temporary files until its
+time limit ends it.
 """
 
 import os
@@ -48,11 +46,14 @@ FUNCTIONS: Final = frozenset({"->", "->>"}).union(
         "trunc typeof unicode unixepoch upper",
     )
 )
-"""The functions that a statement may call."""
+"""The functions that a statement may call.
+
+`printf` is not among them: with a precision of 1e9 it takes ten seconds.
+"""
 
 _LENGTH: Final = 1_000_000
 _STEPS: Final = 100
-"""How many steps of SQLite's machine lie between two looks at the clock."""
+"""Steps of SQLite's machine between two looks at the clock."""
 
 _TABLE_FUNCTIONS: Final = ("json_each", "json_tree")
 _CHANGES: Final = {sqlite3.SQLITE_INSERT, sqlite3.SQLITE_UPDATE, sqlite3.SQLITE_DELETE}
@@ -64,7 +65,7 @@ _UNKNOWN_COLUMN: Final = re.compile(r"no such column: (\S+)|has no column named 
 
 @dataclass(frozen=True)
 class _Schema:
-    """The names in a file, in small letters, and what may be done with them."""
+    """The names in a file, in small letters, and those that may be used."""
 
     tables: tuple[TableFacts, ...]
     allowed: frozenset[str]
@@ -74,19 +75,19 @@ class _Schema:
 
 
 class _Rules:
-    """SQLite's authorizer: says for each thing a statement would do whether it may.
+    """SQLite's authorizer: allows or denies each action of a statement.
 
     Args:
-        schema: The file's names.
-        writing: Whether rows may be changed.
+        schema: The names in the file.
+        writing: True if rows may be changed.
         sql: The statement.
     """
 
     def __init__(self, schema: _Schema, *, writing: bool, sql: str) -> None:
         self.refused = ""
-        """What was refused, in words; nothing when all was allowed."""
+        """The first denied action, in words; empty when all were allowed."""
         self.wrote = False
-        """Whether the statement changes rows."""
+        """True once the statement has asked to change rows."""
         self._schema = schema
         self._writing = writing
         # SQLite names the view or trigger on whose behalf a table is read, but names a common table expression in
@@ -104,7 +105,7 @@ class _Rules:
         if action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_RECURSIVE):
             return ""
         if action == sqlite3.SQLITE_FUNCTION:
-            # The name comes second.
+            # SQLite passes the name of a function second.
             return "" if two.lower() in FUNCTIONS else f"the function '{two[:60]}' may not be used"
         if action == sqlite3.SQLITE_READ:
             return self._table(one.lower(), database, context, counted=not two)
@@ -116,7 +117,7 @@ class _Rules:
             self.wrote = True
             return self._table(one.lower(), database, context, counted=False)
         if action == sqlite3.SQLITE_PRAGMA and one.lower() == "data_version":
-            return ""  # full-text search looks at it; it tells nothing
+            return ""  # full-text search reads it, and it is only a counter
         if self._writing:
             return _ONLY_ROWS
         return "only SELECT is allowed"
@@ -126,8 +127,8 @@ class _Rules:
             return ""
         if context in self._vouched and name in self._schema.taken and not name.startswith("sqlite_"):
             return ""
-        # Of a table whose rows are counted only, SQLite gives the name as it was written: it may be a common
-        # table expression. It is none when anything of that name exists.
+        # When a statement reads no column of a table, as in count(*), SQLite passes the name as it was written. That
+        # may be the name of a common table expression, but not when a table of that name exists.
         own = counted and database is None and not name.startswith(("sqlite_", "pragma_"))
         if own and name not in self._schema.taken:
             return ""
@@ -135,12 +136,12 @@ class _Rules:
 
 
 class SqliteDatabase:
-    """A SQLite file; each call opens it anew and closes it, so that several threads may call at once.
+    """A SQLite file. Each call opens the file anew and closes it, so several threads may call at once.
 
     Args:
         path: The file.
         tables: The tables and views that may be used; all of the file when None.
-        limits: What one call may take.
+        limits: Bounds of one call.
     """
 
     dialect = "SQLite"
@@ -151,12 +152,12 @@ class SqliteDatabase:
         self._limits = limits
 
     def tables(self) -> tuple[TableFacts, ...]:
-        """The tables and views that may be used."""
+        """Return the tables and views that may be used."""
         with self._open() as connection, self._clear("", ()):
             return self._schema(connection).tables
 
     def read(self, sql: str, *, rows: int | None = None) -> Result:
-        """The rows that one SELECT gives.
+        """Return the rows of one SELECT.
 
         Args:
             sql: The statement.
@@ -179,11 +180,11 @@ class SqliteDatabase:
                 return result
 
     def write(self, sql: str) -> Result:
-        """Runs one INSERT, UPDATE or DELETE, wholly or not at all.
+        """Run one INSERT, UPDATE or DELETE, wholly or not at all.
 
         Raises:
-            ToolException: The statement is not allowed, wrong, takes too long or changes too many rows; nothing
-                has been changed then.
+            ToolException: The statement is not allowed, wrong, takes too long or changes too many rows. Then no row
+                has been changed.
         """
         text = checked(sql)
         with self._open(writing=True) as connection:
@@ -216,10 +217,10 @@ class SqliteDatabase:
             )
         name = self._path.name
         try:
-            # A pipe or a device would be waited for without end.
+            # To open a pipe or a device could wait without end.
             if not stat.S_ISREG(os.stat(self._path).st_mode):
                 raise ToolException(f"error: '{name}' is not a file; a person must correct the database's address")
-            # The address of a file, in which a '?' or '%' of its name is nothing special.
+            # `as_uri` escapes a '?' or '%' in the name of the file, which would be special in an address.
             address = f"{self._path.absolute().as_uri()}?mode={'rw' if writing else 'ro'}"
             wait = min(5.0, self._limits.time_s)
             connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=wait)
@@ -236,7 +237,8 @@ class SqliteDatabase:
             yield connection
 
     def _schema(self, connection: sqlite3.Connection) -> _Schema:
-        """Reads what there is, before any rule applies, and narrows the connection to what a statement needs."""
+        """Read the names in the file, before any rule applies, and lower the connection's limits."""
+        # A hostile file may call functions in its views and triggers, and hold cells of false sizes.
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA cell_size_check = ON")
         listing = connection.execute("SELECT name, type FROM pragma_table_list WHERE schema = 'main'").fetchall()
@@ -250,11 +252,12 @@ class SqliteDatabase:
             if name.lower() in wanted and kind != "shadow" and not name.lower().startswith("sqlite_"):
                 if kind == "virtual" and not _connected(connection, name):
                     continue
-                # Full-text search reads the tables that belong to it in the statement's name.
+                # Full-text search reads its own shadow tables on behalf of the statement.
                 shadows = {n.lower() for n, k in listing if k == "shadow" and n.lower().startswith(f"{name.lower()}_")}
                 allowed |= {name.lower()} | (shadows if kind == "virtual" else set())
                 facts.append(TableFacts(name, kind == "view", _columns(connection, name)))
         allowed |= {name for name in _TABLE_FUNCTIONS if name not in names and _connected(connection, name)}
+        # SQLite's own compare each position of one long text with another long text, and no time limit interrupts them.
         for function, implemented in _SEARCHING.items():
             arguments = 3 if function == "replace" else 2
             connection.create_function(function, arguments, implemented, deterministic=True)
@@ -285,7 +288,7 @@ class SqliteDatabase:
 
     @contextmanager
     def _clear(self, sql: str, tables: Sequence[TableFacts], rules: _Rules | None = None) -> Iterator[None]:
-        """Makes one clear line for the model of whatever SQLite says."""
+        """Turn any error of SQLite into one clear line for the model."""
         try:
             yield
         except (sqlite3.Error, sqlite3.Warning, ValueError, OverflowError, MemoryError) as error:
@@ -294,7 +297,7 @@ class SqliteDatabase:
                 raise ToolException(f"error: {rules.refused}{hint}") from error
             raise ToolException(f"error: {self._reason(str(error) or type(error).__name__, sql, tables)}") from error
 
-    def _reason(self, said: str, sql: str, tables: Sequence[TableFacts]) -> str:
+    def _reason(self, message: str, sql: str, tables: Sequence[TableFacts]) -> str:
         known: list[tuple[str, Callable[[], str]]] = [
             ("interrupted", lambda: f"the time limit of {self._limits.time_s:g} s is over; ask for less"),
             ("one statement", lambda: "one statement a call; send the others in further calls"),
@@ -304,13 +307,15 @@ class SqliteDatabase:
             ("number of bindings", lambda: "write the values into the statement, without ? or :names"),
         ]
         for sign, reason in known:
-            if sign in said:
+            if sign in message:
                 return reason()
-        if _UNKNOWN_TABLE.search(said):
-            return f"{said}; {unknown_table(tables)}"
-        if _UNKNOWN_COLUMN.search(said):
-            return f"{said}; {unknown_column(sql, tables)}"
-        return f"{said[:300]}; correct the statement (SQLite)" if sql else f"the database cannot be read ({said[:200]})"
+        if _UNKNOWN_TABLE.search(message):
+            return f"{message}; {unknown_table(tables)}"
+        if _UNKNOWN_COLUMN.search(message):
+            return f"{message}; {unknown_column(sql, tables)}"
+        if not sql:
+            return f"the database cannot be read ({message[:200]})"
+        return f"{message[:300]}; correct the statement (SQLite)"
 
 
 def _run(connection: sqlite3.Connection, sql: str, limits: Limits) -> Result:
@@ -364,7 +369,7 @@ _SEARCHING: Final[dict[str, Callable[..., Any]]] = {
 
 
 def _connected(connection: sqlite3.Connection, name: str) -> bool:
-    """Whether a virtual table works; connecting to it is done here, where no rule can stand in its way."""
+    """True if a virtual table works. Connect to it here, where no rule of a statement applies."""
     try:
         connection.execute(f"SELECT 1 FROM {quoted(name)} LIMIT 0").close()
     except sqlite3.Error:
@@ -379,11 +384,11 @@ def _columns(connection: sqlite3.Connection, table: str) -> tuple[ColumnFacts, .
     try:
         refers = {row[3]: f"{row[2]}.{row[4] or 'key'}" for row in pragma("foreign_key_list")}
         rows = pragma("table_info")
-    except sqlite3.Error:  # a view whose table is gone: it is there, but nothing is known of it
+    except sqlite3.Error:  # a view whose table is gone has no columns that SQLite could list
         return ()
     return tuple(ColumnFacts(row[1], row[2], bool(row[5]), refers.get(row[1], "")) for row in rows)
 
 
 def quoted(name: str) -> str:
-    """A name as it can stand in a statement, whatever it consists of."""
+    """Return a name as it can stand in a statement, whatever characters it has."""
     return '"' + name.replace('"', '""') + '"'

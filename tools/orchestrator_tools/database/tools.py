@@ -1,7 +1,7 @@
-"""Reading a database with SQL and, only if its owner enables that, changing its rows.
+"""Tools that read a database with SQL and, only if its owner enables that, change its rows.
 
-SQLite needs nothing but Python. Other databases need SQLAlchemy, sqlglot and a driver, and a role that can only
-read: that role is the boundary, the checks here are a second layer (`database.server` says what they do).
+SQLite needs nothing but Python. Other databases need SQLAlchemy, sqlglot, a driver, and a role that can only read.
+The role is the boundary; the checks in `database.server` are a second layer.
 """
 
 import re
@@ -29,20 +29,20 @@ Step: {"tool": "answer", "text": "The Rhine carries the most, 1.86 per km: SELEC
 
 
 class Database(Protocol):
-    """What the tools need of a database."""
+    """A database as the tools use it."""
 
     @property
     def dialect(self) -> str:
-        """What its statements are written in."""
+        """Name of the SQL dialect of its statements."""
 
     def tables(self) -> tuple[TableFacts, ...]:
-        """The tables and views that may be used."""
+        """Return the tables and views that may be used."""
 
     def read(self, sql: str, *, rows: int | None = None) -> Result:
-        """The rows that one SELECT gives."""
+        """Return the rows of one SELECT."""
 
     def write(self, sql: str) -> Result:
-        """Runs one INSERT, UPDATE or DELETE, wholly or not at all."""
+        """Run one INSERT, UPDATE or DELETE, wholly or not at all."""
 
 
 def database_tools(
@@ -57,35 +57,36 @@ def database_tools(
     allow_superuser: bool = False,
     role_only_reads: bool = False,
 ) -> list[BaseTool]:
-    """The tools `describe_database` and `query_database`; with `writable` also `write_database`.
+    """Return the tools `describe_database` and `query_database`; with `writable` also `write_database`.
 
-    Nothing is opened here: whether the database can be used shows when a tool is called.
+    No database is opened here. A database that cannot be used is an error of the first call of a tool.
 
     Args:
         url: SQLAlchemy's URL, or the path of a SQLite file. Give a server's URL a role that can only read: no
             check of statements is as sure as a right that is not there.
-        writable: Whether there is a tool that changes rows. A human is asked before each of its calls.
+        writable: True for a tool that changes rows. A human is asked before each of its calls.
         tables: The tables and views that may be used; all when None. A view among them may be used without the
-            tables it reads (on SQLite only by statements without WITH). For changes name
-            the tables too that foreign keys connect with them.
+            tables that it reads (on SQLite only by statements without WITH). For changes, also name the tables that
+            foreign keys connect with them.
         max_rows: Most rows of one answer.
         max_characters: Most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
         time_limit_s: Longest time of one statement.
         max_changes: Most rows that one statement may change.
-        allow_superuser: Whether a role that may do everything on the server is accepted; by default it is refused.
+        allow_superuser: Accept a role that may do everything on the server.
         role_only_reads: Your word that the role can only read. Needed for databases other than SQLite, PostgreSQL,
-            MySQL and MariaDB, whose transactions cannot be made read-only from here.
+            MySQL and MariaDB: their transactions cannot be made read-only from here.
     """
     limits = Limits(max_rows, max_characters, time_limit_s, max_changes)
     database = open_database(
         url, tables=tables, limits=limits, allow_superuser=allow_superuser, role_only_reads=role_only_reads
     )
     functions = [_describe(database, limits), _query(database, limits)]
-    made = [_tool(function, "read", "none", limits) for function in functions]
-    made[-1].metadata = {**(made[-1].metadata or {}), "example": _EXAMPLE}  # shown to small models
+    tools = [_tool(function, "read", "none", limits) for function in functions]
+    # A worked example does for a small model what a description cannot.
+    tools[-1].metadata = {**(tools[-1].metadata or {}), "example": _EXAMPLE}
     if writable:
-        made.append(_tool(_write(database, limits), "write", "once", limits))
-    return made
+        tools.append(_tool(_write(database, limits), "write", "once", limits))
+    return tools
 
 
 def open_database(
@@ -96,12 +97,12 @@ def open_database(
     allow_superuser: bool = False,
     role_only_reads: bool = False,
 ) -> Database:
-    """The database behind the tools, for other tools that read it; nothing is opened yet.
+    """Return the database behind the tools, for other tools that read it. It is not opened yet.
 
     Args:
         url: As for `database_tools`.
         tables: As for `database_tools`.
-        limits: How much one statement may take.
+        limits: Bounds of one call.
         allow_superuser: As for `database_tools`.
         role_only_reads: As for `database_tools`.
     """
@@ -113,10 +114,10 @@ def open_database(
 
 
 def _sqlite_path(url: str) -> str | None:
-    """The path of a SQLite file; None when the URL means a server."""
+    """Return the path of a SQLite file, or None when the URL names a server."""
     if match := _SQLITE.fullmatch(url):
         return match["path"] if match["path"] and not match["host"] else ""
-    # "C:\data.db" and "data.db" are paths.
+    # Without "://" it is a path, also "C:\data.db".
     return None if re.match(r"[A-Za-z][\w+.-]*://", url) else url
 
 
@@ -130,7 +131,7 @@ def _tool(function: Callable[..., str], risk: str, effect: str, limits: Limits) 
             "risk": risk,
             "effect": effect,
             "trust": "untrusted",
-            # Connecting and reading the schema come before the statement; describing runs a few of them.
+            # A call connects and reads the schema before its statement, and a description runs a few statements.
             "time_limit_s": 3 * limits.time_s + 15,
             "output_limit": limits.characters,
         },
@@ -153,7 +154,7 @@ def _describe(database: Database, limits: Limits) -> Callable[..., str]:
             raise ToolException("error: the database has no tables that may be used; do without it")
         if not table.strip():
             return _overview(database.dialect, tables, limits.characters)
-        return _detail(database, _found(table, tables), limits)
+        return _detail(database, _table_named(table, tables), limits)
 
     return describe_database
 
@@ -191,7 +192,8 @@ def _write(database: Database, limits: Limits) -> Callable[..., str]:
     return write_database
 
 
-def _found(asked: str, tables: Sequence[TableFacts]) -> TableFacts:
+def _table_named(asked: str, tables: Sequence[TableFacts]) -> TableFacts:
+    # A model may quote the name, write it in other letters, or leave out its schema.
     name = asked.strip().strip('"`[]').lower()
     for table in tables:
         if name in (table.name.lower(), table.name.lower().split(".")[-1]):
@@ -201,28 +203,28 @@ def _found(asked: str, tables: Sequence[TableFacts]) -> TableFacts:
 
 
 def _overview(dialect: str, tables: Sequence[TableFacts], characters: int) -> str:
-    """All tables in as much detail as there is room for."""
+    """Return all tables, in as much detail as there is room for."""
     head = f"{dialect}. Tables (call describe_database with a table's name for sample rows):\n"
     short = f"{dialect}. Tables; call describe_database with a table's name for its columns:\n"
-    full = [f"{_called(table)}: {', '.join(map(str, table.columns))}" for table in tables]
-    names = [f"{_called(table)}: {', '.join(column.name for column in table.columns)}" for table in tables]
-    for start, lines in ((head, full), (head, names), (short, [_called(table) for table in tables])):
+    full = [f"{_title(table)}: {', '.join(map(str, table.columns))}" for table in tables]
+    names = [f"{_title(table)}: {', '.join(column.name for column in table.columns)}" for table in tables]
+    for start, lines in ((head, full), (head, names), (short, [_title(table) for table in tables])):
         text = start + "\n".join(lines)
         if len(text) <= characters:
             return text
     return text[: characters - 30].rsplit("\n", 1)[0] + "\n[… and more tables]"
 
 
-def _called(table: TableFacts) -> str:
+def _title(table: TableFacts) -> str:
     return f"{table.name} (view)" if table.view else table.name
 
 
 def _detail(database: Database, table: TableFacts, limits: Limits) -> str:
-    """One table: its columns, how many rows it has if that is quickly found out, and a few of them."""
+    """Return the columns of a table, its number of rows if that is quick to count, and sample rows."""
     quote = "`" if database.dialect in ("MySQL", "MariaDB") else '"'
     name = ".".join(quote + part.replace(quote, 2 * quote) + quote for part in _parts(database, table.name))
-    lines = [f"{_called(table)} ({database.dialect})", *(f"- {column}" for column in table.columns)]
-    if not table.view:  # counting the rows of a view may take its whole query
+    lines = [f"{_title(table)} ({database.dialect})", *(f"- {column}" for column in table.columns)]
+    if not table.view:  # to count the rows of a view, the database may have to run its whole query
         counted = database.read(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {_COUNTED + 1}) AS counted")
         rows = int(counted.rows[0][0])
         lines[0] += f": more than {_COUNTED:,} rows" if rows > _COUNTED else f": {rows:,} row{'' if rows == 1 else 's'}"
@@ -234,5 +236,5 @@ def _detail(database: Database, table: TableFacts, limits: Limits) -> str:
 
 
 def _parts(database: Database, name: str) -> list[str]:
-    # In a SQLite file a dot is part of a table's name.
+    # A SQLite file has no schemas, so a dot is part of a table's name.
     return [name] if isinstance(database, SqliteDatabase) else name.split(".")
