@@ -151,5 +151,6 @@ class Attempt:
             return await self._recorder.outcome(Result(""), "failed", error=f"{type(error).__name__}: {error}")
         if is_refusal(error):  # the same request would be refused again, and a pause would never end
             return await self._recorder.outcome(Result(""), "failed", error=str(explained))
+        # `Run` reads this form, and shows the error of the sub-task instead of a review.
         trouble = {"kind": "trouble", "sub_task_id": self._payload.sub_task.id, "error": str(explained)}
         raise GraphInterrupt((Interrupt(value=trouble, id=f"trouble-{self._payload.key}"),)) from error

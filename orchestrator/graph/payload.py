@@ -35,6 +35,7 @@ class Payload:
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, without the fields that have their default."""
+        # Every send is checkpointed, and a plan may have many: fields with their default take no room.
         form: dict[str, Any] = {
             "sub_task": self.sub_task.model_dump(mode="json", exclude_defaults=True),
             "key": self.key,

@@ -56,7 +56,7 @@ class Recorder:
     async def outcome(self, result: Result, status: Status, **fields: Any) -> Outcome:
         """Record a result with its outcome, and return the outcome.
 
-        From here on the sub-task has been executed, and the steps that its agent has saved are of no use.
+        From here on the sub-task has been executed.
 
         Args:
             result: The result.
@@ -67,6 +67,8 @@ class Recorder:
         entry = self._entry(result, outcome, "final" if status == "succeeded" else "note")
         await self._memory.write(self._invocation.bridge, entry)
         if self._agent.tools:
+            # Nothing resumes the agent any more: the checkpoints of its steps, and whatever its tools keep open for the
+            # sub-task (such as a Python session), can go.
             await self._invocation.drop_steps()
             session = session_of(self._invocation.memory_id, self._payload.key)
             await self._agent.end_sub_task(self._invocation.bridge, session)

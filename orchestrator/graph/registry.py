@@ -3,8 +3,7 @@
 Invariants:
 - An object belongs to one invocation. LangGraph gives every invocation one `RunControl`, and an object under a key is
   replaced when another invocation asks for that key. So nothing that was signalled before a resume counts after it.
-- Looking an object up and creating it is one step under a lock, without suspension. With an `await` in between, two
-  workers made a round each, and both waited for ever.
+- Looking an object up and creating it is one step under a lock, without suspension.
 """
 
 import itertools
@@ -32,6 +31,7 @@ class Registry(Generic[T]):
 
     def find(self, key: Hashable, control: object, create: Callable[[], T]) -> T:
         """Return the object of this invocation under a key; create it when there is none. Never suspends."""
+        # With an `await` between looking and creating, two workers made a round each, and both waited for ever.
         with self._lock:
             entry = self._entries.get(key)
             if entry is None or entry[0] is not control:
@@ -41,7 +41,7 @@ class Registry(Generic[T]):
             return entry[1]
 
     def _forget_oldest(self) -> None:
-        """Threads that were never resumed in this process must not pile up."""
+        # A graph that is invoked without a TaskOrchestrator drops nothing when its run ends.
         for key in list(itertools.islice(self._entries, max(0, len(self._entries) - self._most))):
             if not self._is_active(self._entries[key][1]):
                 del self._entries[key]

@@ -65,6 +65,7 @@ class Round:
     async def wait_for_any(self, bridge: Bridge, sub_task_ids: Iterable[str]) -> None:
         """Wait until one of these has signalled; return at once when one already has."""
         waiter = bridge.waiter()
+        # Under the lock, since a signal between the look and the registration would be missed for ever.
         with self._lock:
             for task_id in sub_task_ids:
                 if task_id in self._signals:
@@ -74,6 +75,7 @@ class Round:
 
     async def acquire_slot(self, bridge: Bridge, rank: int) -> None:
         """Take one of the slots for parallel workers, or wait for it. Higher ranks go first."""
+        # LangGraph's own `max_concurrency` counts the nodes that wait for their dependencies, too.
         with self._lock:
             if self._slots > 0 and not self._queue:
                 self._slots -= 1

@@ -55,7 +55,7 @@ class State(TypedDict, total=False):
     plan: dict[str, Any] | None
     standing: dict[str, Any] | None
     approved: str
-    outcomes: Annotated[dict[str, Any], merge_by_key]
+    outcomes: Annotated[dict[str, Any], merge_by_key]  # with texts, 1,000 steps of 1 KB took 518 MB of checkpoints
     review: dict[str, Any] | None
     decisions: Annotated[dict[str, Any], merge_by_key]
     phase: Phase

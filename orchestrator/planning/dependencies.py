@@ -46,6 +46,7 @@ class Dependencies(BaseModel):
                 str(task.requires_approval),
                 str(task.attempt),
             ]
+            # Another order of the dependencies is the same work; other feedback is other work.
             spec += [*task.feedback, "needs", *sorted(keys[dep] for dep in task.depends_on)]
             keys[task_id] = f"{task_id}-{hashlib.sha256(chr(0).join(spec).encode()).hexdigest()[:12]}"
         return keys
@@ -59,6 +60,7 @@ class Dependencies(BaseModel):
     @property
     def shape(self) -> str:
         """Short hash of all sub-tasks without attempts and feedback: a retry has the same shape."""
+        # Sorted: the order in which a plan lists its sub-tasks makes no difference.
         parts = [
             [t.id, t.description, t.target_agent, sorted(t.depends_on), t.requires_approval] for t in self.sub_tasks
         ]
@@ -119,6 +121,7 @@ class Dependencies(BaseModel):
 
 def cycle_in(sub_tasks: Sequence[SubTask]) -> list[str]:
     """Return the ids along a cycle of dependencies, or nothing. Unknown ids and self-references do not count."""
+    # Both are reported as problems of their own.
     ids = {task.id for task in sub_tasks}
     edges = {t.id: [dep for dep in t.depends_on if dep in ids and dep != t.id] for t in sub_tasks}
     try:

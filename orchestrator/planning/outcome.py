@@ -1,4 +1,4 @@
-"""Outcome and Verdict: how a sub-task and a reviewer's judgement of it ended."""
+"""Outcome and Verdict: the end of a sub-task, and a reviewer's judgement of one."""
 
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ class Verdict(BaseModel):
 
 
 class Outcome(BaseModel):
-    """How a sub-task ended. Small, since it lies in the state: the result itself is in the shared memory under `key`.
+    """The end of a sub-task. Small, since it lies in the state: the result itself is in the shared memory under `key`.
 
     Args:
         id: The sub-task.

@@ -38,6 +38,7 @@ def broken_rules(
         ]
     if cycle := cycle_in(plan.sub_tasks):
         problems.append("the dependencies form a cycle: " + " -> ".join(cycle))
+    # Only a plan without cycles and unknown dependencies has depths.
     if not problems and depth is not None and plan.depth > depth:
         problems.append(f"the longest chain of dependencies has {plan.depth} sub-tasks, the limit is {depth}")
     return problems

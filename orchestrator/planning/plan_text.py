@@ -35,6 +35,7 @@ def plan_mermaid(plan: Dependencies, outcomes: Mapping[str, Outcome]) -> str:
     """Return the plan as a Mermaid flowchart. Sub-tasks with an outcome are coloured by its status."""
     lines = ["graph TD"]
     for task in plan.sub_tasks:
+        # A double quote ends a label in Mermaid.
         label = shorten(task.description, _MOST_LABEL).replace('"', "'").replace("\n", " ")
         lines.append(f'    {_node(task.id)}["{task.id} · {task.target_agent}<br/>{label}"]')
         lines += [f"    {_node(dep)} --> {_node(task.id)}" for dep in task.depends_on]
@@ -45,5 +46,5 @@ def plan_mermaid(plan: Dependencies, outcomes: Mapping[str, Outcome]) -> str:
 
 
 def _node(task_id: str) -> str:
-    """Return the Mermaid name of a node: its parser stumbles over words such as `end`, and over dashes."""
+    # Mermaid's parser stumbles over words such as `end`, and over dashes.
     return "n_" + task_id.replace("-", "__")

@@ -81,7 +81,7 @@ class Revision(BaseModel):
         if self.decision != "revise":
             return plan
         tasks = dict(plan.by_id)
-        problems = []
+        problems = []  # all of them at once: a model gets few repairs
         for change in self.changes:
             if problem := _problem(change, tasks, plan, attempts):
                 problems.append(problem)

@@ -33,7 +33,7 @@ class SubTask(BaseModel):
     @field_validator("feedback")
     @classmethod
     def _sound(cls, feedback: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(sound, feedback))
+        return tuple(map(sound, feedback))  # half of a surrogate pair in it could be written to no database
 
     def retry(self, feedback: str) -> Self:
         """Return the same sub-task as a new attempt that is given `feedback`."""

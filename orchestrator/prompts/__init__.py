@@ -5,7 +5,7 @@ from importlib import resources
 from string import Template
 
 
-@cache
+@cache  # the files are read once a process
 def _template(name: str) -> Template:
     return Template(resources.files(__package__).joinpath(f"{name}.md").read_text(encoding="utf-8").strip())
 

@@ -29,7 +29,7 @@ class CallInQuestion:
     Args:
         sub_task_id: The sub-task that wants it.
         key: The key of the sub-task.
-        identity: Tells the call from all others of the sub-task.
+        identity: Name of the call among all calls of the sub-task.
         tool: Name of the tool.
         args: Its arguments.
     """
@@ -62,6 +62,7 @@ def plan_review(
         most: Largest number of sub-tasks of an edited plan.
     """
     return Review(
+        # The revision counts: a human may change the plan back, and the first approval must not pass it again.
         id=review_id(thread_id, "plan", plan.digest, str(revisions)),
         kind="plan",
         question="Shall this plan be carried out?",
@@ -69,6 +70,7 @@ def plan_review(
         subject={
             "plan": plan.plain()["sub_tasks"],
             "forecast": forecast,
+            # Checked against an edited plan by the process that decides, which may not have the team.
             "agents": sorted(agents),
             "most": most,
         },
@@ -86,6 +88,7 @@ def steer_review(thread_id: str, plan: Plan, number: int, problems: Sequence[str
         sub_tasks: Ids of the sub-tasks that another attempt would concern.
     """
     return Review(
+        # The round counts: the same plan may get stuck for the same reasons again.
         id=review_id(thread_id, "steer", plan.digest, str(number), *problems),
         kind="steer",
         question="The run is stuck. Finish with what there is (approve), or say what to try (reject)?",
@@ -109,6 +112,7 @@ def budget_review(thread_id: str, budget: Budget, problem: str, spent: Spend, se
     """
     limits = budget.plain()
     return Review(
+        # Without the amounts spent, which differ from node to node: all nodes that lack room ask one question.
         id=review_id(thread_id, "steer", "budget", json.dumps(limits, sort_keys=True)),
         kind="steer",
         question="The budget is spent. Raise it (edit), finish with what there is (approve), or stop?",

@@ -39,7 +39,7 @@ class Review(BaseModel):
     @property
     def thread_id(self) -> str:
         """The thread that waits for the answer."""
-        return self.id.rpartition("/")[0]
+        return self.id.rpartition("/")[0]  # a thread's own id may hold slashes
 
 
 class Decision(BaseModel):
@@ -93,7 +93,9 @@ def _check_edit(review: Review, decision: Decision) -> None:
         _check_raise(review, decision)
     if review.kind == "plan":
         try:
-            Plan.parse(decision.data).check(review.subject["agents"], most=review.subject.get("most"))
+            Plan.parse(decision.data).check(
+                review.subject["agents"], most=review.subject.get("most")
+            )  # older reviews hold no bound
         except PlanError as error:
             raise DecisionError(f"the edited plan is not sound: {error}") from error
 
@@ -106,5 +108,5 @@ def _check_raise(review: Review, decision: Decision) -> None:
         after = before.raised(decision.data)
     except ConfigError as error:
         raise DecisionError(str(error)) from None
-    if after == before:
+    if after == before:  # the question about the same limits would have the same id, so this answer would not end it
         raise DecisionError(f"that is the budget as it was ({before}): give higher limits")

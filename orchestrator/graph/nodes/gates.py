@@ -16,6 +16,7 @@ from orchestrator.reviews.review import Review
 
 async def _gate(bridge: Bridge, state: State, config: RunnableConfig) -> dict[str, Any]:
     """Pass only with a decision for the review that the supervisor asked; otherwise ask again."""
+    # LangGraph 1.2: `invoke(None)` passes a static stop. So the gate does not rely on it, and asks by itself.
     review = Review.model_validate(state["review"])
     decision = await ask(bridge, Invocation.of(bridge, config, state.get("memory_id", "")).store, review)
     return {"decisions": {review.id: decision.model_dump(mode="json", exclude_defaults=True)}}

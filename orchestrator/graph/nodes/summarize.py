@@ -38,7 +38,7 @@ def summarize(team: Team) -> BridgedNode:
         try:
             with explaining():
                 answer = await team.supervisor.answer(calls, state["task"], entries, notes, config)
-        except BudgetSpentError:
+        except BudgetSpentError:  # the share kept back for the answer does not suffice either
             answer = Answer(assembled(entries, notes))
             update |= {"status": "limited", "limited_by": "budget"}
         await invocation.ledger.flush(bridge)

@@ -106,7 +106,8 @@ class _Execution:
                 return f"{lost}, whose result is not in the shared memory any more"
             if not waiting:
                 if any(signal in ("paused", "gone") for signal in signals.values()):
-                    # With no interrupt of its own, the node runs again on every resume and asks no question.
+                    # Without an interrupt of its own, the node asks nothing and runs again on every resume. A normal
+                    # return would finish it for this super-step, and block it until all other reviews are answered.
                     raise GraphInterrupt(())
                 return ""
             await self._round.wait_for_any(self._invocation.bridge, waiting)
