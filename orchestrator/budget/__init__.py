@@ -1,1 +1,1 @@
-"""What a run may use, and what it has used."""
+"""Budgets: limits of a run, the ledger that keeps to them, and prices."""

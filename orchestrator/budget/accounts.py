@@ -1,4 +1,4 @@
-"""Account: who spends; what accounts have spent and reserved; and how that is kept in the store."""
+"""Accounts: amounts spent and reserved, by agent and sub-task."""
 
 from collections import defaultdict
 from dataclasses import dataclass, field
@@ -10,12 +10,12 @@ SUPERVISOR = "supervisor"
 
 @dataclass(frozen=True)
 class Account:
-    """Who spends: an agent, for a sub-task.
+    """An agent that spends, for a sub-task.
 
     Args:
-        agent: Its name.
-        sub_task_id: What for; empty for the supervisor's own calls.
-        is_summary: The call may use what is kept back for the summary.
+        agent: The agent's name.
+        sub_task_id: The sub-task; empty for the supervisor's own calls.
+        is_summary: The call may use the part of the budget that is kept back for the summary.
     """
 
     agent: str
@@ -23,19 +23,19 @@ class Account:
     is_summary: bool = False
 
     def scopes(self) -> tuple[tuple[str, str], ...]:
-        """The totals that its spending adds to: of the run, of the agent, of the sub-task."""
+        """Return the totals that its spending adds to: of the run, of the agent, of the sub-task."""
         return ("run", ""), ("agent", self.agent), ("sub-task", self.sub_task_id)
 
 
 @dataclass(frozen=True)
 class Reservation:
-    """An amount that is set aside for a call under way.
+    """An amount set aside for a call under way.
 
     Args:
         id: Unique in the thread.
-        account: Whose.
-        model: Name of the model; empty for a tool.
-        worst: What the call may cost at most.
+        account: The account that pays.
+        model: Booked name of the model; empty for a tool.
+        worst: The most that the call may cost.
     """
 
     id: str
@@ -46,12 +46,12 @@ class Reservation:
 
 @dataclass
 class Row:
-    """What one agent spent, by model and sub-task, and what it has reserved; one row in the store.
+    """The amounts of one agent; one row in the store.
 
     Args:
-        spent: By model, then by sub-task id.
+        spent: Amounts spent, by model and then by sub-task id.
         open: Reservations by id.
-        changed: The number of its last change, counted over all rows.
+        changed: Number of the row's last change. Changes are counted over all rows.
     """
 
     spent: dict[str, dict[str, Spend]] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Row:
 
 
 class Accounts:
-    """All rows of a run, with running totals. Not safe by itself: its owner holds a lock."""
+    """All rows of a run, with running totals. Not thread-safe: the ledger holds its lock around every call."""
 
     def __init__(self) -> None:
         self.rows: dict[str, Row] = defaultdict(Row)
@@ -70,7 +70,7 @@ class Accounts:
         self.changes = 0
 
     def changed_since(self, change: int) -> dict[str, Row]:
-        """The rows that changed after a change of this number."""
+        """Return the rows that changed after a change of this number."""
         return {agent: row for agent, row in self.rows.items() if row.changed > change}
 
     def _change(self, agent: str) -> Row:
@@ -80,7 +80,7 @@ class Accounts:
         return row
 
     def spend(self, account: Account, model: str, amount: Spend) -> None:
-        """Books an amount as spent."""
+        """Book an amount as spent."""
         row = self._change(account.agent)
         if amount == Spend():
             return
@@ -90,14 +90,14 @@ class Accounts:
             self.spent[scope] += amount
 
     def open(self, reservation: Reservation) -> None:
-        """Books a reservation."""
+        """Book a reservation."""
         self._change(reservation.account.agent).open[reservation.id] = reservation
         self.under_way += 1
         for scope in reservation.account.scopes():
             self.reserved[scope] += reservation.worst
 
     def close(self, reservation: Reservation, actual: Spend | None) -> None:
-        """Books what became of a reservation; None for all of it."""
+        """Replace a reservation by the amount really spent; None books all of it as spent."""
         del self.rows[reservation.account.agent].open[reservation.id]
         self.under_way -= 1
         for scope in reservation.account.scopes():
@@ -105,5 +105,5 @@ class Accounts:
         self.spend(reservation.account, reservation.model, reservation.worst if actual is None else actual)
 
     def used(self, scope: tuple[str, str], *, with_reserved: bool = True) -> Spend:
-        """What a scope has spent, and reserved."""
+        """Return the amount that a scope has spent, and by default reserved."""
         return self.spent[scope] + self.reserved[scope] if with_reserved else self.spent[scope]

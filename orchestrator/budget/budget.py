@@ -1,4 +1,4 @@
-"""Budget: what a run may spend at most, and when it begins to save."""
+"""Budget: the most that a run may spend, and when it begins to save."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -16,20 +16,20 @@ class Budget(BaseModel):
     """Limits of one run; None is no limit. They hold over all parallel workers, and over every resume.
 
     Args:
-        tokens: Of prompts and answers together.
+        tokens: Tokens of prompts and answers together.
         cost_usd: US dollars.
-        model_calls: Requests to models, repeated ones counted.
+        model_calls: Requests to models, repeated ones included.
         tool_calls: Calls of tools.
-        wall_clock_s: Seconds of running; the time in which a run waits for a human does not count.
+        wall_clock_s: Seconds of running. Time in which the run waits for a human does not count.
         workers: Share of the whole (0 to 1) that one worker may use, by its name.
         sub_task: Share of the whole that one sub-task may use, all its attempts together.
-        summary: Share that is kept back for writing the answer.
+        summary: Share kept back for writing the answer.
         warn_at: Used share from which on the run warns.
-        shrink_at: Used share from which on it saves: shorter context, fewer calls at once, the economy model.
+        shrink_at: Used share from which on the run saves: shorter prompts, fewer calls at once, the economy model.
         answer_tokens: Most tokens of one answer, where tokens or cost are limited.
-        prices: By the model's name, before published ones; "*" for any model.
-        exact_bytes: Whether a prompt is reserved with one token a byte. No byte-level tokenizer makes more of it;
-            without it, prompts are estimated from above and the estimate is corrected by what endpoints report.
+        prices: Prices by the model's name, which go before published ones; "*" for any model.
+        exact_bytes: Reserve one token for each byte of a prompt, which no byte-level tokenizer exceeds. Otherwise
+            prompts are estimated, and the estimate is corrected by the sizes that endpoints report.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -57,54 +57,55 @@ class Budget(BaseModel):
 
     @property
     def is_limited(self) -> bool:
-        """Whether anything is limited."""
+        """True if anything is limited."""
         return any(getattr(self, name) is not None for name in DIMENSIONS)
 
     @property
     def limits_tokens(self) -> bool:
-        """Whether the length of answers matters."""
+        """True if the length of answers matters."""
         return self.tokens is not None or self.cost_usd is not None
 
     def limits(self, share: float = 1.0) -> dict[str, int]:
-        """The limits on spending, by dimension, in whole units (cost in nano-dollars); a share of them, rounded down.
+        """Return the limits on spending by dimension, in whole units (cost in nano-dollars).
 
-        At least one model call is in every share.
+        Args:
+            share: The share of each limit, rounded down. Every share has at least one model call.
         """
-        found = {}
+        limits = {}
         if self.tokens is not None:
-            found["tokens"] = int(self.tokens * share)
+            limits["tokens"] = int(self.tokens * share)
         if self.cost_usd is not None:
-            found["nano_usd"] = int(self.cost_usd * NANO * share)
+            limits["nano_usd"] = int(self.cost_usd * NANO * share)
         if self.model_calls is not None:
-            found["model_calls"] = max(1, int(self.model_calls * share))
+            limits["model_calls"] = max(1, int(self.model_calls * share))
         if self.tool_calls is not None:
-            found["tool_calls"] = int(self.tool_calls * share)
-        return found
+            limits["tool_calls"] = int(self.tool_calls * share)
+        return limits
 
     def kept_back(self) -> dict[str, int]:
-        """What only the summary may spend, by dimension: one model call, and its share of tokens and cost."""
+        """Return the amounts that only the summary may spend: one model call, and its share of tokens and cost."""
         kept = {name: int(limit * self.summary) for name, limit in self.limits().items() if name != "tool_calls"}
         if "model_calls" in kept:
             kept["model_calls"] = 1 if self.summary and self.limits()["model_calls"] > 1 else 0
         return kept
 
     def raised(self, data: Any) -> "Budget":
-        """The budget with some limits changed.
+        """Return the budget with some limits changed.
 
         Args:
             data: New values by name, JSON-plain.
 
         Raises:
-            ConfigError: A name is none, or a value makes no sense.
+            ConfigError: A name or a value is wrong.
         """
         return Budget.parse({**self.plain(), **(dict(data) if isinstance(data, Mapping) else {"limits": data})})
 
     @classmethod
     def parse(cls, data: Any) -> "Budget":
-        """Reads it from JSON-plain data.
+        """Read a budget from JSON-plain data.
 
         Raises:
-            ConfigError: It has another shape.
+            ConfigError: The data has another shape.
         """
         try:
             return cls.model_validate(data or {})
@@ -112,7 +113,7 @@ class Budget(BaseModel):
             raise ConfigError(f"this is no budget: {'; '.join(shape_problems(error, 'budget'))}") from None
 
     def plain(self) -> dict[str, Any]:
-        """JSON-plain form, without defaults."""
+        """Return the JSON-plain form, without defaults."""
         return self.model_dump(mode="json", exclude_defaults=True)
 
     def __str__(self) -> str:
@@ -134,19 +135,19 @@ _WORDS = {"nano_usd": "cost", "model_calls": "model calls", "tool_calls": "tool 
 
 
 class BudgetSpentError(OrchestratorError):
-    """A call does not fit into what is left, and nothing under way could make room for it.
+    """A call does not fit into the rest of the budget, and no call under way could make room for it.
 
     Args:
-        dimension: What has run out: tokens, nano_usd, model_calls, tool_calls or wall_clock_s.
-        scope: Of what: `run`, or the name of a worker's or a sub-task's share.
-        used: Spent so far.
+        dimension: The dimension that has run out: tokens, nano_usd, model_calls, tool_calls or wall_clock_s.
+        scope: `run`, or the name of the worker or sub-task whose share has run out.
+        used: The amount spent so far.
         limit: The limit, in the dimension's units.
     """
 
     def __init__(self, dimension: str, scope: str, used: Spend | float, limit: float) -> None:
         self.dimension = dimension
         self.scope = scope
-        what = _WORDS.get(dimension, dimension)
+        noun = _WORDS.get(dimension, dimension)
         amount = getattr(used, dimension) if isinstance(used, Spend) else used
         self.used, self.limit = amount, limit
         shown = (
@@ -154,8 +155,8 @@ class BudgetSpentError(OrchestratorError):
             if dimension == "nano_usd"
             else f"{amount:,.0f} of {limit:,.0f}"
         )
-        whose = "the budget" if scope == "run" else f"the share of {scope}"
-        super().__init__(f"{whose} of {what} is spent ({shown} used, and the next call does not fit)")
+        owner = "the budget" if scope == "run" else f"the share of {scope}"
+        super().__init__(f"{owner} of {noun} is spent ({shown} used, and the next call does not fit)")
 
     def plain(self) -> list[Any]:
         """Return the JSON-plain form: the arguments in their order."""
@@ -163,5 +164,5 @@ class BudgetSpentError(OrchestratorError):
 
     @property
     def is_of_run(self) -> bool:
-        """Whether the whole run has run out, not just somebody's share."""
+        """True if the budget of the run is spent, and not only a share."""
         return self.scope == "run"

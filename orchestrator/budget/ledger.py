@@ -1,13 +1,13 @@
-"""Ledger: reserves the worst case of every call before it is sent, and settles it by what was reported.
+"""Ledger: reserves the worst case of every call before it is sent, and settles it by the reported usage.
 
-Checking what is left and paying afterwards does not hold: all workers check before any of them has paid. Here the
-check and the reservation are one step under a lock, so the sum of what was spent and what is reserved never passes a
-limit. A call that does not fit waits while others under way may give something back, and is not sent otherwise.
+Invariants:
+- Amounts spent and reserved never pass a limit together. Check and reservation are one step under a lock, since
+  parallel workers would otherwise all check before any of them has paid.
+- Where anything is limited, a reservation is on disk before its call is sent. A killed process leaves its
+  reservations behind, and a resumed run counts them as spent: the calls may have been paid for.
+- Only one process writes: it holds the thread's lease.
 
-Durable, one row for each agent: a reservation is on disk before its call is sent. A process that is killed leaves
-its reservations behind, and whoever resumes the thread counts them as spent: the calls may have been paid for.
-Without a limit the rows only tell what was spent, and are written once in a while.
-The thread's lease makes sure that only one process writes.
+A call that does not fit waits while calls under way may give something back; otherwise it is not sent.
 """
 
 import itertools
@@ -27,18 +27,18 @@ from orchestrator.budget.prompt_margins import PromptMargins
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, Waiter
 
-_CROWD = 2  # calls at once when little is left
-_REPORT_S = 3.0  # how much time what was spent may be behind on disk, where nothing is limited
+_CROWD = 2  # calls under way at once when little is left
+_REPORT_S = 3.0  # seconds between writes where nothing is limited, and the rows are a report only
 Stage = Literal["", "warn", "short", "spent"]
 _STAGES: tuple[Stage, ...] = ("", "warn", "short", "spent")
 
 
 class Ledger:
-    """What a run may spend, has spent and has reserved.
+    """The amounts that a run may spend, has spent and has reserved.
 
     Args:
         budget: The limits, when none are recorded on the thread.
-        store: Where it is kept.
+        store: Keeps the rows.
         thread_id: The thread.
         write_lock: Orders the writes; of the bridge's kind.
         clock: Seconds, monotonic.
@@ -68,13 +68,13 @@ class Ledger:
         self._ids = itertools.count()
         self._written = 0
         self._written_at = self._began
-        self._told: Stage = ""
+        self._announced: Stage = ""
         self._loaded = False
 
-    # -- what is durable ------------------------------------------------------------------------------------------
+    # -- rows in the store ----------------------------------------------------------------------------------------
 
     async def load(self, bridge: Bridge) -> None:
-        """Reads what the thread has spent so far; once. Reservations that nobody settled count as spent."""
+        """Read the amounts spent on the thread so far, once. Reservations that were never settled count as spent."""
         if self._loaded:
             return
         async with self._write_lock:
@@ -82,10 +82,10 @@ class Ledger:
                 return
             rows = await read_rows(bridge, self._store, self._thread_id)
             with self._lock:
-                self._take(rows)
+                self._load_rows(rows)
                 self._loaded = True
 
-    def _take(self, rows: Mapping[str, dict[str, Any]]) -> None:
+    def _load_rows(self, rows: Mapping[str, dict[str, Any]]) -> None:
         for agent, value in rows.items():
             if agent == BUDGET_ROW:
                 self.budget = Budget.parse(value["budget"])
@@ -98,10 +98,10 @@ class Ledger:
         self._written = self._accounts.changes
 
     async def count_tool_call(self, bridge: Bridge, account: Account) -> None:
-        """Books the call of a tool, before it is made; durable where tool calls are limited.
+        """Book a tool call before it is made; durable where tool calls are limited.
 
         Raises:
-            BudgetSpentError: There is none left.
+            BudgetSpentError: No tool call is left.
         """
         one = Spend(tool_calls=1)
         with self._lock:
@@ -112,13 +112,13 @@ class Ledger:
             await self.flush(bridge)
 
     async def set_budget(self, bridge: Bridge, budget: Budget) -> None:
-        """Sets the limits, durably; whoever was asked about them has answered. Wakes those who wait for room."""
+        """Set the limits, durably, close the question about them, and wake the calls that wait for room."""
         self.budget, self.asked = budget, ""
         await self._write_budget(bridge)
         self._wake()
 
     async def ask(self, bridge: Bridge, what: str) -> None:
-        """Notes, durably, that a human is asked how to go on, and why."""
+        """Note, durably, that a human is asked how to go on, and why."""
         if not self.asked:
             self.asked = what
             await self._write_budget(bridge)
@@ -134,10 +134,11 @@ class Ledger:
 
     async def flush(self, bridge: Bridge) -> None:
         """Make all changes so far durable, those of concurrent callers included."""
-        mine = self._accounts.changes
+        own_changes = self._accounts.changes
         async with self._write_lock:
             with self._lock:
-                if self._written >= mine:
+                # A concurrent caller that held the lock first has written these changes too.
+                if self._written >= own_changes:
                     return
                 now, rows = self._accounts.changes, self._accounts.changed_since(self._written)
                 ops = [row_op(self._thread_id, agent, row_value(row, self.seconds)) for agent, row in rows.items()]
@@ -147,45 +148,48 @@ class Ledger:
     # -- reserving and settling -----------------------------------------------------------------------------------
 
     async def reserve(self, bridge: Bridge, account: Account, model: str, worst: Spend, least: Spend) -> Reservation:
-        """Sets an amount aside; durable when it returns.
+        """Set an amount aside; durable when it returns.
+
+        If the wanted amount does not fit and no call is under way, reserve as much as fits.
 
         Args:
             bridge: How to wait and to write.
-            account: Who spends.
-            model: Name of the model; empty for a tool.
-            worst: What the call may cost at most, as the caller would like it.
-            least: The same with the shortest answer that is of any use. When the first does not fit and nobody else
-                has anything under way, as much as fits is reserved.
+            account: The account that pays.
+            model: Booked name of the model; empty for a tool.
+            worst: The most that the call may cost, with the longest answer.
+            least: The same with the shortest useful answer.
 
         Raises:
-            BudgetSpentError: Not even the least fits.
+            BudgetSpentError: Not even the least amount fits.
         """
         while True:
             waiter = bridge.waiter()
             with self._lock:
-                found = self._try(account, model, worst, least, waiter)
-            if found is not None:
+                reservation = self._try_reserve(account, model, worst, least, waiter)
+            if reservation is not None:
                 break
             await waiter.wait()
         if self.budget.is_limited:
             await self.flush(bridge)
-        return found
+        return reservation
 
-    def _try(self, account: Account, model: str, worst: Spend, least: Spend, waiter: Waiter) -> Reservation | None:
-        """A reservation, or None after taking the waiter in. Holds the lock, so check and reservation are one."""
+    def _try_reserve(
+        self, account: Account, model: str, worst: Spend, least: Spend, waiter: Waiter
+    ) -> Reservation | None:
+        """Return a reservation, or None after queueing the waiter. The caller holds the lock."""
         under_way = self._accounts.under_way
-        lacking = self._exceeded(account, worst)
-        crowded = under_way >= _CROWD and self.stage() in ("short", "spent")
-        if crowded or (lacking and under_way and not self._exceeded(account, least, with_reserved=False)):
+        exceeded = self._exceeded(account, worst)
+        is_crowded = under_way >= _CROWD and self.stage() in ("short", "spent")
+        if is_crowded or (exceeded and under_way and not self._exceeded(account, least, with_reserved=False)):
             self._waiters.append(waiter)
             return None
-        if lacking:
+        if exceeded:
             if (error := self._exceeded(account, least)) is not None:
                 raise error
             worst = largest_fitting(worst, least, lambda amount: self._exceeded(account, amount) is None)
-        made = Reservation(str(next(self._ids)), account, model, worst)
-        self._accounts.open(made)
-        return made
+        reservation = Reservation(str(next(self._ids)), account, model, worst)
+        self._accounts.open(reservation)
+        return reservation
 
     def _exceeded(self, account: Account, amount: Spend, *, with_reserved: bool = True) -> BudgetSpentError | None:
         """Return the limit that an account would pass by spending an amount, or None if the amount fits."""
@@ -197,12 +201,12 @@ class Ledger:
         return exceeded_limit(self.budget, self._accounts, account, amount, with_reserved=with_reserved)
 
     async def settle(self, bridge: Bridge, reservation: Reservation, actual: Spend | None) -> None:
-        """Replaces a reservation by what was really spent; where anything is limited, durable when it returns.
+        """Replace a reservation by the amount really spent; durable where anything is limited.
 
         Args:
             bridge: How to write.
-            reservation: The call's.
-            actual: What was reported; None counts the whole reservation.
+            reservation: The reservation of the call.
+            actual: The reported amount; None books the whole reservation.
         """
         with self._lock:
             self._accounts.close(reservation, actual)
@@ -216,40 +220,33 @@ class Ledger:
         for waiter in waiters:
             waiter.wake()
 
-    # -- what is left ---------------------------------------------------------------------------------------------
+    # -- the rest of the budget -----------------------------------------------------------------------------------
 
     @property
     def seconds(self) -> float:
-        """For how long the run has been running, in this process and before."""
+        """Seconds that the run has been running, in this process and in earlier ones."""
         return self._seconds_before + self._clock() - self._began
 
     def time_left(self, account: Account) -> float | None:
-        """Seconds until the limit of time; None without one."""
+        """Return the seconds until the time limit, or None without one. The summary has a share of its own."""
         limit = self.budget.wall_clock_s
         if limit is None:
             return None
         return max(0.0, (limit if account.is_summary else limit * (1 - self.budget.summary)) - self.seconds)
 
     def left(self, account: Account, dimension: str, *, with_reserved: bool = True, of_run: bool = True) -> int | None:
-        """What this account could reserve now; None without a limit.
-
-        Args:
-            account: Whose.
-            dimension: `tokens`, `nano_usd`, `model_calls` or `tool_calls`.
-            with_reserved: Whether what is reserved counts as gone.
-            of_run: Whether the limit of the run counts, or only the shares of the agent and the sub-task.
-        """
+        """Return the most that an account could reserve now, or None without a limit; see `headroom`."""
         with self._lock:
             return headroom(self.budget, self._accounts, account, dimension, with_reserved=with_reserved, of_run=of_run)
 
     @property
     def spent(self) -> Spend:
-        """What the run has spent; reservations not counted."""
+        """The amount that the run has spent, without reservations."""
         return self._accounts.spent[("run", "")]
 
     @property
     def used_share(self) -> float:
-        """How much is used of the limit that is nearest, 0 to 1 and perhaps a little over."""
+        """The used share of the limit that is nearest: 0 to 1, or a little more."""
         used = self.spent
         shares = [getattr(used, name) / limit for name, limit in self.budget.limits().items() if limit]
         if self.budget.wall_clock_s is not None:
@@ -257,7 +254,7 @@ class Ledger:
         return max(shares, default=0.0)
 
     def stage(self) -> Stage:
-        """How far the run is in its budget."""
+        """Return how far the run is in its budget."""
         budget = self.budget
         if not budget.is_limited:
             return ""
@@ -267,10 +264,10 @@ class Ledger:
         return "short" if share >= budget.shrink_at else "warn" if share >= budget.warn_at else ""
 
     def new_stage(self) -> Stage:
-        """The stage, if it is one that was not told of yet; otherwise empty."""
+        """Return the budget stage if it changed since the last call, else ""."""
         with self._lock:
-            now = self.stage()
-            if _STAGES.index(now) <= _STAGES.index(self._told):
+            stage = self.stage()
+            if _STAGES.index(stage) <= _STAGES.index(self._announced):
                 return ""
-            self._told = now
-            return now
+            self._announced = stage
+            return stage

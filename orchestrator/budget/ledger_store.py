@@ -1,4 +1,4 @@
-"""Ledgers: one for each thread of this process, and how a thread's ledger is begun for another task."""
+"""Rows of a ledger in the store: one for each agent, and one for the budget. Stored names keep their form."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -48,33 +48,35 @@ def reserved_in(value: Mapping[str, Any]) -> Iterator[Amount]:
 
 
 def row_op(thread_id: str, key: str, value: dict[str, Any] | None) -> PutOp:
-    """The operation that writes or deletes a row."""
+    """Return the operation that writes a row, or deletes it if the value is None."""
     return PutOp(namespace(thread_id, _KIND), key, value, index=False)
 
 
 async def read_rows(bridge: Bridge, store: BaseStore, thread_id: str) -> dict[str, dict[str, Any]]:
-    """All rows of a thread, by agent; the budget's own row is among them."""
+    """Return all rows of a thread by agent, and the row of the budget under its own key."""
     return {item.key: item.value for item in await read_all(bridge, store, namespace(thread_id, _KIND))}
 
 
 async def forget_ledger(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
-    """Deletes all rows of a thread."""
+    """Delete all rows of a thread."""
     await delete_all(bridge, store, namespace(thread_id, _KIND))
 
 
 async def begin_ledger(bridge: Bridge, store: BaseStore, thread_id: str, budget: Budget, run: str) -> None:
-    """Starts anew for another task on a thread; not for the same run, begun again after a crash.
+    """Delete the rows of an earlier task on the thread and write the budget of a new run.
+
+    Do nothing if the budget's row is already of this run, as it is when a run begins again after a crash.
 
     Args:
         bridge: How to reach the store.
-        store: Where the ledger is kept.
+        store: Keeps the rows.
         thread_id: The thread.
         budget: The limits of the run.
-        run: What tells this run from another on the same thread.
+        run: A name of the run that is unique on the thread.
     """
     rows = await read_rows(bridge, store, thread_id)
-    before = rows.pop(BUDGET_ROW, None)
-    if before is not None and before.get("run") == run:
+    budget_row = rows.pop(BUDGET_ROW, None)
+    if budget_row is not None and budget_row.get("run") == run:
         return
-    gone = [row_op(thread_id, key, None) for key in rows]
-    await bridge.batch(store, [*gone, row_op(thread_id, BUDGET_ROW, {"budget": budget.plain(), "run": run})])
+    deletions = [row_op(thread_id, key, None) for key in rows]
+    await bridge.batch(store, [*deletions, row_op(thread_id, BUDGET_ROW, {"budget": budget.plain(), "run": run})])

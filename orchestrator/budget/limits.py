@@ -1,4 +1,4 @@
-"""The limits from which it follows that every run ends."""
+"""Limits: bounds of a run, from which it follows that every run ends."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,13 +8,13 @@ class Limits(BaseModel):
 
     Args:
         sub_tasks: Most sub-tasks that a plan may have.
-        plan_repairs: How often an invalid structured answer goes back to the model with its errors.
-        attempts: Most tries at one sub-task; the first counts.
-        depth: Most sub-tasks in a chain of dependencies; None for as many as a plan may have.
+        plan_repairs: Most times that an invalid structured answer goes back to the model with its errors.
+        attempts: Most tries at one sub-task, the first included.
+        depth: Most sub-tasks in a chain of dependencies; None for `sub_tasks`.
         rounds: Most rounds in one run; a human who says what to try next adds one.
         revisions: Most changes of the plan in one run (by the supervisor model or by a human's rejection).
         steps: Most model calls of a worker in one attempt; the last one is asked for an answer without tools.
-        parallel_workers: Most sub-tasks that execute at once; those that wait for dependencies do not count.
+        parallel_workers: Most sub-tasks that execute at once; sub-tasks that wait for dependencies do not count.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,4 @@
-"""Prices of models: as given, of `genai-prices` (Pydantic's collection of published prices), or not known.
-
-The collection is read when a price is first asked for: it takes a good part of a second.
-"""
+"""Prices of models: given ones, or else published ones from `genai-prices`, Pydantic's collection."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +20,7 @@ with a published price, which must not apply to it."""
 
 
 class Price(BaseModel):
-    """What a model costs, in US dollars for a million tokens."""
+    """The price of a model, in US dollars for a million tokens."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -53,13 +50,13 @@ def booked_name(model: BaseChatModel, given: Mapping[str, Price]) -> str:
 def nano_usd(
     model: BaseChatModel, input_tokens: int, output_tokens: int, given: Mapping[str, Price] | None = None
 ) -> int | None:
-    """The price of a call; None where it is not known.
+    """Return the price of a call, or None if it is unknown.
 
     Args:
-        model: Which model; a model on this machine's own processor costs nothing.
-        input_tokens: Of the prompt. Discounts for cached ones are not counted on.
-        output_tokens: Of the answer.
-        given: Prices by the model's name, which go before published ones; "*" is any model's.
+        model: The model; one in this process costs nothing.
+        input_tokens: Tokens of the prompt, all at full price: no discount for cached ones is assumed.
+        output_tokens: Tokens of the answer.
+        given: Prices by the model's name, which go before published ones; "*" for any model.
     """
     profile = ModelProfile.of(model)
     price = (given or {}).get(profile.name) or (given or {}).get("*")
@@ -71,31 +68,34 @@ def nano_usd(
 
 
 def published_nano_usd(name: str, url: str, input_tokens: int, output_tokens: int) -> int | None:
-    """The published price of a model's name, at an address where prices of its own are known; rounded up.
+    """Return the published price of a call, rounded up, or None if no price is published.
+
+    The provider at the address goes before any other provider of a model with this name.
 
     Args:
-        name: What the endpoint calls the model.
+        name: The endpoint's name of the model.
         url: The endpoint; empty for OpenAI's.
-        input_tokens: Of the prompt.
-        output_tokens: Of the answer.
+        input_tokens: Tokens of the prompt.
+        output_tokens: Tokens of the answer.
     """
+    # Imported at the first use: reading the collection takes a good part of a second.
     from genai_prices import Usage, calc_price
 
     usage: Any = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
-    places: list[dict[str, Any]] = [{"provider_api_url": url} if url else {"provider_id": "openai"}, {}]
-    for place in places:
+    providers: list[dict[str, Any]] = [{"provider_api_url": url} if url else {"provider_id": "openai"}, {}]
+    for provider in providers:
         try:
-            return int(calc_price(usage, name, **place).total_price * NANO) + 1
+            return int(calc_price(usage, name, **provider).total_price * NANO) + 1
         except LookupError:
             continue
     return None
 
 
 def check_prices(models: Mapping[str, BaseChatModel], given: Mapping[str, Price]) -> None:
-    """Sees to it that a limit of cost can be kept.
+    """Check that a limit of cost can be kept.
 
     Args:
-        models: By the name of whoever uses them.
+        models: The models, by the name of the agent or role that uses each.
         given: See `nano_usd`.
 
     Raises:

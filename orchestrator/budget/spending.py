@@ -1,4 +1,4 @@
-"""Spending: what a thread's ledger says, as a person or a script wants to see it."""
+"""Spending: the ledger of a thread, as a person or a script reads it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,15 +11,15 @@ from orchestrator.budget.spend import NANO, Spend
 
 @dataclass(frozen=True)
 class Spending:
-    """What a run spent.
+    """The amounts that a run spent.
 
     Args:
-        total: Of the whole run, all attempts and repeated requests counted.
-        by_model: By the model's name.
-        by_worker: By the agent's name; the supervisor is one of them.
-        by_sub_task: By the sub-task's id; what belongs to none is not here.
-        reserved: How much of the total was reserved by calls whose end was never seen.
-        unpriced: Names of models whose price is not known, whatever others of that name cost.
+        total: The whole run, all attempts and repeated requests included.
+        by_model: Amounts by the model's name.
+        by_worker: Amounts by the agent's name; the supervisor is one of them.
+        by_sub_task: Amounts by the sub-task's id, without the supervisor's own calls.
+        reserved: The part of the total that was reserved by calls whose end was never seen.
+        unpriced: Names of models on a private network without a given price. Published prices do not apply.
     """
 
     total: Spend = field(default_factory=Spend)
@@ -31,30 +31,30 @@ class Spending:
 
     @classmethod
     def of_rows(cls, rows: Mapping[str, Mapping[str, Any]]) -> "Spending":
-        """Reads the rows of a ledger, by agent."""
-        found: dict[str, dict[str, Spend]] = {"model": {}, "worker": {}, "sub_task": {}}
-        everything, reserved, unpriced = Spend(), Spend(), set[str]()
+        """Sum up the rows of a ledger, by agent."""
+        sums: dict[str, dict[str, Spend]] = {"model": {}, "worker": {}, "sub_task": {}}
+        total, reserved, unpriced = Spend(), Spend(), set[str]()
         for agent, value in rows.items():
             for task, booked, amount in amounts_of(value):
-                everything += amount
+                total += amount
                 model = booked.removesuffix(UNPRICED_LOCAL)
                 unpriced |= {model} if model != booked else set()
-                for place, name in (("model", model), ("worker", agent), ("sub_task", task)):
+                for group, name in (("model", model), ("worker", agent), ("sub_task", task)):
                     if name:
-                        found[place][name] = found[place].get(name, Spend()) + amount
+                        sums[group][name] = sums[group].get(name, Spend()) + amount
             for _, _, amount in reserved_in(value):
                 reserved += amount
-        return cls(everything, found["model"], found["worker"], found["sub_task"], reserved, frozenset(unpriced))
+        return cls(total, sums["model"], sums["worker"], sums["sub_task"], reserved, frozenset(unpriced))
 
     @property
     def cost_usd(self) -> float | None:
-        """What it cost; None when the price of a model is not known."""
+        """The cost of the run; None if the price of a model is unknown."""
         costs = [self._cost(name, amount) for name, amount in self.by_model.items()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) / NANO if len(known) == len(costs) else None
 
     def plain(self) -> dict[str, Any]:
-        """JSON-plain form."""
+        """Return the JSON-plain form."""
         return {
             **self.total.counters(),
             "cost_usd": _rounded(self.cost_usd),
@@ -67,7 +67,7 @@ class Spending:
         }
 
     def _cost(self, model: str, spend: Spend) -> int | None:
-        """As it was booked, or by published prices where cost was not limited."""
+        """Return the booked cost, or the published price where cost was not limited and so not booked."""
         if spend.nano_usd or model.endswith(FREE) or not spend.tokens:
             return spend.nano_usd
         if model in self.unpriced:
