@@ -1,1 +1,1 @@
-"""What is on disk: checkpoints, store, leases, workspaces."""
+"""Durable data: checkpoints, store, leases and workspaces."""

@@ -1,12 +1,11 @@
-"""Checkpoints, shared memory and the lease of a thread, opened from one URL.
+"""Persistence: checkpointer, store and leases of one database, opened from one URL.
 
-Checkpointer and store share **one** SQLite connection under one lock: over two connections, writes of a few hundred
-concurrent runs meet as `database is locked`. Both serve threads and event loops alike; on a loop they call SQLite
-directly, since a write takes about a tenth of a millisecond and a hop to another thread costs several times that.
-(`langgraph dev` forbids blocking calls on its loop and has its own factories at the end of `studio.py`.)
+Checkpointer and store share one SQLite connection under one lock, and serve both threads and event loops. On a loop
+they call SQLite directly: a write takes about a tenth of a millisecond, and a hop to another thread several times that.
+(`langgraph dev` forbids blocking calls on its loop, and uses `orchestrator.server.studio` instead.)
 
-The journal is WAL with `synchronous=NORMAL`: a killed process loses no committed write. After a power failure the
-newest writes may be missing, and the database is still consistent.
+A killed process loses no committed write. After a power failure the newest writes may be missing, and the database is
+still consistent.
 """
 
 import builtins
@@ -27,18 +26,18 @@ from orchestrator.persistence.workspace import workspaces_beside
 
 
 def default_url() -> str:
-    """URL of the database under the user's data folder."""
+    """Return the URL of the database under the user's data folder."""
     return "sqlite:///" + str(Path(platformdirs.user_data_dir("agent-task-orchestrator")) / "orchestrator.db")
 
 
 def database_path(url: str) -> Path | None:
-    """The file that a database URL names; None for a database in memory.
+    """Return the file that a database URL names; None for a database in memory.
 
     Args:
         url: `sqlite:///relative/or//absolute.db`, a plain path, or `memory://`.
 
     Raises:
-        ConfigError: The scheme is not known.
+        ConfigError: The URL has another scheme.
     """
     if url in ("memory://", ":memory:", "sqlite://", "sqlite:///:memory:"):
         return None
@@ -50,10 +49,10 @@ def database_path(url: str) -> Path | None:
 
 
 def _check_kind(path: Path) -> None:
-    """Refuse what is there and is no file: SQLite waits for ever to read from a pipe.
+    """Refuse a path that exists and is no file: SQLite waits for ever to read from a pipe.
 
     Raises:
-        PersistenceError: It is a folder, a pipe or a device.
+        PersistenceError: The path is a folder, a pipe or a device.
     """
     if path.is_dir():
         raise PersistenceError(f"{path} is a folder, and a database is a file: name one in it, such as {path / 'x.db'}")
@@ -62,13 +61,13 @@ def _check_kind(path: Path) -> None:
 
 
 class Persistence:
-    """Everything durable of one database: `checkpointer`, `store` and the leases. Use it as a context manager.
+    """A database with its `checkpointer`, its `store` and its leases. Use it as a context manager.
 
     Args:
         url: See `database_path`.
 
     Raises:
-        ConfigError: The URL's scheme is not known.
+        ConfigError: The URL has an unknown scheme.
         PersistenceError: The file cannot be opened, or is no SQLite database.
     """
 
@@ -76,6 +75,7 @@ class Persistence:
         self.url = url or default_url()
         self.path = database_path(self.url)
         self.where = str(self.path or "in memory")
+        # One connection: over two, the writes of a few hundred concurrent runs meet as "database is locked".
         lock = threading.Lock()
         try:
             if self.path is not None:
@@ -85,7 +85,7 @@ class Persistence:
             self._conn = sqlite3.connect(
                 self.path or ":memory:", check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_S
             )
-            self._conn.execute("PRAGMA synchronous=NORMAL")
+            self._conn.execute("PRAGMA synchronous=NORMAL")  # with WAL: no wait for the disk at each commit
             self.checkpointer = Saver(self._conn, lock, self.where)
             self.store = Store(self._conn, lock, self.where)
             set_up(self.checkpointer, self.store, BUSY_TIMEOUT_S)
@@ -102,38 +102,38 @@ class Persistence:
         self.close()
 
     def close(self) -> None:
-        """Closes the connection; the object is of no use afterwards."""
+        """Close the connection. The object cannot be used afterwards."""
         self._conn.close()
 
     def thread_ids(self) -> builtins.list[str]:
-        """Every thread that has a checkpoint."""
+        """Return the ids of all threads with a checkpoint."""
         with self.checkpointer.cursor(transaction=False) as cursor:
             return [row[0] for row in cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]
 
     def has_thread(self, thread_id: str) -> bool:
-        """Whether a thread has a checkpoint."""
+        """True if a thread has a checkpoint."""
         with self.checkpointer.cursor(transaction=False) as cursor:
             return bool(
                 cursor.execute("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (thread_id,)).fetchone()
             )
 
     def lease(self, thread_id: str) -> contextlib.AbstractContextManager[None]:
-        """Holds the thread for this process; see `Leases.hold`."""
+        """Hold a thread for this process; see `Leases.hold`."""
         return self._leases.hold(thread_id)
 
     def is_leased(self, thread_id: str) -> bool:
-        """Whether somebody runs this thread right now."""
+        """True if a process runs this thread now."""
         return self._leases.is_held(thread_id)
 
     def forget(self, thread_id: str) -> None:
-        """Deletes the lock of a thread that was deleted; call it as the last act under its lease."""
+        """Delete the lock of a deleted thread. Call this last, and under the thread's lease."""
         self._leases.forget(thread_id)
 
     def protect_workspaces(self) -> None:
-        """Create the folder of all workspaces for the owner alone: a tool may write files that all may read.
+        """Create the folder of all workspaces for the owner alone: tools may write files that all may read.
 
         Raises:
-            PersistenceError: It cannot be created.
+            PersistenceError: The folder cannot be created.
         """
         if self.path is None:
             return
@@ -144,6 +144,6 @@ class Persistence:
             raise PersistenceError(f"cannot create {folder}: {error.strerror or error}") from error
 
     def vacuum(self) -> None:
-        """Gives the space of deleted threads back to the file system."""
+        """Return the space of deleted threads to the file system."""
         with self.checkpointer.cursor(transaction=False) as cursor:
             cursor.execute("VACUUM")

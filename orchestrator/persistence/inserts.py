@@ -1,4 +1,4 @@
-"""Inserting a row of the store unless its key is taken: the answer to two processes that decide the same thing."""
+"""Insert an item of the store unless its key is taken: of two processes that decide the same, the first one stands."""
 
 from typing import Any, Protocol, cast, runtime_checkable
 
@@ -9,7 +9,7 @@ from orchestrator.concurrency import BLOCKING, Bridge
 
 @runtime_checkable
 class InsertingStore(Protocol):
-    """A store that can look and write in one transaction, as ours can."""
+    """A store that can look and write in one transaction, such as the engine's `Store`."""
 
     def insert_if_absent(self, op: PutOp) -> Item | None:
         """Insert a value, and return None; or return the item that has its key already."""
@@ -21,17 +21,15 @@ class InsertingStore(Protocol):
 async def insert_if_absent(bridge: Bridge, store: BaseStore, op: PutOp) -> Item | None:
     """Insert a value, and return None; or return the item that has its key already.
 
-    A store that cannot do so in one transaction is asked first, written to, and asked again. Two processes can then
-    still pass each other, and the later write stands.
-
     Args:
-        bridge: How to reach the store.
+        bridge: The bridge that calls the store.
         store: Any LangGraph store.
         op: The value to insert.
     """
     if isinstance(store, InsertingStore):
         insert = store.insert_if_absent if bridge is BLOCKING else store.ainsert_if_absent
         return cast("Item | None", await bridge.call(insert, op))
+    # Other stores offer no such transaction. Of two processes at the same moment, the later write can stand.
     look = GetOp(op.namespace, op.key)
     if (standing := cast(Any, (await bridge.batch(store, [look]))[0])) is not None:
         return cast(Item, standing)

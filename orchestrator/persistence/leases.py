@@ -1,7 +1,7 @@
-"""Leases: one process at a time runs a thread.
+"""Leases: at most one process runs a thread.
 
-A lease is an operating system lock on a file beside the database. The system drops it with the process, so a thread
-whose runner was killed can be resumed at once, and two processes never run one thread.
+A lease is an operating system lock on a file beside the database. The system releases the lock when the process ends,
+so the thread of a killed process can be resumed at once.
 """
 
 import contextlib
@@ -15,14 +15,14 @@ import filelock
 from orchestrator.errors import PersistenceError, ThreadBusyError
 from orchestrator.persistence.private_files import FILE_MODE, make_private_folder, write_private_file
 
-_PATIENCE_S = 0.2  # whoever only looks whether a thread is run holds its lock for a moment
+_PATIENCE_S = 0.2  # `is_held` of another process holds the lock for a moment
 
 
 class Leases:
     """The leases of one database.
 
     Args:
-        database: Its file; None for a database in memory, which no other process can open.
+        database: The file of the database; None for one in memory, which no other process can open.
     """
 
     def __init__(self, database: Path | None) -> None:
@@ -31,15 +31,15 @@ class Leases:
 
     @contextlib.contextmanager
     def hold(self, thread_id: str, *, patience_s: float = _PATIENCE_S) -> Iterator[None]:
-        """Holds the thread for this process: nobody else runs it, resumes it or changes its state.
+        """Hold a thread, so that no other process or run resumes the thread or changes its state.
 
         Args:
             thread_id: The thread.
-            patience_s: For how long, in seconds, to wait for another process to let go of it.
+            patience_s: Seconds to wait for another process to release the thread.
 
         Raises:
-            ThreadBusyError: Another process, or another run in this one, holds it.
-            PersistenceError: The lock cannot be made.
+            ThreadBusyError: Another process, or another run in this process, holds the thread.
+            PersistenceError: The lock file cannot be created.
         """
         if thread_id in self._held:
             raise ThreadBusyError(f"thread '{thread_id}' is already being run by this process")
@@ -53,7 +53,7 @@ class Leases:
                 self._held.discard(thread_id)
 
     def is_held(self, thread_id: str) -> bool:
-        """Whether somebody runs this thread right now."""
+        """True if a process runs this thread now."""
         try:
             with self.hold(thread_id, patience_s=0):
                 return False
@@ -61,12 +61,12 @@ class Leases:
             return True
 
     def forget(self, thread_id: str) -> None:
-        """Deletes the lock of a thread that was deleted; call it as the last act under its lease."""
+        """Delete the lock of a deleted thread. Call this last, and under the thread's lease."""
         if self._database is None:
             return
         path = _lock_path(self._database, thread_id)
         _holder_path(path).unlink(missing_ok=True)
-        with contextlib.suppress(PermissionError):  # Windows keeps a file that is open; an empty one does no harm
+        with contextlib.suppress(PermissionError):  # Windows keeps an open file; an empty one does no harm
             path.unlink(missing_ok=True)
 
     def _lock(self, database: Path, thread_id: str, stack: contextlib.ExitStack, patience_s: float) -> None:
@@ -91,11 +91,11 @@ def _lock_path(database: Path, thread_id: str) -> Path:
 
 
 def _holder_path(lock_path: Path) -> Path:
-    return lock_path.with_suffix(".pid")  # not the lock file itself: Windows lets nobody read or write that
+    return lock_path.with_suffix(".pid")  # not in the lock file itself: Windows refuses to read or write that
 
 
 def _holder(lock_path: Path) -> str:
     try:
         return _holder_path(lock_path).read_text().strip()
     except OSError:
-        return ""  # it is only told to a person
+        return ""  # the id is only for the message to a person

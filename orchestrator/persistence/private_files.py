@@ -11,7 +11,7 @@ def make_private_folder(folder: Path) -> None:
     """Create a folder and its missing parents for the owner alone. Folders that exist keep their mode.
 
     Raises:
-        OSError: It cannot be created, or a file is in the way.
+        OSError: A folder cannot be created, or a file is in the way.
     """
     if folder.is_dir():
         return
@@ -29,7 +29,7 @@ def make_private_file(path: Path) -> None:
     """Create an empty file for the owner alone. A file that exists keeps its mode and its content.
 
     Raises:
-        OSError: It cannot be created.
+        OSError: The file cannot be created.
     """
     path = path.resolve()  # a link may name a file that is not there yet
     try:
@@ -47,7 +47,7 @@ def write_private_file(path: Path, text: str) -> None:
     """Replace the text of a file, and create it for the owner alone if it is missing.
 
     Raises:
-        OSError: It cannot be written.
+        OSError: The file cannot be written.
     """
     make_private_file(path)
     path.write_text(text, encoding="utf-8")

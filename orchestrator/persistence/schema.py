@@ -1,8 +1,8 @@
 """Set-up of a database: the tables of LangGraph's saver and store, in one transaction.
 
-LangGraph sets its store up in a commit for each statement. A process that is killed between a migration and its
-entry in `store_migrations` leaves a file that fails with "duplicate column name" ever after. Here LangGraph's own
-scripts run inside one transaction, and a file that was left half made is finished.
+LangGraph commits each statement of its set-up. A process that is killed between a migration and its entry in
+`store_migrations` leaves a file that always fails with "duplicate column name". Here LangGraph's own scripts run
+inside one transaction, and a half-made file is finished.
 """
 
 import re
@@ -23,9 +23,9 @@ def set_up(saver: SqliteSaver | None, store: SqliteStore, patience_s: float) -> 
     """Create or finish the tables of a saver and a store on their connection.
 
     Args:
-        saver: The saver; None where only the store is ours.
+        saver: The saver; None if only the store is used.
         store: The store.
-        patience_s: Seconds to wait for another process that sets the same file up.
+        patience_s: Seconds to wait for another process that sets up the same file.
 
     Raises:
         sqlite3.Error: The file cannot be used.
@@ -61,7 +61,7 @@ def _patiently(act: Callable[[], object], patience_s: float) -> None:
 
 
 def _is_complete(connection: sqlite3.Connection, store: SqliteStore, *, with_saver: bool) -> bool:
-    """True if nothing is left to do; found out by reading alone, so that opening a file waits for no writer."""
+    """True if no step of the set-up is missing. Only reads, so that opening a file waits for no writer."""
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     if "store_migrations" not in names or (with_saver and not {"checkpoints", "writes"} <= names):
         return False
@@ -84,7 +84,7 @@ def _run_scripts(saver: SqliteSaver | None, store: SqliteStore, connection: sqli
 
 
 class _InTransaction:
-    """A connection whose scripts do not commit, and on which a column that is there already is no error."""
+    """A connection whose scripts do not commit, and that takes an existing column for no error."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

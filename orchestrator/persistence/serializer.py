@@ -10,17 +10,17 @@ _PACKED = "+zlib"
 
 
 class PackedSerializer(JsonPlusSerializer):
-    """LangGraph's serializer with large values compressed: every checkpoint holds the whole state again."""
+    """LangGraph's serializer, with large values compressed: every checkpoint repeats the whole state."""
 
     def dumps_typed(self, obj: Any) -> tuple[str, bytes]:
-        """Serializes; compressed from 4 KiB on, so that small threads stay readable by any saver."""
+        """Serialize a value, and compress it from 4 KiB on. Any saver can still read smaller values."""
         kind, data = super().dumps_typed(obj)
         if len(data) >= COMPRESS_FROM_BYTES:
             return kind + _PACKED, zlib.compress(data)
         return kind, data
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Reads both forms."""
+        """Deserialize a value of either form."""
         kind, blob = data
         if kind.endswith(_PACKED):
             return super().loads_typed((kind.removesuffix(_PACKED), zlib.decompress(blob)))

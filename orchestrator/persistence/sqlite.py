@@ -1,4 +1,4 @@
-"""Checkpoints and store in SQLite."""
+"""Saver and Store: LangGraph's checkpoints and store in SQLite, for threads and event loops."""
 
 import builtins
 import contextlib
@@ -26,7 +26,8 @@ _PACKED_WRITES = "__writes__"
 
 
 def _is_full(where: str) -> bool:
-    """Whether the disk has no room for SQLite's index of its journal (32 KB), which fails as an "I/O error"."""
+    """True if the disk has no room for the index of SQLite's journal."""
+    # The index needs 32 KB, and without that room SQLite reports an "I/O error" instead of a full disk.
     try:
         return shutil.disk_usage(Path(where).parent).free < 64 * 1024
     except OSError:
@@ -34,7 +35,7 @@ def _is_full(where: str) -> bool:
 
 
 def explain_sqlite(error: sqlite3.Error, where: str) -> PersistenceError:
-    """Return an error for a person: what is wrong with the database, and what to do."""
+    """Return an error for a person, with the problem of the database and what to do."""
     text = str(error)
     if "locked" in text or "busy" in text:
         return PersistenceError(
@@ -54,36 +55,36 @@ def explain_sqlite(error: sqlite3.Error, where: str) -> PersistenceError:
 
 @contextlib.contextmanager
 def _reading(where: str) -> Iterator[None]:
-    """What cannot be deserialised was damaged on disk.
+    """Explain errors of deserialization inside the block: the data is damaged on disk.
 
     Raises:
-        PersistenceError: It cannot.
+        PersistenceError: A value cannot be deserialized.
     """
     try:
         yield
     except (ValueError, KeyError, TypeError, zlib.error) as error:
-        what = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+        cause = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
         raise PersistenceError(
-            f"{where} is damaged ({what}): restore it from a copy, or choose another with --db"
+            f"{where} is damaged ({cause}): restore it from a copy, or choose another with --db"
         ) from error
 
 
-def _unpacked(found: CheckpointTuple) -> CheckpointTuple:
-    """The tuple with packed writes taken apart again."""
+def _unpacked(checkpoint: CheckpointTuple) -> CheckpointTuple:
+    """Return a checkpoint with its packed writes taken apart."""
     writes: builtins.list[tuple[str, str, Any]] = []
-    for task_id, channel, value in found.pending_writes or ():
+    for task_id, channel, value in checkpoint.pending_writes or ():
         if channel == _PACKED_WRITES:
             writes += [(task_id, name, part) for name, part in value]
         else:
             writes.append((task_id, channel, value))
-    return found._replace(pending_writes=writes)
+    return checkpoint._replace(pending_writes=writes)
 
 
 class Saver(SqliteSaver):
     """`SqliteSaver` that serves threads and event loops, in explicit transactions with clear errors.
 
-    All that a task writes goes into one row instead of one row for each channel: a round of 200 sub-tasks would
-    otherwise take 200 rows for its sends alone.
+    All writes of a task go into one row instead of one row for each channel. Otherwise the sends of a round of 200
+    sub-tasks alone would take 200 rows.
     """
 
     def __init__(self, conn: sqlite3.Connection, lock: threading.Lock, where: str) -> None:
@@ -93,7 +94,7 @@ class Saver(SqliteSaver):
 
     @contextlib.contextmanager
     def cursor(self, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
-        """A cursor under the lock; a transaction is rolled back when its body fails."""
+        """Yield a cursor under the lock. A transaction is rolled back if its body fails."""
         with self.lock:
             try:
                 self.setup()
@@ -114,16 +115,17 @@ class Saver(SqliteSaver):
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Saves a task's writes; ordinary ones packed, special ones (errors, interrupts, resumes) as they are."""
+        """Save a task's writes."""
+        # Errors, interrupts and resumes keep rows of their own, which LangGraph replaces by channel.
         if len(writes) > 1 and not any(channel in WRITES_IDX_MAP for channel, _ in writes):
             writes = [(_PACKED_WRITES, [list(write) for write in writes])]
         super().put_writes(config, writes, task_id, task_path)
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The checkpoint with its pending writes."""
+        """Return the checkpoint with its pending writes."""
         with _reading(self.where):
-            found = super().get_tuple(config)
-        return None if found is None else _unpacked(found)
+            checkpoint = super().get_tuple(config)
+        return None if checkpoint is None else _unpacked(checkpoint)
 
     def list(
         self,
@@ -133,10 +135,11 @@ class Saver(SqliteSaver):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
-        """The checkpoints, newest first; read to the end before the first is given, since the caller may write."""
+        """Yield the checkpoints, newest first."""
+        # All are read before the first is yielded: the caller may write meanwhile, and the lock is not reentrant.
         with _reading(self.where):
-            found = [_unpacked(one) for one in super().list(config, filter=filter, before=before, limit=limit)]
-        yield from found
+            checkpoints = [_unpacked(one) for one in super().list(config, filter=filter, before=before, limit=limit)]
+        yield from checkpoints
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Like `get_tuple`."""
@@ -151,8 +154,8 @@ class Saver(SqliteSaver):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Like `list`."""
-        for found in self.list(config, filter=filter, before=before, limit=limit):
-            yield found
+        for checkpoint in self.list(config, filter=filter, before=before, limit=limit):
+            yield checkpoint
 
     async def aput(
         self,
@@ -175,7 +178,7 @@ class Saver(SqliteSaver):
         self.delete_thread(thread_id)
 
     def drop_namespace(self, thread_id: str, checkpoint_ns: str) -> None:
-        """Deletes what a finished worker's subgraph left: its result is in the shared memory by then."""
+        """Delete the checkpoints of a finished worker's subgraph; the result is already in the shared memory."""
         with self.cursor() as cursor:
             for table in ("checkpoints", "writes"):
                 cursor.execute(
@@ -189,14 +192,14 @@ class Saver(SqliteSaver):
         self.drop_namespace(thread_id, checkpoint_ns)
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
-        """Deletes the checkpoints that these runs of a LangGraph server saved."""
-        these = ", ".join("?" * len(run_ids))
-        made = (
-            f"SELECT checkpoint_id FROM checkpoints WHERE json_extract(CAST(metadata AS TEXT), '$.run_id') IN ({these})"
+        """Delete the checkpoints that these runs of a LangGraph server saved."""
+        marks = ", ".join("?" * len(run_ids))
+        saved = (
+            f"SELECT checkpoint_id FROM checkpoints WHERE json_extract(CAST(metadata AS TEXT), '$.run_id') IN ({marks})"
         )
         with self.cursor() as cursor:
-            cursor.execute(f"DELETE FROM writes WHERE checkpoint_id IN ({made})", tuple(run_ids))
-            cursor.execute(f"DELETE FROM checkpoints WHERE checkpoint_id IN ({made})", tuple(run_ids))
+            cursor.execute(f"DELETE FROM writes WHERE checkpoint_id IN ({saved})", tuple(run_ids))
+            cursor.execute(f"DELETE FROM checkpoints WHERE checkpoint_id IN ({saved})", tuple(run_ids))
 
 
 class Store(SqliteStore):
@@ -227,12 +230,17 @@ class Store(SqliteStore):
             raise explain_sqlite(error, self.where) from error
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Carries out operations; what was damaged on disk is told as such."""
-        given = list(ops)
-        if any(isinstance(op, PutOp) for op in given):
-            return super().batch(given)
+        """Carry out operations in one transaction.
+
+        Raises:
+            PersistenceError: The database cannot be used, or a value is damaged on disk.
+        """
+        operations = list(ops)
+        # A ValueError or TypeError beside a write may be the caller's mistake, such as a value that is no JSON.
+        if any(isinstance(op, PutOp) for op in operations):
+            return super().batch(operations)
         with _reading(self.where):
-            return super().batch(given)
+            return super().batch(operations)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Like `batch`."""
@@ -240,21 +248,21 @@ class Store(SqliteStore):
 
     def insert_if_absent(self, op: PutOp) -> Item | None:
         """Insert a value, and return None; or return the item that has its key already. One transaction."""
-        row = (".".join(op.namespace), op.key)
+        key = (".".join(op.namespace), op.key)
         with self._cursor() as cursor:
             # The insertion comes first, since it takes SQLite's lock for writing.
             cursor.execute(
                 "INSERT INTO store (prefix, key, value) VALUES (?, ?, ?) ON CONFLICT (prefix, key) DO NOTHING",
-                (*row, json.dumps(op.value).encode()),
+                (*key, json.dumps(op.value).encode()),
             )
             if cursor.rowcount == 1:
                 return None
-            found = cursor.execute(
-                "SELECT value, created_at, updated_at FROM store WHERE prefix = ? AND key = ?", row
+            value, created, updated = cursor.execute(
+                "SELECT value, created_at, updated_at FROM store WHERE prefix = ? AND key = ?", key
             ).fetchone()
         with _reading(self.where):
             return Item(
-                value=json.loads(found[0]), key=op.key, namespace=op.namespace, created_at=found[1], updated_at=found[2]
+                value=json.loads(value), key=op.key, namespace=op.namespace, created_at=created, updated_at=updated
             )
 
     async def ainsert_if_absent(self, op: PutOp) -> Item | None:

@@ -1,4 +1,4 @@
-"""Workspace: the folder of a thread, in which its workers leave files for one another and for the user."""
+"""Workspace: the folder of a thread, where workers keep files for one another and for the user."""
 
 import os
 import shutil
@@ -10,37 +10,38 @@ from urllib.parse import quote
 
 from platformdirs import user_data_path
 
-# LangGraph copies what it finds in `configurable` into every checkpoint, but for keys that begin like this.
+# LangGraph copies the keys of `configurable` into every checkpoint, except those that begin with two underscores.
 WORKSPACE_KEY = "__orchestrator_workspace"
 _MOST_ARTIFACTS = 1000
 
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file that workers left.
+    """A file of the workspace.
 
     Args:
-        name: Its path inside the workspace.
-        bytes: Its size.
+        name: Path inside the workspace.
+        bytes: Size of the file.
     """
 
     name: str
     bytes: int
 
     def plain(self) -> dict[str, Any]:
-        """JSON-plain form."""
+        """Return the JSON-plain form."""
         return asdict(self)
 
 
 def workspace_of(database: Path | None, thread_id: str) -> Path:
-    """The folder of a thread; nothing is made.
+    """Return the folder of a thread, without creating it.
 
     Args:
-        database: The database that the thread lives in: its folders are beside it. None for one in memory.
+        database: The thread's database; the folder is beside it. None for a database in memory.
         thread_id: The thread.
     """
     root = workspaces_beside(database) if database else user_data_path("agent-task-orchestrator") / "files"
     name = quote(thread_id, safe="")
+    # A thread may be called "..", and its folder must not be another one.
     return root.absolute() / ("%2E" + name[1:] if name.startswith(".") else name)
 
 
@@ -50,24 +51,24 @@ def workspaces_beside(database: Path) -> Path:
 
 
 def artifacts_in(folder: Path) -> tuple[Artifact, ...]:
-    """The files in a workspace, by name; hidden ones and links are left out."""
-    found: list[Artifact] = []
-    for place, folders, names in os.walk(folder):
+    """Return the files in a workspace, without hidden files and links."""
+    artifacts: list[Artifact] = []
+    for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            path = Path(place, name)
-            if name.startswith(".") or len(found) == _MOST_ARTIFACTS:
+            path = Path(parent, name)
+            if name.startswith(".") or len(artifacts) == _MOST_ARTIFACTS:
                 continue
             try:
-                about = path.lstat()
-            except FileNotFoundError:  # a worker took it away again
+                metadata = path.lstat()
+            except FileNotFoundError:  # a worker deleted it meanwhile
                 continue
-            if stat.S_ISREG(about.st_mode):
-                found.append(Artifact(path.relative_to(folder).as_posix(), about.st_size))
-    return tuple(found)
+            if stat.S_ISREG(metadata.st_mode):
+                artifacts.append(Artifact(path.relative_to(folder).as_posix(), metadata.st_size))
+    return tuple(artifacts)
 
 
 def delete_workspace(folder: Path) -> None:
-    """Deletes the folder of a thread with all that is in it, if it is there."""
+    """Delete the folder of a thread, if it exists."""
     if folder.is_dir():
         shutil.rmtree(folder)
