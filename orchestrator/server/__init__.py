@@ -1,1 +1,1 @@
-"""What LangGraph's server needs of the engine."""
+"""The engine under LangGraph's server."""

@@ -1,10 +1,10 @@
 """Checkpointer and store for LangGraph's server (`langgraph dev`, LangGraph Studio), as langgraph.json names them.
 
-They are the saver and the store of `persistence`, with the same file format, so that there is one of each. Only the
-way to call them differs: the server forbids blocking calls on its event loop, so every operation goes to one thread
-of its own, as aiosqlite would do it. One thread and one connection for both: nothing here can meet a locked database.
+They call the saver and the store of `orchestrator.persistence`, so all programs share one file format. The server
+forbids blocking calls on its event loop. Therefore every operation runs on one thread for the database, as in
+aiosqlite. Checkpointer and store share this thread and one connection, so they never lock each other out.
 
-The database is the one that `ORCHESTRATOR_DB` names, or the default one under the user's data folder.
+`ORCHESTRATOR_DB` names the database; the default is the database under the user's data folder.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ T = TypeVar("T")
 
 
 class Database:
-    """The database that checkpointer and store share: open while one of them is in use.
+    """The database that checkpointer and store share, open while one of them is in use.
 
     Args:
-        url: See `Persistence`; None for what `ORCHESTRATOR_DB` says when it is opened.
+        url: See `Persistence`; None to read `ORCHESTRATOR_DB` when the database is opened.
     """
 
     def __init__(self, url: str | None = None) -> None:
@@ -49,10 +49,10 @@ class Database:
 
     @asynccontextmanager
     async def use(self) -> AsyncIterator["Database"]:
-        """Keeps it open.
+        """Keep the database open.
 
         Raises:
-            PersistenceError: It cannot be opened.
+            PersistenceError: The database cannot be opened.
         """
         await asyncio.to_thread(self._enter)
         try:
@@ -64,12 +64,12 @@ class Database:
         with self._lock:
             if self._persistence is None:
                 self._persistence = Persistence(self._url or os.environ.get("ORCHESTRATOR_DB") or default_url())
-                self._thread = ThreadPoolExecutor(1, "orchestrator-db")
+                self._thread = ThreadPoolExecutor(1, "orchestrator-db")  # one: SQLite's calls never meet
             self._users += 1
 
     def _leave(self) -> None:
         with self._lock:
-            self._users -= 1
+            self._users -= 1  # the server enters and leaves checkpointer and store apart
             if self._users == 0 and self._thread is not None and self._persistence is not None:
                 self._thread.shutdown()
                 self._persistence.close()
@@ -77,17 +77,17 @@ class Database:
 
     @property
     def persistence(self) -> Persistence:
-        """What is open."""
+        """The open database."""
         assert self._persistence is not None, "the database is used outside `use`"
         return self._persistence
 
     async def call(self, function: Callable[..., T], *args: Any) -> T:
-        """Calls a blocking function on the database's thread."""
+        """Call a blocking function on the database's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args))
 
 
 class ServerSaver(BaseCheckpointSaver[str]):
-    """`persistence.Saver` for an event loop on which nothing may block.
+    """The engine's `Saver` for an event loop that forbids blocking calls.
 
     Args:
         database: An open database.
@@ -99,7 +99,7 @@ class ServerSaver(BaseCheckpointSaver[str]):
         super().__init__(serde=self._saver.serde)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
-        """The checkpoint with its pending writes."""
+        """Return the checkpoint with its pending writes."""
         return await self._database.call(self._saver.get_tuple, config)
 
     async def alist(
@@ -110,13 +110,13 @@ class ServerSaver(BaseCheckpointSaver[str]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
-        """The checkpoints, newest first."""
+        """Yield the checkpoints, newest first."""
 
         def read() -> list[CheckpointTuple]:
             return list(self._saver.list(config, filter=filter, before=before, limit=limit))
 
-        for found in await self._database.call(read):
-            yield found
+        for checkpoint in await self._database.call(read):
+            yield checkpoint
 
     async def aput(
         self,
@@ -125,17 +125,17 @@ class ServerSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
-        """Saves a checkpoint."""
+        """Save a checkpoint."""
         return await self._database.call(self._saver.put, config, checkpoint, metadata, new_versions)
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
-        """Saves what a node wrote."""
+        """Save the writes of a node."""
         await self._database.call(self._saver.put_writes, config, writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Deletes a thread with its shared memory and its decisions."""
+        """Delete a thread with its shared memory and its decisions."""
         await self._database.call(self._delete_thread, thread_id)
 
     def _delete_thread(self, thread_id: str) -> None:
@@ -143,16 +143,16 @@ class ServerSaver(BaseCheckpointSaver[str]):
         run_blocking(ThreadList(self._database.persistence.store).delete(BLOCKING, thread_id))
 
     async def adelete_for_runs(self, run_ids: Iterable[str]) -> None:
-        """Deletes the checkpoints of cancelled runs, when a client asks to roll back."""
+        """Delete the checkpoints of cancelled runs, when a client asks to roll them back."""
         await self._database.call(self._saver.delete_for_runs, list(run_ids))
 
     async def adrop_namespace(self, thread_id: str, checkpoint_ns: str) -> None:
-        """Deletes what a finished worker's subgraph left."""
+        """Delete the checkpoints of a finished worker's subgraph."""
         await self._database.call(self._saver.drop_namespace, thread_id, checkpoint_ns)
 
 
 class ServerStore(BaseStore):
-    """`persistence.Store` for an event loop on which nothing may block.
+    """The engine's `Store` for an event loop that forbids blocking calls.
 
     Args:
         database: An open database.
@@ -163,11 +163,11 @@ class ServerStore(BaseStore):
         self._store = database.persistence.store
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Carries out operations, for whoever is on a thread."""
+        """Carry out operations in this thread; nodes that run in threads use this method."""
         return self._store.batch(ops)
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Carries out operations in one transaction."""
+        """Carry out operations on the database's thread, in one transaction."""
         return await self._database.call(self._store.batch, list(ops))
 
     def insert_if_absent(self, op: PutOp) -> Item | None:
@@ -184,13 +184,13 @@ _DATABASE = Database()
 
 @asynccontextmanager
 async def checkpointer() -> AsyncIterator[ServerSaver]:
-    """The checkpointer that langgraph.json names."""
+    """Yield the checkpointer for langgraph.json."""
     async with _DATABASE.use() as database:
         yield ServerSaver(database)
 
 
 @asynccontextmanager
 async def store() -> AsyncIterator[ServerStore]:
-    """The store that langgraph.json names."""
+    """Yield the store for langgraph.json."""
     async with _DATABASE.use() as database:
         yield ServerStore(database)
