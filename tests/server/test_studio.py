@@ -20,6 +20,7 @@ from langgraph.store.base import PutOp
 from langgraph_sdk import get_sync_client
 
 from orchestrator import Persistence, SharedMemory
+from orchestrator.budget.ledger_store import row_op
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.errors import PersistenceError
 from orchestrator.memory.entry import Entry
@@ -326,7 +327,7 @@ async def test_many_writers_at_once_never_meet_a_locked_database(tmp_path: Path)
         assert len(await shelf.asearch(("engine",), limit=500)) == 50
 
 
-async def test_deleting_a_thread_takes_its_memory_and_decisions_along(tmp_path: Path) -> None:
+async def test_deleting_a_thread_takes_its_memory_decisions_and_ledger_along(tmp_path: Path) -> None:
     async with Database(str(tmp_path / "a.db")).use() as database:
         saver, shelf = ServerSaver(database), ServerStore(database)
         for thread_id in ("gone", "kept"):
@@ -335,9 +336,10 @@ async def test_deleting_a_thread_takes_its_memory_and_decisions_along(tmp_path: 
             memory = SharedMemory(database.persistence.store, thread_id)
             run_blocking(memory.write(BLOCKING, Entry(key="k", text="text", sub_task_id="a")))
             await shelf.abatch([PutOp(namespace(thread_id, "decisions"), "review", {"action": "approve"})])
+            await shelf.abatch([row_op(thread_id, "worker", {"spent": {}})])
         await saver.adelete_thread("gone")
         left = {tuple(place) for place in await shelf.alist_namespaces()}
-        assert left == {namespace("kept", "memory"), namespace("kept", "decisions")}
+        assert left == {namespace("kept", kind) for kind in ("memory", "decisions", "ledger")}
         assert [found.config["configurable"]["thread_id"] async for found in saver.alist(None)] == ["kept"]
 
 
