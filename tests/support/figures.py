@@ -26,7 +26,6 @@ _SHOWN = 3
 _KNOWN_LONG = {
     "_handler": 83,
     "python_tool": 62,
-    "report_tools": 66,
     "web_search": 68,
     "workspace_tools": 103,
 }

@@ -7,6 +7,7 @@ import csv
 import io
 import sys
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -15,7 +16,7 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
 from orchestrator_tools.answers import bad_arguments
 from orchestrator_tools.database.sql_result import Limits, Result
-from orchestrator_tools.database.tools import open_database
+from orchestrator_tools.database.tools import Database, open_database
 from orchestrator_tools.workspace.contained_folder import ContainedFolder
 from orchestrator_tools.workspace.contained_folder import Limits as FolderLimits
 
@@ -33,13 +34,27 @@ def report_tools(url: str | Path, *, max_rows: int = _ROWS, time_limit_s: float 
         time_limit_s: Longest time of one statement.
     """
     database = open_database(url, limits=Limits(max_rows, 20_000_000, time_limit_s))
+    return [_tool(_save_table(database), time_limit_s), _tool(_draw_chart(database), time_limit_s)]
 
-    def rows_of(sql: str) -> Result:
-        result = database.read(sql)
-        if not result.rows:
-            raise ToolException("error: the statement gives no rows, so there is nothing to save; change it")
-        return result
 
+def _tool(function: Callable[..., str], time_limit_s: float) -> BaseTool:
+    return StructuredTool.from_function(
+        func=function,
+        parse_docstring=True,
+        handle_tool_error=True,
+        handle_validation_error=bad_arguments,
+        metadata={
+            "risk": "write",
+            "effect": "idempotent",
+            "trust": "trusted",  # the answer names the file and its rows, and holds none of them
+            "contained": True,
+            "time_limit_s": 3 * time_limit_s + 30,
+            "output_limit": 2_000,
+        },
+    )
+
+
+def _save_table(database: Database) -> Callable[..., str]:
     def save_table(sql: str, name: str, config: RunnableConfig) -> str:
         """Saves the rows of one SELECT as a CSV file in the workspace, for the user to open.
 
@@ -49,7 +64,7 @@ def report_tools(url: str | Path, *, max_rows: int = _ROWS, time_limit_s: float 
             sql: One SELECT statement, tried out with query_database before.
             name: The file, ending in .csv.
         """
-        result = rows_of(sql)
+        result = _rows_of(database, sql)
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow(result.columns)
@@ -58,6 +73,10 @@ def report_tools(url: str | Path, *, max_rows: int = _ROWS, time_limit_s: float 
         note = "; there were more, which are left out" if result.more else ""
         return f"{len(result.rows)} rows are saved{note}.\n{artifact.line()}"
 
+    return save_table
+
+
+def _draw_chart(database: Database) -> Callable[..., str]:
     def draw_chart(sql: str, name: str, title: str, config: RunnableConfig, kind: Kind = "bar") -> str:
         """Draws the rows of one SELECT as a chart: an SVG file in the workspace, for the user to open.
 
@@ -69,27 +88,18 @@ def report_tools(url: str | Path, *, max_rows: int = _ROWS, time_limit_s: float 
             title: What stands above the chart.
             kind: "bar" or "line".
         """
-        result = rows_of(sql)
+        result = _rows_of(database, sql)
         artifact = _workspace(config).write(_named(name, ".svg"), _chart(result, title, kind))
         return f"The chart of {len(result.rows)} rows is drawn.\n{artifact.line()}"
 
-    return [
-        StructuredTool.from_function(
-            func=function,
-            parse_docstring=True,
-            handle_tool_error=True,
-            handle_validation_error=bad_arguments,
-            metadata={
-                "risk": "write",
-                "effect": "idempotent",
-                "trust": "trusted",
-                "contained": True,
-                "time_limit_s": 3 * time_limit_s + 30,
-                "output_limit": 2_000,
-            },
-        )
-        for function in (save_table, draw_chart)
-    ]
+    return draw_chart
+
+
+def _rows_of(database: Database, sql: str) -> Result:
+    result = database.read(sql)
+    if not result.rows:
+        raise ToolException("error: the statement gives no rows, so there is nothing to save; change it")
+    return result
 
 
 def _workspace(config: RunnableConfig) -> ContainedFolder:
