@@ -128,8 +128,8 @@ class Attempt:
             return f"it was going round in circles: {result.stalled}"
         if not result.text:
             return "the agent gave an empty answer" + (f", cut off by {result.cut_off}" if result.cut_off else "")
-        sub_task, before = self._payload.sub_task, self._memory.seen(self._payload.previous)
-        if before is not None and sub_task.feedback and same_text(before.text, result.text):
+        sub_task, previous = self._payload.sub_task, self._memory.seen(self._payload.previous)
+        if previous is not None and sub_task.feedback and same_text(previous.text, result.text):
             return f"it gave the same result again as in attempt {sub_task.attempt - 1}, in spite of the feedback"
         return ""
 

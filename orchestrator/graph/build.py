@@ -28,6 +28,7 @@ GATES = ["approve_plan", "human_review"]
 def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, State]":
     """Return the graph of a team. Compile it with `interrupt_before=GATES`, a checkpointer and a store."""
     team = copy(team)  # the graph keeps its policy and budget, whatever is set on the team later; agents are shared
+    # Studio asks a person for the fields of the input schema only.
     graph: StateGraph[State, None, TaskInput, State] = StateGraph(State, input_schema=TaskInput)
     graph.add_node("supervisor", supervise(team))
     graph.add_node("approve_plan", approve_plan())

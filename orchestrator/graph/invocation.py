@@ -141,7 +141,7 @@ class Invocation:
             emit=lambda event: write(event.plain()),
         )
 
-    @cached_property
+    @cached_property  # another invocation may take the key over while this node still works
     def _shared(self) -> Shared:
         def create() -> Shared:
             return Shared(Ledger(Budget(), self.store, self.memory_id, self.bridge.lock()))

@@ -75,6 +75,7 @@ class Recorder:
         return outcome
 
     def _outcome(self, result: Result, status: Status, **fields: Any) -> Outcome:
+        # The agent did not run for a sub-task that is skipped, or whose draft is only reviewed.
         seconds = round(time.monotonic() - self._began, 3) if self._began else 0.0
         return Outcome(
             id=self._payload.sub_task.id,

@@ -82,16 +82,16 @@ def _demand_change(
         )
         assessment.exhausted_ids.append(target)
     else:
-        before = assessment.retries.get(target, "")
-        if not _contains(before, feedback):  # two reviewers may ask for the same change
-            assessment.retries[target] = f"{before}\n{feedback}" if before else feedback
+        collected = assessment.retries.get(target, "")
+        if not _contains(collected, feedback):  # two reviewers may ask for the same change
+            assessment.retries[target] = f"{collected}\n{feedback}" if collected else feedback
 
 
 def _contains(earlier: str, feedback: str) -> bool:
     """True if earlier feedback contains this one: alone, or as whole lines among those of several reviewers."""
-    lines, wanted = ([line for line in text.splitlines() if line.strip()] for text in (earlier, feedback))
-    starts = range(len(lines) - len(wanted) + 1)
-    return any(same_words("\n".join(lines[at : at + len(wanted)]), feedback) for at in starts)
+    lines, sought = ([line for line in text.splitlines() if line.strip()] for text in (earlier, feedback))
+    starts = range(len(lines) - len(sought) + 1)
+    return any(same_words("\n".join(lines[at : at + len(sought)]), feedback) for at in starts)
 
 
 def renewed(plan: Plan, failed: Mapping[str, Outcome]) -> Plan:
@@ -105,6 +105,7 @@ def renewed(plan: Plan, failed: Mapping[str, Outcome]) -> Plan:
         # An earlier plan may have tried the sub-task several times, so the next attempt may have failed as well.
         while (outcome := failed.get(plan.keys[task_id])) is not None:
             task = plan.by_id[task_id]
+            # An attempt that a limit cut off has done nothing wrong, so it brings no feedback.
             plan = plan.replace(task.again() if outcome.limit else task.retry(failure_of(outcome)))
     return plan
 

@@ -23,6 +23,8 @@ class Dependencies(BaseModel):
 
     sub_tasks: tuple[SubTask, ...]
 
+    # A plan never changes, so all that follows from it is computed once.
+
     @cached_property
     def by_id(self) -> dict[str, SubTask]:
         """The sub-tasks by id."""
@@ -112,9 +114,9 @@ class Dependencies(BaseModel):
         """
         best: dict[str, tuple[float, tuple[str, ...]]] = {}
         for task_id in self.order:
-            before = max((best[dep] for dep in self.by_id[task_id].depends_on), default=(0.0, ()))
+            path_before = max((best[dep] for dep in self.by_id[task_id].depends_on), default=(0.0, ()))
             own = 1.0 if durations is None else durations.get(task_id, 0.0)
-            best[task_id] = (before[0] + own, (*before[1], task_id))
+            best[task_id] = (path_before[0] + own, (*path_before[1], task_id))
         length, path = max(best.values(), default=(0.0, ()))
         return path, length
 

@@ -49,7 +49,7 @@ class Outcome(BaseModel):
     rejected: str = ""
     stop: bool = False
     limit: str = ""
-    usage: dict[str, int] = Field(default_factory=dict)
+    usage: dict[str, int] = Field(default_factory=dict)  # not a Spend: the state is JSON-plain
     seconds: float = 0.0
 
     def plain(self) -> dict[str, Any]:

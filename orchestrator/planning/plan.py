@@ -70,11 +70,11 @@ class Plan(Dependencies):
 
     def in_order(self) -> "Plan":
         """Return the plan with every sub-task behind its dependencies, so that a loop can execute one by one."""
-        before: set[str] = set()
+        earlier: set[str] = set()
         for task in self.sub_tasks:
-            if not before.issuperset(task.depends_on):
+            if not earlier.issuperset(task.depends_on):
                 return Plan(sub_tasks=tuple(self.by_id[task_id] for task_id in self.order))
-            before.add(task.id)
+            earlier.add(task.id)
         return self
 
     def replace(self, *changed: SubTask) -> "Plan":

@@ -27,13 +27,13 @@ def broken_rules(
         problems += [f"sub-task id '{task_id}' is used more than once"] * (count - 1)
     for task in plan.sub_tasks:
         if task.target_agent not in agents:
-            known = ", ".join(sorted(agents))
-            problems.append(f"sub-task '{task.id}' names the unknown agent '{task.target_agent}' (there are: {known})")
+            names = ", ".join(sorted(agents))
+            problems.append(f"sub-task '{task.id}' names the unknown agent '{task.target_agent}' (there are: {names})")
         if task.id in task.depends_on:
             problems.append(f"sub-task '{task.id}' depends on itself")
         problems += [
             f"sub-task '{task.id}' depends on '{dep}', which is not in the plan"
-            for dep in dict.fromkeys(task.depends_on)
+            for dep in dict.fromkeys(task.depends_on)  # one problem, however often it is named
             if dep not in uses
         ]
     if cycle := cycle_in(plan.sub_tasks):

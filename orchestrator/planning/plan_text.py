@@ -25,6 +25,7 @@ def plan_table(plan: Dependencies, outcomes: Mapping[str, Outcome]) -> str:
                 task.description,
             )
         )
+    # The last column is not padded.
     widths = [max(len(row[i]) for row in rows) for i in range(5)]
     return "\n".join(
         "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[5]]) for row in rows

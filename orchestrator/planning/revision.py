@@ -102,25 +102,27 @@ def _problem(change: Change, tasks: dict[str, SubTask], plan: Plan, attempts: in
         attempts: Most tries at one sub-task.
     """
     task_id = change.sub_task_id
-    before = plan.by_id.get(task_id)
+    original = plan.by_id.get(task_id)
     if change.action == "add":
         # The id of a dropped sub-task is taken too: its dependents lost the dependency, and would not wait for a new
         # sub-task of that id.
-        return f"the id '{task_id}' is taken: add it under another" if task_id in tasks or before else ""
+        return f"the id '{task_id}' is taken: add it under another" if task_id in tasks or original else ""
     if task_id not in tasks:
-        return f"sub-task '{task_id}' is dropped by a change before" if before else f"there is no sub-task '{task_id}'"
+        return (
+            f"sub-task '{task_id}' is dropped by a change before" if original else f"there is no sub-task '{task_id}'"
+        )
     if change.action == "drop":
         return ""
-    if before is None:
+    if original is None:
         return f"sub-task '{task_id}' is only just added: nothing of it can be tried again"
-    if before.attempt >= attempts:
+    if original.attempt >= attempts:
         return f"sub-task '{task_id}' has used its {attempts} attempts: drop it or add another"
     return ""
 
 
 def _apply_change(change: Change, tasks: dict[str, SubTask], plan: Plan) -> None:
     task_id = change.sub_task_id
-    if change.action == "drop":
+    if change.action == "drop":  # its dependents go on without its result
         del tasks[task_id]
         for other in list(tasks.values()):
             if task_id in other.depends_on:

@@ -39,7 +39,7 @@ def verdict_schema(candidates: Sequence[str]) -> Schema:
         _object(
             reason=_TEXT,  # first: a model writes properties in this order, and shall judge after it has reasoned
             verdict={"type": "string", "enum": ["accept", "changes_requested"]},
-            sub_task_id={"type": "string", "enum": [*candidates, ""]},
+            sub_task_id={"type": "string", "enum": [*candidates, ""]},  # empty for a verdict that accepts
         ),
     )
 
@@ -50,7 +50,7 @@ def revision_schema(agents: Sequence[str]) -> Schema:
         action={"type": "string", "enum": ["retry", "reassign", "add", "drop"]},
         sub_task_id=_TEXT,
         text=_TEXT,
-        target_agent={"type": "string", "enum": [*agents, ""]},
+        target_agent={"type": "string", "enum": [*agents, ""]},  # empty for changes that need none
         depends_on={"type": "array", "items": _TEXT},
     )
     return _titled(

@@ -84,6 +84,7 @@ def _schema(agents: list[str]) -> dict[str, Any]:
     ids = [f"t{number}" for number in range(1, MOST + 1)]
     properties: dict[str, Any] = {}
     for at, task_id in enumerate(ids):
+        # The first sub-task depends on nothing, and an enum cannot be empty.
         needs: dict[str, Any] = {"type": "array", "maxItems": 0, "items": {"type": "string"}}
         if at:
             needs = {"type": "array", "maxItems": at, "items": {"type": "string", "enum": ids[:at]}}

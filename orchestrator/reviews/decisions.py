@@ -83,8 +83,8 @@ async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decisio
     return decision
 
 
-def _row_op(review: Review, decision: Decision, key: str = "", **more: str) -> PutOp:
-    value = decision.model_dump(mode="json", exclude_defaults=True) | more
+def _row_op(review: Review, decision: Decision, key: str = "", **marks: str) -> PutOp:
+    value = decision.model_dump(mode="json", exclude_defaults=True) | marks
     return PutOp(namespace(review.thread_id, "decisions"), key or review.id, value)
 
 
@@ -93,14 +93,15 @@ def _is_resumed(row: Item) -> bool:
 
 
 def _parse(review: Review, value: object) -> Decision:
-    """Read a row.
+    """Read the decision in a row.
 
     Raises:
-        PersistenceError: It is no decision.
+        PersistenceError: The row holds no decision.
     """
-    known = {n: part for n, part in value.items() if n in Decision.model_fields} if isinstance(value, dict) else value
+    # A row holds more than the decision, and a newer version may have added to it.
+    fields = {n: part for n, part in value.items() if n in Decision.model_fields} if isinstance(value, dict) else value
     try:
-        decision = Decision.model_validate(known)
+        decision = Decision.model_validate(fields)
     except ValidationError as error:
         raise PersistenceError(
             f"the decision of review {review.id} cannot be read ({error.error_count()} fields are wrong): "

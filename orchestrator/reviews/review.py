@@ -101,12 +101,12 @@ def _check_edit(review: Review, decision: Decision) -> None:
 
 
 def _check_raise(review: Review, decision: Decision) -> None:
-    before = Budget.parse(review.subject["budget"])
+    limits = Budget.parse(review.subject["budget"])
     if not isinstance(decision.data, dict) or not decision.data:
         raise DecisionError('raising the budget needs its new limits as a JSON object, such as {"tokens": 50000}')
     try:
-        after = before.raised(decision.data)
+        raised = limits.raised(decision.data)
     except ConfigError as error:
         raise DecisionError(str(error)) from None
-    if after == before:  # the question about the same limits would have the same id, so this answer would not end it
-        raise DecisionError(f"that is the budget as it was ({before}): give higher limits")
+    if raised == limits:  # the question about the same limits would have the same id, so this answer would not end it
+        raise DecisionError(f"that is the budget as it was ({limits}): give higher limits")

@@ -62,15 +62,15 @@ async def accept(
     """
     bridge = turn.invocation.bridge
     await turn.memory.load(bridge)
-    before = turn.accepted_plan or Plan(sub_tasks=())
+    former = turn.accepted_plan or Plan(sub_tasks=())
     # The memory knows failures that the state does not: of sub-tasks that an earlier revision had dropped.
     failed = {e.key: Outcome.model_validate(e.outcome) for e in turn.memory.entries() if e.has_failed}
     failed |= {outcome.key: outcome for outcome in turn.outcomes.values() if outcome.status == "failed"}
-    known = () if is_wanted else before.keys.values()
-    accepted = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in known})
+    left_as_failed = () if is_wanted else former.keys.values()
+    accepted = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in left_as_failed})
     await turn.memory.retract_all_but(bridge, accepted.keys.values())
-    gone = current(before, turn.outcomes).keys() - current(accepted, turn.outcomes).keys()
-    turn.spent = sum((Spend.of_usage(turn.outcomes[task_id].usage) for task_id in gone), turn.spent)
+    retracted = current(former, turn.outcomes).keys() - current(accepted, turn.outcomes).keys()
+    turn.spent = sum((Spend.of_usage(turn.outcomes[task_id].usage) for task_id in retracted), turn.spent)
     if not is_wanted or accepted.plain() != turn.state["plan"]:
         turn.invocation.emit(Planned(accepted, dict(retries or {})))
     update: Update = {"plan": accepted.plain(), "approved": accepted.digest, "phase": "work", "review": None}

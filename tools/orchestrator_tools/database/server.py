@@ -119,6 +119,7 @@ class ServerDatabase:
         with self._transaction() as connection:
             statement = self._guard(connection).reading(text)
             with self._clear(text):
+                # Most drivers fetch all rows of a result at once, however many there are.
                 connection.execution_options(stream_results=True, max_row_buffer=50)
                 return self._run(connection, statement, limits)
 
@@ -191,6 +192,7 @@ class ServerDatabase:
                     f"SET TRANSACTION {mode}",
                     f"SET LOCAL statement_timeout = {milliseconds}",
                     f"SET LOCAL lock_timeout = {milliseconds}",
+                    # When it is off, a backslash in a string is an escape, and the guard wrote it as a character.
                     "SET LOCAL standard_conforming_strings = on",
                 ]
             case "mysql" | "mariadb":
@@ -231,16 +233,16 @@ class ServerDatabase:
     def _names(self, inspector: "Inspector") -> list[tuple[str, str, bool]]:
         """Return (schema, name, True for a view) of each table and view that may be used."""
         own = inspector.default_schema_name or ""
-        wanted: set[tuple[str, str]] | None = None
+        named: set[tuple[str, str]] | None = None
         if self._named is not None:
-            wanted = {(before or own, name) for before, _, name in (name.rpartition(".") for name in self._named)}
+            named = {(schema or own, name) for schema, _, name in (each.rpartition(".") for each in self._named)}
         names = []
-        for schema in sorted({own} if wanted is None else {schema for schema, _ in wanted}):
+        for schema in sorted({own} if named is None else {schema for schema, _ in named}):
             if schema.lower() in _SYSTEM or schema.startswith("pg_"):
                 continue
             views = set(inspector.get_view_names(schema or None))
             for name in sorted({*inspector.get_table_names(schema or None), *views}):
-                if wanted is None or (schema, name) in wanted:
+                if named is None or (schema, name) in named:
                     names.append((schema, name, name in views))
         return names
 
@@ -302,7 +304,7 @@ class ServerDatabase:
         message = " ".join(str(error).split())[:300] or type(error).__name__
         state = str(getattr(error, "sqlstate", "") or "")
         low = message.lower()
-        known: list[tuple[bool, Callable[[], str]]] = [
+        reasons: list[tuple[bool, Callable[[], str]]] = [
             (state == "57014" or "statement timeout" in low or "maximum statement execution" in low, self._too_slow),
             (state == "42P01" or "doesn't exist" in low, lambda: f"error: {message}; {unknown_table(self.tables())}"),
             (
@@ -313,7 +315,7 @@ class ServerDatabase:
             (state == "42501" or "denied" in low, lambda: f"error: {message}; the role may not do that, do without it"),
             (not sql, lambda: f"error: the database cannot be used ({message}); a person must correct this"),
         ]
-        for fits, reason in known:
+        for fits, reason in reasons:
             if fits:
                 return reason()
         return f"error: {message}; correct the statement ({self.dialect})"

@@ -132,7 +132,7 @@ class Result:
             needed = sum(len(_line([_cut(value, width) for value in row])) + 4 for row in sample)
             if needed + 5 * len(self.columns) <= room:
                 return width, len(self.columns)
-        each = 2 * 23 + 5
+        each = 2 * 23 + 5  # a cell of 20 with its bars, in the head and in one row, and its part of the line between
         return 20, max(1, min(len(self.columns), room // each))
 
 

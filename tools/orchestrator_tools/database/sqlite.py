@@ -192,7 +192,7 @@ class SqliteDatabase:
                 schema = self._schema(connection)
             rules = _Rules(schema, writing=True, sql=text)
             with self._clear(text, schema.tables, rules):
-                connection.execute("PRAGMA foreign_keys = ON")
+                connection.execute("PRAGMA foreign_keys = ON")  # SQLite does not enforce them by default
                 connection.execute("BEGIN IMMEDIATE")  # a connection closed without COMMIT rolls back
                 before = connection.total_changes
                 connection.set_authorizer(rules)
@@ -223,6 +223,7 @@ class SqliteDatabase:
             # `as_uri` escapes a '?' or '%' in the name of the file, which would be special in an address.
             address = f"{self._path.absolute().as_uri()}?mode={'rw' if writing else 'ro'}"
             wait = min(5.0, self._limits.time_s)
+            # Without an isolation level, Python begins no transactions of its own.
             connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=wait)
         except (OSError, ValueError, sqlite3.Error) as error:
             reason = getattr(error, "strerror", None) or str(error)
@@ -231,6 +232,7 @@ class SqliteDatabase:
                 "person corrects this"
             ) from error
         with closing(connection):
+            # A file may hold text that is not UTF-8.
             connection.text_factory = lambda raw: raw.decode("utf-8", errors="replace")
             deadline = time.monotonic() + self._limits.time_s
             connection.set_progress_handler(lambda: time.monotonic() > deadline, _STEPS)
@@ -245,11 +247,11 @@ class SqliteDatabase:
         modules = {name.lower() for (name,) in connection.execute("SELECT name FROM pragma_module_list")}
         triggers = connection.execute("SELECT lower(name) FROM sqlite_master WHERE type = 'trigger'").fetchall()
         names = {name.lower() for name, _ in listing}
-        wanted = names if self._named is None else self._named
+        usable = names if self._named is None else self._named
         allowed: set[str] = set()
         facts: list[TableFacts] = []
         for name, kind in sorted(listing):
-            if name.lower() in wanted and kind != "shadow" and not name.lower().startswith("sqlite_"):
+            if name.lower() in usable and kind != "shadow" and not name.lower().startswith("sqlite_"):
                 if kind == "virtual" and not _connected(connection, name):
                     continue
                 # Full-text search reads its own shadow tables on behalf of the statement.
@@ -298,7 +300,7 @@ class SqliteDatabase:
             raise ToolException(f"error: {self._reason(str(error) or type(error).__name__, sql, tables)}") from error
 
     def _reason(self, message: str, sql: str, tables: Sequence[TableFacts]) -> str:
-        known: list[tuple[str, Callable[[], str]]] = [
+        reasons: list[tuple[str, Callable[[], str]]] = [
             ("interrupted", lambda: f"the time limit of {self._limits.time_s:g} s is over; ask for less"),
             ("one statement", lambda: "one statement a call; send the others in further calls"),
             ("locked", lambda: f"'{self._path.name}' is in use by another program; try again later"),
@@ -306,7 +308,7 @@ class SqliteDatabase:
             ("not a database", lambda: f"'{self._path.name}' is no SQLite database; a person must correct this"),
             ("number of bindings", lambda: "write the values into the statement, without ? or :names"),
         ]
-        for sign, reason in known:
+        for sign, reason in reasons:
             if sign in message:
                 return reason()
         if _UNKNOWN_TABLE.search(message):
