@@ -169,7 +169,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
         async with limit:
             return await work
     except TimeoutError:
-        if limit.expired():
+        if limit.expired():  # our limit, and no TimeoutError of the work itself
             raise TimeLimitError from None
         raise
 
@@ -221,7 +221,7 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
         coroutine.send(None)
     except StopIteration as done:
         return cast(T, done.value)
-    coroutine.close()
+    coroutine.close()  # runs its `finally` blocks
     raise RuntimeError("a coroutine on the blocking bridge suspended; it must do its waiting through the bridge")
 
 

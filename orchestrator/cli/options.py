@@ -75,7 +75,7 @@ def budget_of(
         "cost_usd": max_cost,
         "wall_clock_s": None if max_time is None else _seconds(max_time),
         "model_calls": max_calls,
-        "prices": None if price is None else {"*": _price(price)},
+        "prices": None if price is None else {"*": _price(price)},  # one price for every model of the run
     }
     return {name: value for name, value in limits.items() if value is not None}
 

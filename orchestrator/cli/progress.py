@@ -86,7 +86,7 @@ def describe_event(event: Event) -> str:
             return "again: " + "; ".join(f"{i} ({plan.by_id[i].attempt}): {text}" for i, text in retries.items())
         case Planned(plan=plan):
             return f"plan of {len(plan.sub_tasks)} sub-tasks\n" + plan.table()
-        case RoundStarted(number=number) if number > 1:
+        case RoundStarted(number=number) if number > 1:  # the first follows the plan at once
             return f"round {number}"
         case SubTaskChanged(status="succeeded"):
             return f"{event.id} succeeded in {event.seconds:.1f} s, {_tokens(event)} tokens"
@@ -135,6 +135,7 @@ class LiveDisplay:
         self._live: Live | None = None
 
     def __enter__(self) -> Self:
+        # With a function that rich calls on its own thread, the times advance while no event comes.
         self._live = Live(get_renderable=self._render, console=self._console, refresh_per_second=5, transient=False)
         self._live.start()
         return self

@@ -36,6 +36,7 @@ from orchestrator.runs.defaults import DEFAULT_TEAM
 if TYPE_CHECKING:
     from orchestrator.planning.plan import Plan
 
+# Optional for typer, since `--explain-limits` needs no task. `_read_task` refuses an empty one.
 Task = Annotated[str, typer.Argument(help="What to do. '-' reads the task from standard input.", show_default=False)]
 NewThread = Annotated[
     str | None, typer.Option("--thread", help="Name of the new thread.", show_default="from the task's first words")

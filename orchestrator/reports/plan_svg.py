@@ -9,6 +9,7 @@ from orchestrator.planning.status_colours import FILLS
 from orchestrator.text import shorten
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 52, 56, 18
+_LABEL_CHARS = 31  # about as many fit into a box at 11 pixels
 _BLANK = "#ffffff"
 
 
@@ -47,7 +48,7 @@ def _box(plan: Plan, task_id: str, corner: tuple[int, int], outcome: Outcome | N
     task = plan.by_id[task_id]
     x, y = corner
     fill = FILLS.get(outcome.status, _BLANK) if outcome else _BLANK
-    text = shorten(task.description, 31)
+    text = shorten(task.description, _LABEL_CHARS)
     mark = " ✋" if task.requires_approval else ""
     return (
         f'<g><title>{escape(task.description)}</title><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="7" '

@@ -86,7 +86,7 @@ class OrchestratorClient:
         self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
     ) -> Decision:
         """Async twin of `decide`."""
-        thread_id = review_id.rpartition("/")[0]
+        thread_id = review_id.rpartition("/")[0]  # the name of a thread may hold slashes too
         if not thread_id or await self._states.find(thread_id) is None:
             raise DecisionError(f"there is no review '{review_id}': `orchestrator reviews` lists the open ones")
         open_reviews = {review.id: review for review in (await self._states.run_of(thread_id)).reviews}

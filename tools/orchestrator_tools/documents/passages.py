@@ -43,7 +43,7 @@ def split(text: str, title: str) -> tuple[str, list[Passage]]:
     for line in text.splitlines():
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        match = None if fenced else _HEADING.match(line)
+        match = None if fenced else _HEADING.match(line)  # "#" in a code block begins a comment
         if match is None:
             sections[-1][1].append(line)
             continue
@@ -53,6 +53,7 @@ def split(text: str, title: str) -> tuple[str, list[Passage]]:
             continue
         headings = [item for item in headings if item[0] < level] + [(level, words)]
         sections.append((" > ".join(words for _, words in headings), []))
+    # A heading without text is a passage too, so that a search finds it.
     return title, [
         Passage(heading, body) for heading, lines in sections for body in _bodies(lines) or ([""] if heading else [])
     ]
@@ -112,7 +113,7 @@ class _Plain(HTMLParser):
 
     def handle_endtag(self, tag: str) -> None:
         if tag in self._SKIPPED:
-            self._skipping = max(0, self._skipping - 1)
+            self._skipping = max(0, self._skipping - 1)  # pages have end tags without a start
         elif re.fullmatch("h[1-6]", tag) or tag in ("p", "table", "ul", "ol"):
             self.parts.append("\n\n")
         elif tag in self._BLOCKS:
@@ -120,7 +121,7 @@ class _Plain(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._skipping:
-            self.parts.append(re.sub(r"\s+", " ", data))
+            self.parts.append(re.sub(r"\s+", " ", data))  # a line break in HTML is a space
 
 
 def plain(name: str, text: str) -> str:
