@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from orchestrator.daemon_threads import OwnThreads, as_exception
 from orchestrator.errors import ConfigError, OrchestratorError
-from orchestrator.forks import after_fork
+from orchestrator.forks import after_fork, keep_for_ever
 
 _PATIENCE_S = 5.0
 _SHUT_DOWN_S = 1.0
@@ -86,6 +86,7 @@ def _running() -> _BackgroundLoop:
 
 def _forget() -> None:
     global _background, _lock
+    keep_for_ever(_background)  # to collect a loop closes it, and its selector is shared with the parent
     _background, _lock = None, threading.Lock()
 
 

@@ -5,10 +5,22 @@ After `os.fork` the child has one thread, and copies of locks that other threads
 threads, locks, connections and child processes, and makes them anew when they are next used.
 """
 
+import ctypes
 import os
 import weakref
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol
+
+
+class Forgetful(Protocol):
+    """An object that a forked child cannot use as it is."""
+
+    def forget_parent(self) -> None:
+        """Let go of what belongs to the parent, without closing it, and be usable in the child."""
+
+
+# One hook for all objects, since a hook can never be taken back.
+_instances: "weakref.WeakSet[Forgetful]" = weakref.WeakSet()
 
 
 def after_fork(forget: Callable[[], object]) -> None:
@@ -17,17 +29,23 @@ def after_fork(forget: Callable[[], object]) -> None:
         os.register_at_fork(after_in_child=forget)
 
 
-def after_fork_of(instance: Any, method: Callable[[Any], object]) -> None:
-    """Call a function with an object in each forked child, for as long as the object lives.
+def forget_in_children(instance: Forgetful) -> None:
+    """Call `forget_parent` of an object in each forked child, for as long as the object lives."""
+    _instances.add(instance)
 
-    Args:
-        instance: The object.
-        method: The function, such as an unbound method of the class. It must hold no reference to the object.
+
+def keep_for_ever(*objects: object) -> None:
+    """Never collect these objects, not even when the interpreter ends.
+
+    Collecting them would close what a forked child shares with its parent: connections, selectors, other processes.
     """
-    reference = weakref.ref(instance)
+    for each in objects:
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(each))
 
-    def forget() -> None:
-        if (living := reference()) is not None:
-            method(living)
 
-    after_fork(forget)
+def _forget_all() -> None:
+    for instance in list(_instances):
+        instance.forget_parent()
+
+
+after_fork(_forget_all)

@@ -8,6 +8,7 @@ from langchain_core.language_models import BaseChatModel
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
+from orchestrator.forks import forget_in_children
 from orchestrator.models.factory import chat_model
 from orchestrator.models.profile import ModelProfile
 
@@ -33,6 +34,11 @@ class Agent:
         self._model = model
         self._model_lock = threading.Lock()
         self._latest_copy: Self | None = None
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Make a lock that no thread of a forked child's parent holds."""
+        self._model_lock = threading.Lock()
 
     def copy(self) -> Self:
         """Return a copy for a team to change. What the agent itself lacks, it takes from its latest copy."""
@@ -40,6 +46,7 @@ class Agent:
         twin._model_lock = threading.Lock()
         twin._latest_copy = None
         self._latest_copy = twin
+        forget_in_children(twin)
         return twin
 
     @property

@@ -12,6 +12,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
+from orchestrator.forks import forget_in_children
+
 T = TypeVar("T")
 
 
@@ -26,6 +28,11 @@ class Registry(Generic[T]):
     def __init__(self, most: int, is_active: Callable[[T], bool] = lambda _: False) -> None:
         self._most = most
         self._is_active = is_active
+        self.forget_parent()
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Begin empty: the objects of a forked child's parent belong to its runs."""
         self._entries: OrderedDict[Hashable, tuple[object, T]] = OrderedDict()
         self._lock = threading.Lock()
 

@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from orchestrator.concurrency import Bridge
+from orchestrator.forks import forget_in_children
 from orchestrator.model_calls.circuit_breaker import Circuit
 from orchestrator.model_calls.rate_limit import Rate
 from orchestrator.models.errors import endpoint_health, is_transient, retry_after
@@ -56,6 +57,11 @@ class Endpoints:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
+        self.forget_parent()
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Begin without endpoints: waiters of a forked child's parent must not be counted here."""
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Circuit, Rate]] = {}
 

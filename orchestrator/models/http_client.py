@@ -14,6 +14,7 @@ from typing import NamedTuple
 import httpx2
 
 from orchestrator.errors import ConfigError
+from orchestrator.forks import after_fork, forget_in_children, keep_for_ever
 
 # One pool of a few hundred connections spends most of its time searching its own lists. Requests over several pools
 # cost about a fifth less.
@@ -30,6 +31,15 @@ class _Key(NamedTuple):
 
 
 _clients: dict[_Key, tuple[_Pools, httpx2.AsyncBaseTransport]] = {}
+
+
+# A forked child must not send requests over connections that it shares with its parent.
+def _forget_parent() -> None:
+    keep_for_ever(dict(_clients))
+    _clients.clear()
+
+
+after_fork(_forget_parent)
 
 
 @cache  # making a context takes 20 ms
@@ -84,6 +94,31 @@ class LoopTransport(httpx2.AsyncBaseTransport):
         return await _clients[key][1].handle_async_request(request)
 
 
+class _ProcessTransport(httpx2.BaseTransport):
+    """Sends requests of threads over one pool of connections; a forked child has a pool of its own."""
+
+    def __init__(self, proxy: str | None) -> None:
+        self._proxy = proxy
+        self._inner = self._make()
+        forget_in_children(self)
+
+    def _make(self) -> httpx2.HTTPTransport:
+        return httpx2.HTTPTransport(verify=_tls(), limits=_LIMITS, proxy=self._proxy)
+
+    def forget_parent(self) -> None:
+        """Begin with an empty pool; the parent's is left open, since closing it would end the parent's connections."""
+        keep_for_ever(self._inner)
+        self._inner = self._make()
+
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
+        """Send one request."""
+        return self._inner.handle_request(request)
+
+    def close(self) -> None:
+        """Close the connections of this process."""
+        self._inner.close()
+
+
 @cache
 def blocking_client(proxy: str | None) -> httpx2.Client:
     """Return the client for threads: one in the process for each proxy, closed when the process ends.
@@ -95,7 +130,7 @@ def blocking_client(proxy: str | None) -> httpx2.Client:
         ConfigError: The proxy's address is malformed, or its kind is not supported.
     """
     try:
-        transport = httpx2.HTTPTransport(verify=_tls(), limits=_LIMITS, proxy=proxy)
+        transport = _ProcessTransport(proxy)
     except ImportError as error:
         raise ConfigError("the environment names a SOCKS proxy, which needs: pip install socksio") from error
     except (ValueError, httpx2.InvalidURL) as error:

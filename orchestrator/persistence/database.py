@@ -18,6 +18,7 @@ from typing import Self
 import platformdirs
 
 from orchestrator.errors import ConfigError, PersistenceError
+from orchestrator.forks import forget_in_children, keep_for_ever
 from orchestrator.persistence.leases import Leases
 from orchestrator.persistence.private_files import make_private_file, make_private_folder
 from orchestrator.persistence.schema import set_up
@@ -60,6 +61,14 @@ def _check_kind(path: Path) -> None:
         raise PersistenceError(f"{path} is no ordinary file: choose another with --db")
 
 
+def _connect(path: Path | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        path or ":memory:", check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_S
+    )
+    connection.execute("PRAGMA synchronous=NORMAL")  # with WAL: no wait for the disk at each commit
+    return connection
+
+
 class Persistence:
     """A database with its `checkpointer`, its `store` and its leases. Use it as a context manager.
 
@@ -82,10 +91,7 @@ class Persistence:
                 make_private_folder(self.path.parent)
                 _check_kind(self.path)
                 make_private_file(self.path)  # SQLite gives its journals the mode of the database
-            self._conn = sqlite3.connect(
-                self.path or ":memory:", check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_S
-            )
-            self._conn.execute("PRAGMA synchronous=NORMAL")  # with WAL: no wait for the disk at each commit
+            self._conn = _connect(self.path)
             self.checkpointer = Saver(self._conn, lock, self.where)
             self.store = Store(self._conn, lock, self.where)
             set_up(self.checkpointer, self.store, BUSY_TIMEOUT_S)
@@ -93,6 +99,17 @@ class Persistence:
             raise PersistenceError(f"cannot create {self.where}: {error.strerror or error}") from error
         except sqlite3.Error as error:
             raise explain_sqlite(error, self.where) from error
+        self._leases = Leases(self.path)
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Open a connection of this process; a connection of SQLite must not be carried across a fork."""
+        if self.path is not None:
+            keep_for_ever(self._conn)  # to close it would drop the locks that the parent holds on the file
+            self._conn = _connect(self.path)
+        lock = threading.Lock()
+        for part in (self.checkpointer, self.store):
+            part.conn, part.lock = self._conn, lock
         self._leases = Leases(self.path)
 
     def __enter__(self) -> Self:

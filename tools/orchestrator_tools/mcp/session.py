@@ -22,6 +22,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from orchestrator_tools.forks import forget_in_children, keep_for_ever
 from orchestrator_tools.mcp.config import ServerSettings
 from orchestrator_tools.mcp.text import SESSION_UNKNOWN, McpCallError, mended, reason
 
@@ -53,7 +54,23 @@ def _background() -> asyncio.AbstractEventLoop:
         return _loop
 
 
+class _Background:
+    """Lets a forked child begin without the loop and the sessions of its parent."""
+
+    def forget_parent(self) -> None:
+        global _loop, _lock
+        keep_for_ever(_loop, set(_live))
+        _loop, _lock = None, threading.Lock()
+        _live.clear()
+
+
+_BACKGROUND = _Background()
+forget_in_children(_BACKGROUND)
+
+
 def _shut_down(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
+    if loop is not _loop:  # a forked child inherits the hook, and not the thread
+        return
     asyncio.run_coroutine_threadsafe(_end_all(), loop).result(_PATIENCE_S + 2)
     loop.call_soon_threadsafe(loop.stop)
     thread.join(_PATIENCE_S)
@@ -276,6 +293,13 @@ class Server:
         self._slot: list[_Session] = []
         self._opening = asyncio.Lock()
         weakref.finalize(self, _let_go, self._slot).atexit = False
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Begin without a session; that of a forked child's parent goes on there."""
+        keep_for_ever(list(self._slot))
+        self._slot.clear()
+        self._opening = asyncio.Lock()
 
     async def list(self, use: Callable[["ClientSession"], Awaitable[T]]) -> T:
         """Uses a session for something that may be repeated.

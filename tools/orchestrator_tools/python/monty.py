@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from orchestrator_tools.forks import forget_in_children, keep_for_ever
 from orchestrator_tools.python.sandbox import Outcome, SandboxUnavailableError
 
 if TYPE_CHECKING:
@@ -34,6 +35,12 @@ class MontySandbox:
         self.sessions = sessions
         self._lock = threading.Lock()
         self._pool: Monty | None = None
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Begin without workers; those of a forked child's parent go on there."""
+        keep_for_ever(self._pool)
+        self._lock, self._pool = threading.Lock(), None
 
     def start(self, workspace: Path | None) -> "MontyPython":
         """A new session. It has no files, so the workspace is not given to it.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from orchestrator_tools.forks import forget_in_children, keep_for_ever
+
 
 class SandboxUnavailableError(RuntimeError):
     """A sandbox cannot be used on this machine; the message says what is missing. There is no weaker stand-in."""
@@ -86,6 +88,14 @@ class Sessions:
         self._lock = threading.Lock()
         self._running = threading.BoundedSemaphore(most)
         weakref.finalize(self, _end_all, self._kept, sandbox)
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Begin without sessions; those of a forked child's parent go on there."""
+        keep_for_ever(dict(self._kept))
+        self._kept.clear()
+        self._lock = threading.Lock()
+        self._running = threading.BoundedSemaphore(self.most)
 
     def run(self, key: str | None, workspace: Path | None, code: str) -> Outcome:
         """Runs a piece of code in the session of a key.
