@@ -38,6 +38,10 @@ class PlanError(OrchestratorError):
         self.problems = problems
 
 
+class CallbackError(OrchestratorError):
+    """A callback of the caller ended by `SystemExit` or the like. The thread can be resumed."""
+
+
 class DecisionError(OrchestratorError):
     """A decision names no open review, or is not one of the review's allowed decisions."""
 

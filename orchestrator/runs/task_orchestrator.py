@@ -30,6 +30,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
 from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.runs.callbacks import guarded
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import check_thread_id, new_thread_id
@@ -193,6 +194,7 @@ class TaskOrchestrator(OrchestratorClient):
             yield await running
         finally:
             running.cancel()
+            await asyncio.wait([running])  # until it has let go of its thread and database
 
     async def _check_prices(self, budget: Budget) -> None:
         if budget.cost_usd is None:
@@ -290,6 +292,7 @@ class TaskOrchestrator(OrchestratorClient):
     ) -> Run:
         """Invoke the graph until it ends, or until a review stays open. The caller holds the lease."""
         self.thread_id = thread_id
+        on_event, on_review = guarded("on_event", on_event), guarded("on_review", on_review)
         config = self._states.config(thread_id)
         value: Any = graph_input
         announced: set[str] = set()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from orchestrator import Decision, Review
-from orchestrator.errors import ConfigError
+from orchestrator.errors import CallbackError, ConfigError
 from orchestrator.events import Event
 from orchestrator.persistence.leases import Leases
 from orchestrator.testing import Gate, TeamScript, say
@@ -130,3 +130,31 @@ def test_looking_at_a_thread_does_not_keep_it_from_being_run(tmp_path: Path) -> 
         with Leases(two.persistence.path).hold("t", patience_s=10):
             pass
         looker.join()
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit()], ids=repr)
+@pytest.mark.parametrize("name", ["on_event", "on_review"])
+def test_a_callback_that_exits_is_an_error_with_its_name(tmp_path: Path, name: str, error: BaseException) -> None:
+    def leave(_: object) -> None:
+        raise error
+
+    callback: Any = {name: leave}
+    with open_team(TeamScript(PLAN), tmp_path / "runs.db") as orchestrator:
+        with pytest.raises(CallbackError, match=f"{name} ended with {type(error).__name__}"):
+            orchestrator.run("x", thread_id="t", **callback)
+        with pytest.raises(CallbackError, match=name):
+            asyncio.run(orchestrator.arun("x", thread_id="u", **callback))
+        assert orchestrator.resume("t", on_review=approve).status == "done"
+
+
+async def test_closing_a_stream_returns_when_its_run_has_let_go(tmp_path: Path) -> None:
+    gate = Gate()
+    script = TeamScript(PLAN, results={"a": say("done a").behind(gate)})
+    with open_team(script, tmp_path / "runs.db") as orchestrator:
+        stream = orchestrator.astream("x", thread_id="t", auto_approve=True)
+        async for _ in stream:
+            if gate.entered.is_set():
+                break
+        await stream.aclose()  # type: ignore[attr-defined]
+        gate.release()
+        assert (await orchestrator.aresume("t")).status == "done"

@@ -1,0 +1,30 @@
+"""Callbacks of a caller: `on_event` and `on_review`."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from orchestrator.daemon_threads import as_exception
+from orchestrator.errors import CallbackError
+
+In = TypeVar("In")
+Out = TypeVar("Out")
+
+
+def guarded(name: str, callback: Callable[[In], Out] | None) -> Callable[[In], Out] | None:
+    """Return a callback that cannot end the event loop; None for None.
+
+    Args:
+        name: The callback's name, for the error.
+        callback: The caller's function.
+    """
+    if callback is None:
+        return None
+
+    def call(value: In) -> Out:
+        try:
+            return callback(value)
+        except (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError) as error:
+            raise CallbackError(f"{name} ended with {as_exception(error)}; the thread can be resumed") from error
+
+    return call
