@@ -1,1 +1,1 @@
-"""Between a worker's wish to call a tool and the tool's answer."""
+"""Tool calls, from the wish of a worker to the answer that it is shown."""

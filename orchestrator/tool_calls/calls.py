@@ -1,8 +1,10 @@
-"""One call of a tool: may it be made, is it made once, how long may it take, and what its agent is shown of the answer.
+"""One tool call: the order of its steps.
 
-In this order: the policy decides, and a human where it says so; a call that must happen once is noted before it is
-made; the call runs within its time limit; its answer is shortened to what fits, kept whole in the shared memory, and
-marked when it comes from outside.
+1. The policy decides, or a human where the policy asks one.
+2. The call is counted against the budget.
+3. A call whose effect must happen once is noted in the journal.
+4. The tool runs within its time limit.
+5. The answer is shortened to fit, kept whole in the shared memory, and marked where it comes from outside.
 """
 
 import math
@@ -48,17 +50,17 @@ from orchestrator.trust import taint, tainted_by
 
 
 async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolMessage:
-    """Carries out one call, or says why not.
+    """Carry out one call, or answer why it is not made.
 
     Args:
-        bridge: How to reach the store, and the handler.
+        bridge: How to reach the store and the handler.
         request: The call.
-        handler: Makes it.
+        handler: Makes the call.
 
     Raises:
         GraphInterrupt: A human must decide first.
     """
-    if request.tool is None:  # the agent's tool node answers with the names that there are
+    if request.tool is None:  # unknown name: LangGraph's tool node answers with the names of the tools
         unknown: ToolMessage = await bridge.call(handler, request)
         return unknown
     context = cast(WorkerContext, request.runtime.context)
@@ -99,18 +101,8 @@ class _Call:
         return CallJournal(self.bridge, self.context.memory, self.actor.key, self.identity, self.tool.name)
 
     async def carry_out(self) -> ToolMessage:
-        messages = self.request.state["messages"]
-        tainted = tainted_by(messages)
-        sent = sent_by(self.tool, self.call["args"])
-        unseen = bool(sent) and not any(sent in m.text for m in messages if not isinstance(m, AIMessage))
-        ruling = self.oversight.policy.rule_on(
-            self.actor.agent,
-            self.tool,
-            self.call["args"],
-            tainted,
-            sends_unseen=unseen,
-            used_share=self.context.allowance.used_share,
-        )
+        tainted = tainted_by(self.request.state["messages"])
+        ruling = self._ruling(tainted)
         if ruling.action == "refuse":
             why = f"the policy does not allow this call: {ruling.reason or 'no reason given'}"
             self._tell_refusal(why)
@@ -132,6 +124,18 @@ class _Call:
             await self.journal.begin()
         return await self._call_and_keep()
 
+    def _ruling(self, tainted: tuple[str, ...]) -> Ruling:
+        sent = sent_by(self.tool, self.call["args"])
+        inputs = (message for message in self.request.state["messages"] if not isinstance(message, AIMessage))
+        return self.oversight.policy.rule_on(
+            self.actor.agent,
+            self.tool,
+            self.call["args"],
+            tainted,
+            sends_unseen=bool(sent) and not any(sent in message.text for message in inputs),
+            used_share=self.context.allowance.used_share,
+        )
+
     async def _review(self, ruling: Ruling, tainted: tuple[str, ...]) -> Decision:
         review = tool_review(
             self.actor.thread_id,
@@ -141,8 +145,8 @@ class _Call:
             ruling.reason,
             tainted,
         )
-        # Whoever approves everything in advance has not seen what a text from outside asks for. A tool that says
-        # nothing of itself is a function of theirs, and they know better than its defaults what it does.
+        # A user who approves everything in advance has not seen what a text from outside asks for. A tool without a
+        # declaration is the user's own function: the user knows better than the unsafe defaults what it does.
         if self.oversight.auto_approve and (not tainted or is_contained(self.tool) or not says_its_risk(self.tool)):
             return Decision(review_id=review.id, action="approve")
         if self.oversight.auto_approve:
@@ -173,12 +177,12 @@ class _Call:
             return self._tainted(self._error(str(error)))
 
     def _time_left(self) -> float:
-        """Seconds that are left of the run's own time."""
+        """Return the seconds until the run's own time limit."""
         left = self.context.allowance.time_left
         return math.inf if left is None else left
 
     async def _shown(self, answer: ToolMessage) -> ToolMessage:
-        """Return the answer as the worker sees it; keep it whole where that is more, or must outlive a crash."""
+        """Return the answer as the worker sees it, after noting the whole of a long answer, or of an effect."""
         if self.tool is read_memory:
             return reread(answer, self.context.memory, str(self.call["args"].get("key", "")))
         text = text_of(answer)
@@ -197,7 +201,7 @@ class _Call:
         return answer
 
     async def _after_crash(self, note: Entry) -> ToolMessage:
-        """Answer a call that a process which is gone had begun: by its noted answer, or by asking a human."""
+        """Answer a call that an earlier process began, with the noted answer or by a human's decision."""
         if is_answered(note):
             shown, _ = shown_text(self.tool, note.text, self.journal.key, self.context.window)
             return self._tainted(ToolMessage(shown, tool_call_id=self.call["id"], name=self.tool.name))

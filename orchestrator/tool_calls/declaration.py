@@ -1,4 +1,14 @@
-"""What a tool declares about itself: its risk, effect and trust."""
+"""Declarations of tools: risk, effect, trust, and limits, kept in the `metadata` of a LangChain tool.
+
+- `risk`: `read`, `write`, `execute` or `spend`.
+- `effect`: `none`, `idempotent` or `once`.
+- `trust` of the output: `trusted` or `untrusted`.
+- `contained`: the effect stays inside the thread's workspace.
+- `sends`: name of the argument that leaves the machine, such as an address.
+- `time_limit_s` for one call, and `output_limit` in characters.
+
+Undeclared properties default to the unsafe value.
+"""
 
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar, cast
@@ -25,67 +35,68 @@ def declare(
     time_limit_s: float | None = None,
     output_limit: int | None = None,
 ) -> ToolT:
-    """Says of a tool what it does; returns the same tool.
+    """Declare properties of a tool; return the same tool.
 
     Args:
         tool: Any LangChain tool.
         risk: The worst that a call can do.
-        effect: Whether a call changes the world outside, and whether repeating it changes it again.
-        trust: Whether its output may be taken for true.
-        contained: Whether what it changes stays inside the thread's own workspace.
+        effect: The change that a call makes outside: `none`; `idempotent`, if repeating the call changes nothing more;
+            or `once`, if the call must not be repeated.
+        trust: `trusted` if the output may be relied on.
+        contained: The effect stays inside the thread's own workspace.
         time_limit_s: Seconds after which a call is given up; None for two minutes.
-        output_limit: Characters of a result that a worker is shown at most; the rest can be read on by its key.
+        output_limit: Most characters of a result that a worker is shown; it can read on by the result's key.
     """
-    said: dict[str, Any] = {"risk": risk, "effect": effect, "trust": trust}
+    metadata: dict[str, Any] = {"risk": risk, "effect": effect, "trust": trust}
     if contained:
-        said["contained"] = True
+        metadata["contained"] = True
     if time_limit_s is not None:
-        said["time_limit_s"] = time_limit_s
+        metadata["time_limit_s"] = time_limit_s
     if output_limit is not None:
-        said["output_limit"] = output_limit
-    tool.metadata = {**(tool.metadata or {}), **said}
+        metadata["output_limit"] = output_limit
+    tool.metadata = {**(tool.metadata or {}), **metadata}
     return tool
 
 
-def _said(tool: BaseTool, name: str, otherwise: Any) -> Any:
+def _declared(tool: BaseTool, name: str, otherwise: Any) -> Any:
     return (tool.metadata or {}).get(name, otherwise)
 
 
 def risk_of(tool: BaseTool) -> Risk:
-    """The tool's declared risk; `write` when it says nothing."""
-    return cast(Risk, str(_said(tool, "risk", "write")))
+    """Return the tool's declared risk, or `write`."""
+    return cast(Risk, str(_declared(tool, "risk", "write")))
 
 
 def says_its_risk(tool: BaseTool) -> bool:
-    """Whether the tool has declared a risk."""
-    return _said(tool, "risk", None) is not None
+    """True if the tool has declared a risk."""
+    return _declared(tool, "risk", None) is not None
 
 
 def effect_of(tool: BaseTool) -> Effect:
-    """The tool's declared effect; `once` when it says nothing, `none` for a tool that only reads."""
-    return cast(Effect, str(_said(tool, "effect", "none" if risk_of(tool) == "read" else "once")))
+    """Return the tool's declared effect, or `none` for a tool that only reads and `once` for any other."""
+    return cast(Effect, str(_declared(tool, "effect", "none" if risk_of(tool) == "read" else "once")))
 
 
 def is_trusted(tool: BaseTool) -> bool:
-    """Whether the tool's output may be taken for true."""
-    return str(_said(tool, "trust", "untrusted")) == "trusted"
+    """True if the tool's output may be relied on."""
+    return str(_declared(tool, "trust", "untrusted")) == "trusted"
 
 
 def is_contained(tool: BaseTool) -> bool:
-    """Whether what the tool changes stays inside the thread's workspace."""
-    return _said(tool, "contained", False) is True
+    """True if the tool's effect stays inside the thread's workspace."""
+    return _declared(tool, "contained", False) is True
 
 
 def sent_by(tool: BaseTool, args: Mapping[str, Any]) -> str:
-    """What a call would send out of the machine; empty for a tool that sends nothing."""
-    return str(args.get(str(_said(tool, "sends", "")), ""))
+    """Return the text that a call would send out of the machine; empty for a tool that sends nothing."""
+    return str(args.get(str(_declared(tool, "sends", "")), ""))
 
 
 def time_limit_of(tool: BaseTool) -> float:
-    """Seconds after which a call of the tool is given up."""
-    return float(_said(tool, "time_limit_s", TIME_LIMIT_S))
+    """Return the seconds after which a call of the tool is given up."""
+    return float(_declared(tool, "time_limit_s", TIME_LIMIT_S))
 
 
 def output_limit_of(tool: BaseTool) -> int:
-    """Characters of one result that a worker is shown at most."""
-    return int(_said(tool, "output_limit", OUTPUT_LIMIT))
+    """Return the most characters of one result that a worker is shown."""
+    return int(_declared(tool, "output_limit", OUTPUT_LIMIT))

@@ -1,8 +1,7 @@
-"""Opening: a tool whose answer a worker cannot do without is called before its model is asked for the first time.
+"""The first call: a tool that is called before a worker's model is asked, since every sub-task needs its answer.
 
-A model asked about a database guesses at the names of tables first, and a small one gives up after the error. Told the
-names at the start, it needs one call of the model less. The call goes the way of all others: policy, reviews, limits,
-trust and the checkpoint are the same.
+A model without the names of a database's tables guesses them first, and a small one gives up after the error. With the
+names at the start, one model call is saved. Policy, reviews, limits, trust and checkpoints hold as for any other call.
 """
 
 from collections.abc import Sequence
@@ -16,24 +15,24 @@ from orchestrator.messages import FIRST_CALL
 
 
 def check_first_call(worker: str, tool: str, tools: Sequence[BaseTool]) -> None:
-    """Makes sure that a worker can begin with this tool.
+    """Check that a worker can begin with a tool.
 
     Raises:
-        ConfigError: It has no such tool, or one that cannot be called without arguments.
+        ConfigError: The worker has no such tool, or the tool cannot be called without arguments.
     """
-    found = next((own for own in tools if own.name == tool), None)
-    if found is None:
+    first = next((own for own in tools if own.name == tool), None)
+    if first is None:
         raise ConfigError(f"worker '{worker}' is to begin with '{tool}', which is none of its tools")
-    if required := convert_to_openai_tool(found)["function"]["parameters"].get("required"):
+    if required := convert_to_openai_tool(first)["function"]["parameters"].get("required"):
         raise ConfigError(f"worker '{worker}' cannot begin with '{tool}': it needs {', '.join(required)}")
 
 
 def first_call(tool: str, key: str) -> AIMessage:
-    """The message that calls the tool, as if the model had asked for it.
+    """Return the message that calls a tool, as if the model had asked for it.
 
     Args:
         tool: The tool's name.
-        key: The sub-task's key; the same attempt has the same call when it is resumed.
+        key: The sub-task's key. A resumed attempt makes the same call, with the same id.
     """
     call = {"name": tool, "args": {}, "id": f"call_opening_{key}", "type": "tool_call"}
     return AIMessage("", tool_calls=[call], additional_kwargs={FIRST_CALL: True})

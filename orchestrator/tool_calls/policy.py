@@ -1,15 +1,9 @@
-"""What a tool may do, and who is asked before it does.
+"""Policies: rules that allow a tool call, refuse it, or ask a human. A policy is data.
 
-A tool says what it is in its LangChain `metadata`: `risk` (read, write, execute, spend), `effect` (none, idempotent,
-once), `trust` of what it returns (trusted, untrusted), `contained` (its effect stays inside the thread's workspace),
-`sends` (the argument that leaves the machine, such as an address), `time_limit_s` and `output_limit` (characters).
-What a tool does not say is taken for the worse: it may write, its effect must not be repeated, and its output comes
-from outside.
-
-A policy is data: rules that say allow, ask or refuse. The first that fits decides. Where none fits, reading is
-allowed, a contained effect that may be repeated is allowed, and all else asks a human. Whoever has read untrusted
-text may do nothing but read unasked, and send nothing out that it was not given word for word (an address that it
-made up itself may carry a secret); a rule loosens that only if it says `tainted = true` itself.
+- The first rule that fits a call decides.
+- Without a fitting rule, reading and contained repeatable effects are allowed. All else asks.
+- A worker that has read untrusted text may only read unasked. It may send out only text that it was given word for
+  word, since an address of its own making may carry a secret. A rule loosens this only with `tainted = true`.
 """
 
 import re
@@ -29,18 +23,18 @@ Permission = Literal["allow", "ask", "refuse"]
 
 
 class Rule(BaseModel):
-    """One rule of a policy; what it does not name fits everything.
+    """One rule of a policy. A condition that is left out fits every call.
 
     Args:
-        action: What happens when it fits.
-        worker: Name of the worker; `*` and `?` stand for other characters, as in file names.
-        tool: Name of the tool, likewise.
-        risk: The tool's risk is one of these.
-        trust: What the tool returns has this trust.
-        tainted: Whether the worker has read untrusted text.
-        budget_used: At least this share (0 to 1) of a limit of the run's budget is used.
-        args: Regular expressions by argument; each is looked for in the argument's text, and all must be found.
-        reason: Shown to whoever is asked or refused.
+        action: The action on a call that fits.
+        worker: Name of the worker, with `*` and `?` as in file names.
+        tool: Name of the tool, with `*` and `?` as in file names.
+        risk: Risks of the tool, one of which must be declared.
+        trust: Trust of the tool's output.
+        tainted: True for workers that have read untrusted text, False for all others.
+        budget_used: Least used share (0 to 1) of a limit of the run's budget.
+        args: Regular expressions by argument. Each must be found in its argument's text.
+        reason: Shown to the human who is asked, or to the worker that is refused.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,7 +67,7 @@ class Rule(BaseModel):
     def fits(
         self, worker: str, tool: BaseTool, args: Mapping[str, Any] | None, tainted: bool, used_share: float = 0.0
     ) -> bool:
-        """Whether it is about this call. Without arguments, as in a listing, a rule about arguments does not fit."""
+        """True if the rule fits a call. Without arguments, as in a listing, a rule with `args` does not fit."""
         if self.args and args is None:
             return False
         return (
@@ -88,7 +82,7 @@ class Rule(BaseModel):
 
 
 class Ruling(BaseModel):
-    """What a policy says to one call."""
+    """The decision of a policy about one call."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -97,10 +91,10 @@ class Ruling(BaseModel):
 
 
 class Policy(BaseModel):
-    """Who may do what unasked.
+    """Rules about tool calls.
 
     Args:
-        rules: The first that fits decides.
+        rules: The first one that fits a call decides.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -109,15 +103,15 @@ class Policy(BaseModel):
 
     @classmethod
     def of(cls, *rules: Rule) -> Self:
-        """A policy from rules in Python."""
+        """Return a policy of rules written in Python."""
         return cls(rule=rules)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
-        """A policy from a TOML file with a `[[rule]]` for each rule.
+        """Read a policy from a TOML file with a `[[rule]]` for each rule.
 
         Raises:
-            ConfigError: The file cannot be read, or is no policy.
+            ConfigError: The file cannot be read, or holds no policy.
         """
         try:
             data = tomllib.loads(Path(path).read_text(encoding="utf-8"))
@@ -131,13 +125,13 @@ class Policy(BaseModel):
             raise ConfigError(f"the policy {path} is wrong at {shape_problems(error, 'its top')[0]}") from error
 
     def check(self, workers: Mapping[str, Iterable[BaseTool]]) -> None:
-        """Looks for rules that name a worker or a tool that there is not: a misspelt rule would protect nothing.
+        """Check that every rule names a worker and a tool that exist. A misspelt rule would protect nothing.
 
         Args:
-            workers: Tools by worker.
+            workers: The tools of each worker, by the worker's name.
 
         Raises:
-            ConfigError: One does.
+            ConfigError: A rule names an unknown worker or tool.
         """
         tools = {tool.name for owned in workers.values() for tool in owned}
         for rule in self.rules:
@@ -156,20 +150,21 @@ class Policy(BaseModel):
         sends_unseen: bool = False,
         used_share: float = 0.0,
     ) -> Ruling:
-        """What it says to a call.
+        """Decide about a call.
 
         Args:
-            worker: Who wants to call.
-            tool: What.
-            args: With which arguments; None in a listing.
+            worker: Name of the worker that calls.
+            tool: The tool.
+            args: The arguments; None in a listing.
             tainted_by: Sources of the untrusted text that the worker has read.
-            sends_unseen: Whether the call sends out what the worker was not given word for word.
-            used_share: How much of the run's budget is used, 0 to 1.
+            sends_unseen: The call sends out text that the worker was not given word for word.
+            used_share: The used share of the run's budget, 0 to 1.
         """
         does_more = risk_of(tool) != "read" or (sends_unseen and bool(tainted_by))
         for rule in self.rules:
             if not rule.fits(worker, tool, args, bool(tainted_by), used_share):
                 continue
+            # A rule written without taint in mind must not let a worker act on instructions from outside.
             if rule.action == "allow" and does_more and tainted_by and not rule.tainted:
                 continue
             return Ruling(action=rule.action, reason=rule.reason)

@@ -1,7 +1,7 @@
-"""Which tools a worker is shown: all of a few; of many, those that fit its sub-task, and one that looks for more.
+"""Tool search: show a worker with many tools those that fit its sub-task, and one that finds the others.
 
-A model chooses worse the more tools it is shown, and each costs tokens in every call. What is left out here can still
-be found, and a tool that was found or used stays in sight for the rest of the attempt.
+A model chooses worse the more tools it is shown, and each costs tokens in every call. A tool that was used or found
+stays in sight for the rest of the attempt.
 """
 
 import re
@@ -23,7 +23,7 @@ class ToolSearch:
     """The choice among one worker's tools.
 
     Args:
-        tools: All of them.
+        tools: All tools of the worker.
     """
 
     def __init__(self, tools: Sequence[BaseTool]) -> None:
@@ -35,7 +35,7 @@ class ToolSearch:
                 self._index.add(tool.name, f"{tool.name.replace('_', ' ')} {tool.description}")
 
     def finder(self) -> BaseTool:
-        """The tool that looks for more."""
+        """Return the tool that finds tools which are not shown."""
 
         def find_tools(what: str) -> str:
             """Looks for a tool among those that are not shown. The ones that it names can be called from then on.
@@ -43,8 +43,8 @@ class ToolSearch:
             Args:
                 what: What the tool has to do.
             """
-            found = [self._tools[name] for name in self._index.search(what, _FOUND)]
-            lines = [f"- {tool.name}: {' '.join(tool.description.split())[:160]}" for tool in found]
+            matches = [self._tools[name] for name in self._index.search(what, _FOUND)]
+            lines = [f"- {tool.name}: {' '.join(tool.description.split())[:160]}" for tool in matches]
             return "\n".join(lines) or "There is no tool for that. Other words may find one; otherwise do without."
 
         return StructuredTool.from_function(
@@ -55,15 +55,17 @@ class ToolSearch:
         )
 
     def shown(self, messages: Iterable[AnyMessage]) -> set[str]:
-        """Names of the tools to show next: those that fit, were used, or were found.
+        """Return the names of the tools to show next: those that fit, were used, or were found.
+
+        All are read off the conversation, so that a resumed worker is shown the same tools.
 
         Args:
-            messages: The conversation so far; its first human message is the sub-task.
+            messages: The conversation so far. Its first human message is the sub-task.
         """
-        listed = list(messages)
-        query = next((message.text for message in listed if isinstance(message, HumanMessage)), "")
+        conversation = list(messages)
+        query = next((message.text for message in conversation if isinstance(message, HumanMessage)), "")
         names = dict.fromkeys(self._index.search(query, _FITTING))
-        for message in listed:
+        for message in conversation:
             if isinstance(message, AIMessage):
                 names |= dict.fromkeys(call["name"] for call in message.tool_calls)
             elif isinstance(message, ToolMessage) and message.name == FIND_TOOLS:
