@@ -1,1 +1,1 @@
-"""Between the wish to ask a model and its answer: reserve, send, retry, settle."""
+"""Model calls, from the question of an agent to the answer: reserve, send, retry, settle."""

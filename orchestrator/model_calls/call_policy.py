@@ -1,4 +1,4 @@
-"""CallPolicy: how the models of a team are called."""
+"""CallPolicy: settings for all calls of a team's models."""
 
 from dataclasses import dataclass, field
 
@@ -12,13 +12,13 @@ _TIME_LIMIT_S = 600.0
 
 @dataclass(frozen=True)
 class CallPolicy:
-    """How models are called.
+    """Settings for calls of models.
 
     Args:
-        fallbacks: Models to ask, in this order, when an agent's own one cannot be reached.
-        economy: A cheaper model for when little of the budget is left.
+        fallbacks: Models to ask, in this order, when an agent's own model cannot be reached.
+        economy: A cheaper model to ask first when little of the budget is left.
         resilience: Retries, circuits and rate limits.
-        time_limit_s: Seconds for one request; None for the time limit that the model itself has.
+        time_limit_s: Seconds for one request; None for the model's own time limit.
     """
 
     fallbacks: tuple[BaseChatModel, ...] = ()
@@ -27,7 +27,7 @@ class CallPolicy:
     time_limit_s: float | None = None
 
     def time_limit_of(self, model: BaseChatModel) -> float:
-        """Seconds for one request to this model."""
+        """Return the seconds for one request to a model."""
         if self.time_limit_s is not None:
             return self.time_limit_s
         own = ModelProfile.of(model).timeout_s

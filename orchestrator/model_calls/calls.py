@@ -1,8 +1,11 @@
-"""ModelCalls: the one way by which the engine asks a model anything, whoever asks.
+"""ModelCalls: the only way in which the engine asks a model.
 
-Every call is reserved in the ledger before it is sent, is sent with its answer capped to what was reserved, is cut
-off at its time limit, and is settled by the usage that was reported. What can pass is tried again, each try reserved
-for itself; an endpoint that stays dead is left for the next fallback model.
+1. The call is reserved in the ledger, and its answer is capped to the reservation.
+2. It is sent, and cut off at its time limit.
+3. It is settled by the usage that the endpoint reports.
+
+Transient failures are retried, each try with a reservation of its own. If the endpoint stays dead, the next fallback
+model is asked.
 """
 
 import math
@@ -36,12 +39,12 @@ LEAST_ANSWER = 64
 
 @dataclass(frozen=True)
 class Question:
-    """What a model is asked, as far as it matters for the price.
+    """The parts of a request that make up its size.
 
     Args:
         messages: The conversation.
-        tools: What the model may call.
-        schema: The schema of its answer.
+        tools: Tools that the model may call.
+        schema: The schema of the answer.
     """
 
     messages: Sequence[BaseMessage]
@@ -50,16 +53,19 @@ class Question:
 
 
 Send = Callable[[BaseChatModel, dict[str, Any]], Coroutine[Any, Any, Any]]
-Said = Callable[[Any], Sequence[BaseMessage]]
+"""Sends a request once, to a model and with further arguments."""
+
+MessagesOf = Callable[[Any], Sequence[BaseMessage]]
+"""Returns the messages in a reply, which report the usage."""
 
 
 class ModelCalls:
     """The calls of one agent for one sub-task.
 
     Args:
-        bridge: How to call.
+        bridge: How to call, blocking or awaiting.
         allowance: The account that pays, and its ledger; by default nothing is limited.
-        policy: How models are called.
+        policy: Retries, fallbacks and time limits.
         emit: Takes progress events.
     """
 
@@ -76,9 +82,9 @@ class ModelCalls:
         self._emit = emit
 
     def last_call(self, model: BaseChatModel, question: Question, *, of_run: bool) -> BudgetSpentError | None:
-        """Return the limit that a further call, with this answer added to its prompt, would pass.
+        """Return the limit that another call after this one would pass, or None.
 
-        A call that still fits is then better used for a result than for another tool.
+        The last call that fits is better used for a result than for another tool.
 
         Args:
             model: The model to ask.
@@ -95,23 +101,24 @@ class ModelCalls:
     async def invoke(
         self, model: BaseChatModel, messages: Sequence[BaseMessage], config: RunnableConfig | None = None
     ) -> AIMessage:
-        """Asks for a plain text."""
+        """Ask for a plain text."""
 
-        async def send(asked: BaseChatModel, more: dict[str, Any]) -> AIMessage:
-            answer: AIMessage = await self.bridge.invoke(asked.bind(**more) if more else asked, list(messages), config)
+        async def send(candidate: BaseChatModel, arguments: dict[str, Any]) -> AIMessage:
+            bound = candidate.bind(**arguments) if arguments else candidate
+            answer: AIMessage = await self.bridge.invoke(bound, list(messages), config)
             return answer
 
         answer: AIMessage = await self.call(model, Question(messages), send, lambda reply: [reply])
         return answer
 
-    async def call(self, model: BaseChatModel, question: Question, send: Send, said: Said) -> Any:
-        """Asks a model, or the one that stands in for it.
+    async def call(self, model: BaseChatModel, question: Question, send: Send, messages_of: MessagesOf) -> Any:
+        """Ask a model, or one that stands in for it.
 
         Args:
-            model: The agent's own.
-            question: What is asked.
-            send: Sends it once, to a given model with further arguments of the request.
-            said: The messages in a reply, which say what was used.
+            model: The agent's own model.
+            question: The parts of the request that make up its size.
+            send: Sends the request once.
+            messages_of: Returns the messages in a reply.
 
         Raises:
             BudgetSpentError: The call does not fit into the budget, and was not sent.
@@ -120,7 +127,7 @@ class ModelCalls:
         candidates = self._candidates(model)
         for at, candidate in enumerate(candidates):
             try:
-                return await self._ask(candidate, question, send, said)
+                return await self._ask(candidate, question, send, messages_of)
             except Exception as error:
                 if not is_endpoint_failure(error):
                     raise
@@ -140,11 +147,11 @@ class ModelCalls:
         first = [economy] if economy is not None and self.allowance.is_short else []
         return list({id(m): m for m in (*first, model, *self.policy.fallbacks)}.values())
 
-    async def _ask(self, model: BaseChatModel, question: Question, send: Send, said: Said) -> Any:
+    async def _ask(self, model: BaseChatModel, question: Question, send: Send, messages_of: MessagesOf) -> Any:
         if self._limits_tokens and needs_tokenizer(model):
             await self.bridge.offload(partial(load_tokenizer, model))
         prompt = self._prompt_tokens(model, question) if self._counts else 0
-        attempt = partial(self._attempt, model, prompt, send, said)
+        attempt = partial(self._attempt, model, prompt, send, messages_of)
         settings = self.policy.resilience
         if (own := ModelProfile.of(model).retries) is not None:
             settings = settings.model_copy(update={"retries": own})
@@ -165,7 +172,7 @@ class ModelCalls:
         )
         return math.ceil(counted * (ledger.margins.of(ModelProfile.of(model).name) if ledger is not None else 1.0))
 
-    async def _attempt(self, model: BaseChatModel, prompt: int, send: Send, said: Said) -> Any:
+    async def _attempt(self, model: BaseChatModel, prompt: int, send: Send, messages_of: MessagesOf) -> Any:
         limit, ledger = self.policy.time_limit_of(model), self.allowance.ledger
         if ledger is None:
             return await self._within(limit, partial(send, model, {}))
@@ -177,10 +184,10 @@ class ModelCalls:
             self._worst(model, prompt, answer),
             self._worst(model, prompt, min(answer, LEAST_ANSWER)),
         )
-        more = {"max_tokens": reservation.worst.output_tokens} if self._limits_tokens else {}
+        arguments = {"max_tokens": reservation.worst.output_tokens} if self._limits_tokens else {}
         left = self.allowance.time_left
         try:
-            reply = await self._within(limit if left is None else min(limit, left), partial(send, model, more))
+            reply = await self._within(limit if left is None else min(limit, left), partial(send, model, arguments))
         except BaseException as error:
             refused = cost_nothing(error)
             await ledger.settle(self.bridge, reservation, Spend(model_calls=1) if refused else None)
@@ -189,20 +196,23 @@ class ModelCalls:
                 most = ledger.budget.wall_clock_s or 0
                 raise BudgetSpentError("wall_clock_s", "run", ledger.seconds, most) from error
             raise
-        await self._settle(ledger, model, reservation, said(reply))
+        await self._settle(ledger, model, reservation, messages_of(reply))
         return reply
 
     async def _within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
-        """As the bridge has it; its time limit ends before the client's own, which would say what can be done."""
+        """Like `Bridge.within`, with an error that says what to do.
+
+        Our limit fires before the client's own, whose error would have named the setting.
+        """
         try:
             return await self.bridge.within(seconds, body)
         except TimeoutError as error:
             if str(error):
-                raise  # it came out of the call, and says something already
-            way = "set ORCHESTRATOR_TIMEOUT_S, or the timeout of a model of your own, to more"
+                raise  # from the call itself, with a text of its own
+            remedy = "set ORCHESTRATOR_TIMEOUT_S, or the timeout of a model of your own, to more"
             if self.policy.time_limit_s is not None:
-                way = "give CallPolicy a higher time_limit_s"
-            raise TimeoutError(f"no answer within {seconds:g} s; {way}") from error
+                remedy = "give CallPolicy a higher time_limit_s"
+            raise TimeoutError(f"no answer within {seconds:g} s; {remedy}") from error
 
     def _longest_answer(self, model: BaseChatModel) -> int:
         own, wanted = ModelProfile.of(model).max_tokens, self.allowance.budget.answer_tokens
@@ -216,7 +226,8 @@ class ModelCalls:
         if budget.cost_usd is None and not price_is_given(model, budget.prices):
             return 0
         price = nano_usd(model, prompt, answer, budget.prices)
-        if price is None:  # checked before the run; a model that was named later is not called unpriced
+        # Models of the team are checked before the run. A fallback or a model named later must not run unpriced.
+        if price is None:
             raise ModelError(
                 f"the price of '{ModelProfile.of(model).name}' is not known, and cost is limited: name its price"
             )

@@ -1,8 +1,8 @@
-"""Circuit: keeps a crowd of workers from hammering an endpoint that is dead.
+"""Circuit breaker: keeps workers from sending requests to a dead endpoint.
 
-Own code, since the kept libraries do not fit: purgatory's asynchronous circuit awaits its storage and its blocking
-one is another class, which would make two bodies of code; neither holds the others back while one request tries the
-endpoint out, and neither knows of outcomes that say nothing, such as a cancelled request.
+Own code, since the maintained libraries do not fit. purgatory has two classes, one that awaits its storage and one that
+blocks, so the engine would need two bodies of code. Neither holds other requests back during a trial, and neither
+ignores outcomes without meaning, such as a cancelled request.
 """
 
 import threading
@@ -17,13 +17,13 @@ from orchestrator.models.errors import EndpointHealth
 class Circuit:
     """The state of one endpoint, shared by all threads and event loops: closed, or open until a trial succeeds.
 
-    After some failures in a row, requests fail at once for a while. Then one request is let through as a trial. The
-    others go on failing at once instead of waiting for its outcome: a trial can take as long as the model's time
-    limit, and they may have a fallback model that answers now. A request that was under way when the circuit opened
-    neither keeps it open for longer by failing, nor is ignored when it succeeds.
+    After some failures in a row, requests fail at once for a while. Then one request is let through as a trial. Other
+    requests still fail at once instead of waiting for its outcome: a trial can take as long as the model's time limit,
+    and a fallback model may answer now. A request that was under way when the circuit opened closes it by success. Its
+    failure does not keep the circuit open for longer.
 
     Args:
-        endpoint: What the endpoint is called in errors.
+        endpoint: Name of the endpoint in errors.
         clock: Seconds, monotonic.
     """
 
@@ -37,20 +37,20 @@ class Circuit:
         self._trial_under_way = False
 
     def check(self, failures: int, reset_s: float) -> None:
-        """Sees whether a request could be made now.
+        """Check that a request can be made now.
 
         Args:
-            failures: How many in a row open the circuit.
+            failures: Failures in a row that open the circuit.
             reset_s: Seconds for which it then stays open.
 
         Raises:
-            CircuitOpenError: It could not.
+            CircuitOpenError: The circuit is open.
         """
         with self._lock:
             self._check(failures, reset_s)
 
     def is_open(self, failures: int, reset_s: float) -> bool:
-        """Whether `check` would raise."""
+        """True if `check` would raise."""
         try:
             self.check(failures, reset_s)
         except CircuitOpenError:
@@ -59,15 +59,15 @@ class Circuit:
 
     @contextmanager
     def request(self, failures: int, reset_s: float, sign: Callable[[BaseException], EndpointHealth]) -> Iterator[None]:
-        """Surrounds one request.
+        """Surround one request and record its outcome.
 
         Args:
-            failures: How many in a row open the circuit.
+            failures: Failures in a row that open the circuit.
             reset_s: Seconds for which it then stays open.
-            sign: What an error says about the endpoint.
+            sign: Returns the endpoint's health that an error implies.
 
         Raises:
-            CircuitOpenError: The request is not to be made.
+            CircuitOpenError: The circuit is open, and the request must not be made.
         """
         with self._lock:
             self._check(failures, reset_s)

@@ -1,9 +1,10 @@
-"""How many tokens a prompt has at most, with its tools and schema.
+"""Prompt tokens: an upper bound for the size of a prompt, with its tools and schema.
 
-For OpenAI's own endpoint the model's own tokenizer (tiktoken) counts, once its vocabulary could be read. Everywhere
-else `tokens.count_tokens` estimates from above, or, where a budget says so, every byte counts as a token: no
-byte-level tokenizer makes more of a text. What an endpoint adds by its chat format is covered by a few tokens for each
-message.
+- At OpenAI's own endpoint, the model's own tokenizer (tiktoken) counts, once its vocabulary could be read.
+- Everywhere else, `text.count_tokens` estimates from above.
+- With `exact_bytes`, every byte counts as a token, which no byte-level tokenizer exceeds.
+
+A few tokens for each message cover the chat format of the endpoint.
 """
 
 import json
@@ -31,27 +32,28 @@ def prompt_tokens(
     schema: dict[str, Any] | None = None,
     exact_bytes: bool = False,
 ) -> int:
-    """An upper bound, see the module.
+    """Return an upper bound for the tokens of a prompt.
 
     Args:
-        model: Who is asked.
-        messages: The conversation, the system prompt among it.
-        tools: What the model may call, in any form that LangChain takes.
+        model: The model to ask.
+        messages: The conversation, the system prompt included.
+        tools: Tools that the model may call, in any form that LangChain takes.
         schema: The JSON schema of the answer.
-        exact_bytes: Counts bytes.
+        exact_bytes: Count one token for each byte.
     """
     count: Counter = _bytes if exact_bytes else tokenizer_of(model) or _estimate
     texts = [text for message in messages for text in _texts(message)]
-    about = [_described(tool) for tool in tools]
+    descriptions = [_described(tool) for tool in tools]
     if schema is not None:
-        about.append(json.dumps(schema, ensure_ascii=False))
-    # An endpoint without native tools is told of them in words as well as by a schema.
-    twice = 1 if not about or ModelProfile.of(model).has_native_tools else 2
-    return sum(map(count, texts)) + twice * sum(map(count, about)) + _MESSAGE_TOKENS * len(messages) + _PROMPT_TOKENS
+        descriptions.append(json.dumps(schema, ensure_ascii=False))
+    # An endpoint without native tools is given them in words as well as by a schema.
+    times = 1 if not descriptions or ModelProfile.of(model).has_native_tools else 2
+    content_tokens = sum(map(count, texts)) + times * sum(map(count, descriptions))
+    return content_tokens + _MESSAGE_TOKENS * len(messages) + _PROMPT_TOKENS
 
 
 def tools_tokens(tools: Sequence[Any]) -> int:
-    """What the descriptions of tools take of a prompt, from above."""
+    """Return an upper bound for the tokens that the descriptions of tools take of a prompt."""
     return sum(_estimate(_described(tool)) for tool in tools)
 
 
@@ -81,13 +83,13 @@ _tokenizers: dict[str, Counter | None] = {}
 
 
 def tokenizer_of(model: BaseChatModel) -> Counter | None:
-    """The model's own tokenizer, if `load_tokenizer` could read it."""
+    """Return the model's own tokenizer, or None if `load_tokenizer` has not read it."""
     profile = ModelProfile.of(model)
     return _tokenizers.get(profile.name) if profile.is_openai else None
 
 
 def load_tokenizer(model: BaseChatModel) -> None:
-    """Reads the tokenizer of one of OpenAI's models; over the network at first, so call it off the event loop."""
+    """Read the tokenizer of an OpenAI model. The first time it comes over the network: call this off the event loop."""
     if not needs_tokenizer(model):
         return
     name = ModelProfile.of(model).name
@@ -97,12 +99,12 @@ def load_tokenizer(model: BaseChatModel) -> None:
     try:
         encoding = tiktoken.encoding_for_model(name)
     except (KeyError, ValueError, OSError, requests.RequestException):
-        _tokenizers[name] = None  # unknown to tiktoken, or not to be had: the estimate stands in
+        _tokenizers[name] = None  # unknown to tiktoken or offline: use the estimate
         return
     _tokenizers[name] = lambda text: len(encoding.encode(text, disallowed_special=()))
 
 
 def needs_tokenizer(model: BaseChatModel) -> bool:
-    """Whether `load_tokenizer` has not been tried for this model yet and would make sense."""
+    """True if the model has a tokenizer of its own that `load_tokenizer` has not tried to read."""
     profile = ModelProfile.of(model)
     return profile.is_openai and profile.name not in _tokenizers

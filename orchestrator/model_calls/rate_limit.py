@@ -1,8 +1,8 @@
-"""Rate: at most so many requests and tokens in any minute, shared by all workers of the process.
+"""Rate limit: at most so many requests and tokens in any minute, over all workers of the process.
 
-Own code, since the kept libraries do not fit: limits keeps one entry for each token (a call of five thousand tokens is
-a list of five thousand), takes requests and tokens one after the other, and reads the clock that people set; the
-others serve event loops only, or let a burst through that goes beyond the limit within a minute.
+Own code, since the maintained libraries do not fit. limits keeps one entry for each token (a call of five thousand
+tokens is a list of five thousand), takes requests and tokens one after the other, and reads the wall clock. Others
+serve event loops only, or let a burst pass the limit within a minute.
 """
 
 import threading
@@ -15,29 +15,29 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 
 WINDOW_S = 60.0
-_SHORTEST_WAIT_S = 0.001  # a difference of two clock readings can be too small to be waited for
+_SHORTEST_WAIT_S = 0.001  # the difference of two clock readings can be too small to sleep for
 
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    """A request in the queue; equal only to itself."""
+    """A request in the queue, equal only to itself."""
 
     tokens: int
     most_requests: int | None
     most_tokens: int | None
 
     def fits(self, requests: int, tokens: int) -> bool:
-        """Whether it may start beside so many requests and tokens in the same window."""
+        """True if the request may start beside so many requests and tokens in the same window."""
         return (self.most_requests is None or requests < self.most_requests) and (
             self.most_tokens is None or tokens + self.tokens <= self.most_tokens
         )
 
 
 class Rate:
-    """What was asked of one endpoint within the last minute, and who waits to ask; for all threads and event loops.
+    """The requests to one endpoint within the last minute, and the queue; for all threads and event loops.
 
-    Requests start in the order of their arrival: a small one does not overtake a large one, which would else wait
-    for ever. The limits come with each request, so that callers with different limits still count each other.
+    Requests start in the order of their arrival. If small ones overtook a large one, it could wait for ever. Each
+    request brings its limits, so that callers with different limits still count each other.
 
     Args:
         clock: Seconds, monotonic.
@@ -52,16 +52,16 @@ class Rate:
     async def acquire(
         self, bridge: Bridge, tokens: int, most_requests: int | None = None, most_tokens: int | None = None
     ) -> None:
-        """Waits until a request fits.
+        """Wait until a request fits.
 
         Args:
             bridge: How to wait.
-            tokens: What the request takes of the limit of tokens.
+            tokens: Tokens of the request.
             most_requests: Most requests in any minute; None for no limit.
             most_tokens: Most tokens in any minute; None for no limit.
 
         Raises:
-            ConfigError: It is larger than a whole minute's limit, so that waiting would never end.
+            ConfigError: The request is larger than a whole minute's limit, so that waiting would never end.
         """
         if most_tokens is not None and tokens > most_tokens:
             raise ConfigError(
@@ -73,14 +73,14 @@ class Rate:
             self._queue.append(waiting)
         try:
             while (wait := self._start(waiting)) > 0:
-                # Who waits longer than a minute looks again after one: those in front may have been cancelled.
+                # Look again after a minute at the latest: requests in front may have been cancelled.
                 await bridge.sleep(min(max(wait, _SHORTEST_WAIT_S), WINDOW_S))
         finally:
             with self._lock:
                 self._queue.remove(waiting)
 
     def _start(self, waiting: _Waiting) -> float:
-        """Books a request that may start now and returns 0, or returns the seconds until it may."""
+        """Book a request that may start now and return 0, or return the seconds until it may."""
         with self._lock:
             now = self._clock()
             while self._started and self._started[0][0] + WINDOW_S <= now:
@@ -91,7 +91,7 @@ class Rate:
             return wait
 
     def _due(self, waiting: _Waiting, now: float) -> float:
-        """When a request may start, if all that stand in front of it start as soon as they may."""
+        """Return when a request may start, if all requests in front of it start as soon as they may."""
         window, due = deque(self._started), now
         tokens = sum(taken for _, taken in window)
         for each in self._queue:

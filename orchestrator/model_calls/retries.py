@@ -1,7 +1,7 @@
-"""Resilience: what is done when a model's endpoint fails, or must not be asked too often.
+"""Retries: repeats failed requests to an endpoint, within its circuit breaker and rate limits.
 
-Only what can pass is tried again: too many requests, failures of the server, timeouts, lost connections. A refusal
-(a wrong key, a malformed request) is raised at once. Tenacity drives the retries; its waiting goes through the bridge.
+Only transient failures are retried: too many requests, server errors, timeouts, lost connections. A refusal (a wrong
+key, a malformed request) is raised at once. Tenacity drives the retries and waits through the bridge.
 """
 
 import threading
@@ -23,18 +23,18 @@ LONGEST_RETRY_AFTER_S = 60.0
 
 
 class Resilience(BaseModel):
-    """Settings.
+    """Settings for failing and busy endpoints.
 
     Args:
-        retries: How often a failed request is repeated.
-        first_wait_s: Longest wait before the first repetition, in seconds; it doubles each time, and the real wait
-            is random below it, so that many workers do not come back at once.
-        longest_wait_s: It does not grow beyond this. A `Retry-After` of the endpoint goes before both, up to a minute;
-            where it asks for more, the error is raised at once.
-        circuit_failures: Failures in a row after which an endpoint is left alone.
-        circuit_reset_s: For how long, in seconds.
+        retries: Most repetitions of a failed request.
+        first_wait_s: Longest wait before the first repetition, in seconds. It doubles each time. The real wait is
+            random below it, so that many workers do not come back at once.
+        longest_wait_s: Upper bound of that wait. A `Retry-After` of the endpoint goes before both, up to a minute. If
+            the endpoint asks for more, the error is raised at once.
+        circuit_failures: Failures in a row after which no request is sent to an endpoint.
+        circuit_reset_s: Seconds until the endpoint is tried again.
         requests_per_minute: Most requests to one endpoint, by all workers of the process together.
-        tokens_per_minute: Most tokens of prompts, likewise.
+        tokens_per_minute: Most tokens of prompts to one endpoint, by all workers together.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +49,7 @@ class Resilience(BaseModel):
 
 
 class Endpoints:
-    """The circuits and rates of all endpoints that were asked.
+    """The circuits and rates of all endpoints that were asked in this process.
 
     Args:
         clock: Seconds, monotonic.
@@ -66,7 +66,7 @@ class Endpoints:
         self._known: dict[str, tuple[Circuit, Rate]] = {}
 
     def of(self, endpoint: str) -> tuple[Circuit, Rate]:
-        """The circuit and the rate of an endpoint; always the same ones."""
+        """Return the circuit and the rate of an endpoint, always the same ones."""
         with self._lock:
             if endpoint not in self._known:
                 self._known[endpoint] = Circuit(endpoint, self._clock), Rate(self._clock)
@@ -85,18 +85,18 @@ async def call_endpoint(
     tokens: int = 0,
     endpoints: Endpoints = ENDPOINTS,
 ) -> T:
-    """Makes a request, and makes it again where that can help.
+    """Make a request, and repeat it after transient failures.
 
     Args:
         bridge: How to wait.
-        endpoint: Whom it goes to; see `ModelProfile.endpoint`.
-        settings: How often, and how fast.
+        endpoint: Key of the endpoint; see `ModelProfile.endpoint`.
+        settings: Retries and limits.
         attempt: Makes one request.
-        tokens: Tokens of its prompt, for the limit of tokens a minute.
-        endpoints: Where the state of the endpoint is kept.
+        tokens: Tokens of the prompt, for the limit of tokens a minute.
+        endpoints: Keeps the state of the endpoint.
 
     Raises:
-        CircuitOpenError: The endpoint has failed too often just now; nothing was sent.
+        CircuitOpenError: The endpoint has failed too often just now. Nothing was sent.
         ConfigError: The request alone is larger than the limit of tokens a minute.
     """
     circuit, rate = endpoints.of(endpoint)
@@ -105,7 +105,7 @@ async def call_endpoint(
 
     async def once() -> T:
         if requests is not None or most_tokens is not None:
-            circuit.check(*after)  # a dead endpoint is not queued for
+            circuit.check(*after)  # do not queue for a dead endpoint
             await rate.acquire(bridge, tokens, requests, most_tokens)
         with circuit.request(*after, endpoint_health):
             return await attempt()
@@ -118,12 +118,12 @@ async def call_endpoint(
     backoff = wait_random_exponential(multiplier=settings.first_wait_s, max=settings.longest_wait_s)
 
     def wait(state: RetryCallState) -> float:
-        told = retry_after(error) if state.outcome and (error := state.outcome.exception()) else None
-        return backoff(state) if told is None else told
+        asked_s = retry_after(error) if state.outcome and (error := state.outcome.exception()) else None
+        return backoff(state) if asked_s is None else asked_s
 
     if settings.retries == 0:
         return await once()
-    # Nothing in it suspends but `sleep`, so that it serves the blocking bridge too.
+    # AsyncRetrying (tenacity 9) suspends in `sleep` only, so it also runs on the blocking bridge.
     retrying = AsyncRetrying(
         sleep=bridge.sleep,
         wait=wait,

@@ -1,4 +1,4 @@
-"""Structured answers: a JSON schema goes to the model, checked data comes back, errors are sent back to be repaired."""
+"""Structured output: send a JSON schema, read checked data, and send errors back for repair."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -28,20 +28,20 @@ async def ask_structured(
     repairs: int,
     config: RunnableConfig | None = None,
 ) -> tuple[T, Spend]:
-    """Asks until the answer can be read.
+    """Ask until the answer can be read.
 
     Args:
         calls: How to call the model.
         model: Any chat model with `with_structured_output`.
         messages: The prompt.
         schema: JSON schema of the answer, with a title.
-        read: Turns the parsed answer into what the caller wants; raises PlanError with what is wrong with it.
-        repairs: How often a wrong answer goes back to the model.
+        read: Turns the parsed answer into the caller's type; raises PlanError with the problems of a wrong one.
+        repairs: Most times that a wrong answer goes back to the model.
         config: Passed to the model.
 
     Raises:
         PlanError: The last answer was still wrong; the problems are those of the last answer.
-        BudgetSpentError: There is nothing left to ask with.
+        BudgetSpentError: The budget has no room for another call.
     """
     spent = Spend()
     conversation = list(messages)
@@ -69,9 +69,10 @@ async def ask_structured(
 
 
 def _sender(calls: ModelCalls, question: Question, config: RunnableConfig | None) -> Send:
-    async def send(model: BaseChatModel, more: dict[str, Any]) -> Any:
-        asked = model.with_structured_output(question.schema or {}, method="json_schema", include_raw=True, **more)
-        return await calls.bridge.invoke(asked, list(question.messages), config)
+    async def send(model: BaseChatModel, arguments: dict[str, Any]) -> Any:
+        schema = question.schema or {}
+        structured = model.with_structured_output(schema, method="json_schema", include_raw=True, **arguments)
+        return await calls.bridge.invoke(structured, list(question.messages), config)
 
     return send
 
@@ -81,7 +82,10 @@ def _raw(reply: dict[str, Any]) -> Sequence[BaseMessage]:
 
 
 def _cut_off(message: AIMessage) -> str:
-    """What cut the answer off in the middle of its JSON: parsers mend that, and half a plan looks like a whole one."""
+    """Return the reason why an answer breaks off inside its JSON, else "".
+
+    LangChain's parser completes broken JSON, so half a plan would look like a whole one.
+    """
     text = _text(message).strip()
     if not text or not (by := truncated_by(message)):
         return ""

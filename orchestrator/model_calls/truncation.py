@@ -1,7 +1,7 @@
-"""Answers that a model did not finish: how they are recognised, gone on with, and marked.
+"""Truncated answers: detecting them, asking the model to continue, and marking what stays incomplete.
 
-An endpoint says so in one word beside an answer that looks like any other. Taken for whole, half a list of findings
-is passed on as all of them.
+An endpoint reports a truncation in one word beside an answer that looks like any other. If it is overlooked, half a
+list of findings passes for the whole list.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from typing import TypeGuard
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 _LENGTH = "its length limit"
-_REASONS = {  # as OpenAI and most others say it, Anthropic, Google, and OpenAI's Responses
+_REASONS = {  # in the words of OpenAI and most others, of Anthropic, of Google, and of OpenAI's Responses
     "length": _LENGTH,
     "max_tokens": _LENGTH,
     "max_output_tokens": _LENGTH,
@@ -25,27 +25,30 @@ _LOST = "(cut off)"
 
 
 def truncated_by(message: BaseMessage) -> str:
-    """What ended a model's message before it was finished; empty where nothing did."""
-    about = message.response_metadata
-    details = about.get("incomplete_details")
-    reason = about.get("finish_reason") or about.get("stop_reason")
+    """Return the reason why a model's message was truncated, else ""."""
+    metadata = message.response_metadata
+    details = metadata.get("incomplete_details")
+    reason = metadata.get("finish_reason") or metadata.get("stop_reason")
     if isinstance(details, dict):
         reason = details.get("reason") or reason
     return _REASONS.get(str(reason).casefold(), "")
 
 
 def can_go_on(message: BaseMessage) -> TypeGuard[AIMessage]:
-    """Whether asking for the rest makes sense: a call of a tool is carried out first, and a filter stays as it is."""
+    """True if the model can be asked for the rest of a message.
+
+    A tool call in the message is carried out first, and a content filter would cut the rest off again.
+    """
     return isinstance(message, AIMessage) and not message.tool_calls and truncated_by(message) == _LENGTH
 
 
 def as_part(message: AIMessage) -> AIMessage:
-    """A cut off message as it stands in the conversation before the one that goes on with it.
+    """Return a truncated message in the form in which it stands before its continuation.
 
-    Half a call, or half a JSON object, cannot be gone on with. What is left of it is not sent back: endpoints refuse
-    calls without an answer, and messages without a text.
+    Half a tool call or half a JSON object cannot be continued, so it is replaced by a note.
     """
     text = str(message.text)
+    # Endpoints refuse tool calls without an answer, and messages without a text.
     is_lost = bool(message.invalid_tool_calls) or not text.strip() or text.lstrip().startswith("{")
     return AIMessage(
         _LOST if is_lost else text,
@@ -57,17 +60,17 @@ def as_part(message: AIMessage) -> AIMessage:
 
 
 def request_for_the_rest(part: AIMessage) -> HumanMessage:
-    """What the model is told after such a part."""
+    """Return the request to continue after a truncated part."""
     return HumanMessage(_AGAIN if is_lost(part) else _GO_ON)
 
 
 def is_lost(message: BaseMessage) -> bool:
-    """Whether nothing of the message could be kept."""
+    """True if nothing of a truncated message could be kept."""
     return message.additional_kwargs.get(_PART) == "lost"
 
 
 def whole_text(messages: Sequence[BaseMessage]) -> str:
-    """The text of the last message, behind the parts that it goes on with."""
+    """Return the text of the last message, with the truncated parts before it that it continues."""
     if not messages or not isinstance(messages[-1], AIMessage):
         return ""
     parts = [str(messages[-1].text)]
@@ -79,10 +82,10 @@ def whole_text(messages: Sequence[BaseMessage]) -> str:
 
 
 def incomplete(by: str) -> str:
-    """One line about a result that was cut off by this."""
+    """Return one line that says why a result is incomplete."""
     return f"incomplete: the model's answer was cut off by {by}"
 
 
 def marked(text: str, by: str) -> str:
-    """The text with that line at its beginning, where it is not lost when the text is shortened."""
+    """Return the text behind that line, which stands first so that shortening cannot remove it."""
     return f"[{incomplete(by)}]\n{text}" if text and by else text
