@@ -1,1 +1,1 @@
-"""The agents: the supervisor that plans and answers, the workers that execute sub-tasks, and the team they form."""
+"""Agents: the supervisor that plans and answers, the workers that execute sub-tasks, and their team."""

@@ -17,10 +17,10 @@ class Agent:
     """A name, a role and a model.
 
     Args:
-        name: How plans and people call it; also the name of its node in the graph.
+        name: Its name in plans and in the graph.
         prompt: Its role, as system prompt.
-        model: A chat model; without one, the default of `orchestrator.models.chat_model` when it is first needed.
-        description: One line for whoever plans: what it is good for. By default the prompt's first sentence.
+        model: A chat model; None for the default model, made at first use.
+        description: Its abilities in one line, for the supervisor. By default the prompt's first sentence.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class Agent:
 
     @property
     def has_model(self) -> bool:
-        """Whether a model was given or made already."""
+        """True if the agent was given a model, or the default was made already."""
         return self._model is not None
 
     async def prepare(self, bridge: Bridge) -> None:
-        """Makes the default model off the event loop: doing so reads files."""
+        """Make the default model off the event loop, since making it reads files."""
         if self._model is None:
             await bridge.offload(lambda: self.model)
 

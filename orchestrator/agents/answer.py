@@ -1,4 +1,4 @@
-"""The answer of a run: its references, and what is said when no model can write it."""
+"""The answer of a run: its references, and the answer without a model."""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ class Answer:
     Args:
         text: The answer, with references to the sub-tasks.
         spent: Tokens and calls.
-        notes: What a reader should know of how it came about, as sentences; empty for a whole answer.
+        notes: Remarks about gaps and truncations, as sentences; empty for a whole answer.
     """
 
     text: str
@@ -31,21 +31,21 @@ class Answer:
 
 
 def has_words(reply: BaseMessage) -> bool:
-    """Whether a reply says anything besides what stands in square brackets."""
+    """True if a reply has words outside square brackets."""
     return re.search(r"\w", re.sub(r"\[[^]\n]*\]", "", str(reply.text))) is not None
 
 
 def left_out_note(sub_task_ids: Sequence[str]) -> str:
     """Name the sub-tasks whose results the prompt of an answer leaves out."""
     named = ", ".join(sub_task_ids[:_MOST_NAMED])
-    more = f" and {len(sub_task_ids) - _MOST_NAMED} more" if len(sub_task_ids) > _MOST_NAMED else ""
-    return f"there was no room for the results of {named}{more} when the answer was written"
+    others = f" and {len(sub_task_ids) - _MOST_NAMED} more" if len(sub_task_ids) > _MOST_NAMED else ""
+    return f"there was no room for the results of {named}{others} when the answer was written"
 
 
 def with_references(text: str, sub_task_ids: Sequence[str]) -> str:
-    """The answer, with a closing line of references when the model gave none."""
+    """Return the answer, with a closing line of references if the model gave none."""
     known = set(sub_task_ids)
-    named = {part.strip() for found in _REFERENCE.findall(text) for part in found.split(",")}
+    named = {part.strip() for reference in _REFERENCE.findall(text) for part in reference.split(",")}
     if not text or not known or named & known:
         return text
     return f"{text}\n\nFrom: {' '.join(f'[{task_id}]' for task_id in sub_task_ids)}"
@@ -54,7 +54,7 @@ def with_references(text: str, sub_task_ids: Sequence[str]) -> str:
 def assembled(
     entries: Sequence[Entry], missing: Sequence[str], why: str = "The budget did not suffice to write an answer."
 ) -> str:
-    """An answer without a model: the results as they are, and what is missing."""
+    """Return an answer without a model: the results as they are, and the gaps."""
     parts = [f"{why} These are the results as they stand."]
     parts += [f"[{entry.sub_task_id}] {entry.text}" for entry in entries]
     if missing:

@@ -1,4 +1,4 @@
-"""Assignment: a sub-task as it is handed to a worker. Result: what the worker made of it."""
+"""Assignment: a sub-task as it is handed to a worker. Result: the worker's answer to it."""
 
 from dataclasses import dataclass, field
 
@@ -11,16 +11,16 @@ from orchestrator.planning.sub_task import SubTask
 
 @dataclass(frozen=True)
 class Result:
-    """What a worker made of a sub-task.
+    """A worker's answer to a sub-task.
 
     Args:
         text: The result itself.
-        sources: Names of the tools that it was made with.
-        tainted_by: The sources from outside that it rests on.
+        sources: Names of the tools whose answers the worker used.
+        tainted_by: Labels of the sources from outside that the result rests on.
         spent: Tokens and calls.
         verdict: A reviewer's judgement.
         end: Why the attempt ended early; None when the worker finished.
-        cut_off: What cut the model's last answer off; empty when the text is whole.
+        cut_off: The reason why the model's last answer is truncated; empty for a whole one.
     """
 
     text: str
@@ -57,16 +57,16 @@ class Result:
 
 @dataclass(frozen=True)
 class Assignment:
-    """A sub-task as it is handed to a worker: plain data, nothing of the process.
+    """A sub-task as it is handed to a worker: plain data, and nothing of the process.
 
     Args:
-        sub_task: What to do.
+        sub_task: The sub-task.
         task: The user's whole task.
         needs: Keys of the dependencies' results in the shared memory.
         key: The sub-task's own key.
-        previous: Key of the result of the attempt before; empty at the first.
-        candidates: For a reviewer: ids of the sub-tasks that it may send back.
-        tainted_by: Sources from outside that have shaped the sub-task itself.
+        previous: Key of the previous attempt's result; empty for the first attempt.
+        candidates: Ids of the sub-tasks that a reviewer may send back.
+        tainted_by: Labels of the sources from outside that shaped the sub-task itself.
     """
 
     sub_task: SubTask

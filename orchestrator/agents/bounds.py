@@ -1,4 +1,4 @@
-"""Bounds: the largest number of model calls that a run can make, and how it follows from the limits."""
+"""Bounds: the largest number of model calls that a run can make. It follows from the limits."""
 
 from dataclasses import dataclass
 
@@ -10,16 +10,16 @@ from orchestrator.planning.plan import Plan
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a run of a team can come to at most.
+    """The most model calls of a run, by purpose.
 
     Args:
-        planning: Calls for plans: the first, and one for each rejection, each with its repairs.
-        round: Calls in one round, in which every sub-task is executed once.
-        rounds: Most rounds without a human who asks for more.
-        revising: Calls for revisions, at most one after each round.
+        planning: Calls for plans: the first one, and one for each rejection, each with its repairs.
+        round: Calls in one round, which executes every sub-task once.
+        rounds: Most rounds, unless a human asks for another.
+        revising: Calls for revisions, at most one after each round, each with its repairs.
         summary: Calls for the answer.
-        requests: Most requests for one call: retries, and fallback models.
-        sub_tasks: The number of sub-tasks that it was computed for.
+        requests: Most requests for one call, retries and fallback models included.
+        sub_tasks: The number of sub-tasks that the bounds were computed for.
     """
 
     planning: int
@@ -32,11 +32,11 @@ class Bounds:
 
     @property
     def calls(self) -> int:
-        """Model calls in all."""
+        """All model calls together."""
         return self.planning + self.rounds * self.round + self.revising + self.summary
 
     def lines(self) -> list[str]:
-        """As sentences."""
+        """Return the bounds as sentences."""
         return [
             f"planning: at most {self.planning:,} calls",
             f"work: at most {self.rounds:,} rounds of {self.round:,} calls for {self.sub_tasks:,} sub-tasks",
@@ -47,20 +47,20 @@ class Bounds:
 
 
 def bounds_of(team: Team, plan: Plan | None = None) -> Bounds:
-    """The bounds of a run.
+    """Return the bounds of a run.
 
-    A human who sends the run back at a steering review gives it one round more each time; nothing else adds to it.
+    A human who sends the run back at a steering review adds one round each time. Nothing else adds to the bounds.
 
     Args:
-        team: Who works, with its limits.
-        plan: The plan, once it is known; without one, the largest that the limits allow.
+        team: The team, with its limits.
+        plan: The plan; None for the largest one that the limits allow.
     """
     limits = team.limits
     repairs = limits.plan_repairs + 1
     costs = {
         name: _loop_of(worker, limits) + (repairs if worker.reviews else 0) for name, worker in team.workers.items()
     }
-    # A revision may replace any sub-task by one for the dearest worker, and fill the plan up.
+    # A revision may replace every sub-task by one for the most expensive worker, and fill the plan up.
     most = max(costs.values())
     size = limits.sub_tasks if plan is None or limits.revisions else len(plan.sub_tasks)
     first = sum(costs[task.target_agent] for task in plan.sub_tasks) if plan is not None else size * most
@@ -77,13 +77,13 @@ def bounds_of(team: Team, plan: Plan | None = None) -> Bounds:
 
 
 def _loop_of(worker: Worker, limits: Limits) -> int:
-    """Calls in the loop of a worker; one without tools is asked once more where its answer was cut off."""
+    """Return the calls of one attempt. A worker without tools is asked twice if its answer was truncated."""
     steps = worker.steps or limits.steps
     return steps if worker.tools else 0 if worker.reviews else min(2, steps)
 
 
 def explain_limits(team: Team) -> str:
-    """Every limit of a team's runs, and what follows from them."""
+    """Return every limit of a team's runs, and the bounds that follow from them."""
     limits, budget = team.limits, team.budget
     parts = [
         f"attempts at a sub-task: {limits.attempts}",
@@ -95,6 +95,6 @@ def explain_limits(team: Team) -> str:
         f"sub-tasks at once: {limits.parallel_workers}",
         f"budget: {budget}",
     ]
-    said = "\n".join(f"  {part}" for part in parts)
-    follows = "\n".join(f"  {line}" for line in bounds_of(team).lines())
-    return f"The limits of a run:\n{said}\nFrom these it follows:\n{follows}"
+    limit_lines = "\n".join(f"  {part}" for part in parts)
+    bound_lines = "\n".join(f"  {line}" for line in bounds_of(team).lines())
+    return f"The limits of a run:\n{limit_lines}\nFrom these it follows:\n{bound_lines}"

@@ -1,8 +1,8 @@
-"""Forecast: what a plan is likely to cost, before it is approved.
+"""Forecast: the likely cost of a plan, before it is approved.
 
-A sub-task's range comes from what sub-tasks of the same worker have really cost on this thread; before there are any,
-from the size of the worker's prompt and how it works: without tools it is asked once; with tools it is asked again
-after every tool's answer, and each time reads the whole conversation.
+The range of a sub-task comes from the real cost of the same worker's sub-tasks on this thread. Before there are any, it
+comes from the worker's prompt and its way of working. A worker without tools is asked once. A worker with tools is
+asked again after every tool's answer, and reads the whole conversation each time.
 """
 
 from collections.abc import Mapping
@@ -23,20 +23,20 @@ from orchestrator.tool_calls.results import result_allowance
 _RULES_TOKENS = 120
 _FEW, _MANY = 2, 5  # model calls of a worker with tools, when it goes well and when it takes longer
 _SHORT, _LONG = 60, 400  # tokens of an answer
-_BELOW, _ABOVE = 0.7, 1.4  # how far a sub-task may lie outside of what was seen before
+_BELOW, _ABOVE = 0.7, 1.4  # how far a sub-task may lie outside the range of earlier ones
 
 Range = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a plan is likely to cost.
+    """The likely cost of a plan.
 
     Args:
-        sub_tasks: Tokens, from and to, by sub-task id; those that are finished are left out.
-        total: Tokens of all of them, with the answer.
-        usd: The same in US dollars; None where a price is not known or was not looked up.
-        spent: What the run has spent so far.
+        sub_tasks: Tokens, from and to, by the id of each unfinished sub-task.
+        total: Tokens of all of them and of the answer.
+        usd: The total in US dollars; None if a price is unknown or was not looked up.
+        spent: The amount that the run has spent so far.
     """
 
     sub_tasks: dict[str, Range]
@@ -45,15 +45,15 @@ class Forecast:
     spent: Spend
 
     def plain(self) -> dict[str, Any]:
-        """JSON-plain form."""
-        made: dict[str, Any] = {
-            "tokens": {task_id: list(found) for task_id, found in self.sub_tasks.items()},
+        """Return the JSON-plain form."""
+        value: dict[str, Any] = {
+            "tokens": {task_id: list(tokens) for task_id, tokens in self.sub_tasks.items()},
             "total_tokens": list(self.total),
             "spent_tokens": self.spent.tokens,
         }
         if self.usd is not None:
-            made["total_usd"] = [round(dollars, 6) for dollars in self.usd]
-        return made
+            value["total_usd"] = [round(dollars, 6) for dollars in self.usd]
+        return value
 
     def __str__(self) -> str:
         low, high = self.total
@@ -71,56 +71,56 @@ def forecast(
     *,
     prices: Mapping[str, Price] | None = None,
 ) -> Forecast:
-    """What the unfinished sub-tasks of a plan are likely to cost.
+    """Estimate the cost of the unfinished sub-tasks of a plan.
 
     Args:
         plan: The plan.
-        workers: By name.
-        limits: Of the run.
-        outcomes: What there is already, by sub-task id; also of sub-tasks that are not in the plan any more.
-        spent: So far.
-        prices: Prices that go before published ones; None to look no prices up at all.
+        workers: The workers by name.
+        limits: The limits of the run.
+        outcomes: Outcomes so far by sub-task id, those of removed sub-tasks included.
+        spent: The amount spent so far.
+        prices: Prices that go before published ones; None to look up no prices at all.
     """
     seen: dict[str, list[int]] = {}
     for outcome in outcomes.values():
         tokens = Spend.of_usage(outcome.usage).tokens
         if tokens:
             seen.setdefault(outcome.agent, []).append(tokens)
-    found, costs = {}, []
-    about_tools = {name: tools_tokens(workers[name].tools) for name in {t.target_agent for t in plan.sub_tasks}}
+    ranges, costs = {}, []
+    tools_sizes = {name: tools_tokens(workers[name].tools) for name in {t.target_agent for t in plan.sub_tasks}}
     for task in plan.sub_tasks:
         before = outcomes.get(task.id)
         if before is not None and before.status == "succeeded" and before.key == plan.keys[task.id]:
             continue
         worker = workers[task.target_agent]
-        found[task.id] = _range(task, worker, about_tools[worker.name], limits, seen.get(worker.name, []))
+        ranges[task.id] = _range(task, worker, tools_sizes[worker.name], limits, seen.get(worker.name, []))
         if prices is not None:
-            costs.append([nano_usd(worker.model, *_split(tokens), prices) for tokens in found[task.id]])
+            costs.append([nano_usd(worker.model, *_split(tokens), prices) for tokens in ranges[task.id]])
     answer = (sum(_SHORT for _ in plan.sub_tasks) + _SHORT, sum(_LONG for _ in plan.sub_tasks) + _LONG)
-    total = (sum(low for low, _ in found.values()) + answer[0], sum(high for _, high in found.values()) + answer[1])
+    total = (sum(low for low, _ in ranges.values()) + answer[0], sum(high for _, high in ranges.values()) + answer[1])
     usd = None
     if prices is not None and all(cost is not None for pair in costs for cost in pair):
         usd = (sum(low or 0 for low, _ in costs) / NANO, sum(high or 0 for _, high in costs) / NANO)
-    return Forecast(found, total, usd, spent)
+    return Forecast(ranges, total, usd, spent)
 
 
-def _range(task: SubTask, worker: Worker, about_tools: int, limits: Limits, seen: list[int]) -> Range:
+def _range(task: SubTask, worker: Worker, tools_size: int, limits: Limits, seen: list[int]) -> Range:
     if seen:
         return int(min(seen) * _BELOW), int(max(seen) * _ABOVE)
     first = count_tokens(worker.prompt) + _RULES_TOKENS + count_tokens(task.description)
     if not worker.tools:
         return first + _SHORT, first + worker.window // 3 + _LONG
-    first += about_tools
+    first += tools_size
     steps = worker.steps or limits.steps
     result = result_allowance(worker.window)
     return _loop(first, min(_FEW, steps), _SHORT, _SHORT), _loop(first, min(_MANY, steps), result // 2, _LONG)
 
 
 def _loop(first: int, calls: int, result: int, answer: int) -> int:
-    """Tokens of a conversation in which every call reads all that was said before."""
+    """Return the tokens of a conversation in which every call reads all messages before it."""
     return sum(first + at * (result + answer) + answer for at in range(calls))
 
 
 def _split(tokens: int) -> tuple[int, int]:
-    """Prompts make up most of what an agent uses."""
+    """Split tokens into those of prompts and of answers. Prompts make up most of an agent's tokens."""
     return tokens * 9 // 10, tokens - tokens * 9 // 10

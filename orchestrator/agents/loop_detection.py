@@ -1,18 +1,19 @@
-"""Loops: what an agent repeats, found by rule from its messages alone, so that a resumed worker finds the same.
+"""Loop detection: an agent's repetitions, by rule from its messages alone, so that a resumed worker sees the same.
 
-A step is what one message of the model asked of tools, with all answers to it; one that is not fully answered yet is
-not judged. A repetition is a step that can bring nothing new:
+A step is the tool calls of one message of the model, with all their answers. Steps that are not fully answered yet are
+left out. A repetition is a step that can bring nothing new:
 
-- call: every call of it was made before, and its answer is the answer of last time. Another answer to the same call
-  (something has changed) and another place in the same text (reading on) are honest work.
-- cycle: the last two or three steps are those before them once more; told once for each time round.
-- error: a tool gives the error of the step before again, or the agent calls a tool that it has not got again, or
-  calls a tool with arguments that it does not take again before it has called it properly.
-- nothing_new: several steps in a row whose answers were all there before, although to other calls. Short answers
-  ("ok", "true", "4") say something only of their own call and do not count, but for those that say that nothing was
-  found: one of them is a result, several in a row are worth a word. Once told, the count begins anew.
+- call: the step repeats earlier calls, and each answer equals the last one. Another answer to the same call (something
+  has changed) and another position in the same text (reading on) are progress.
+- cycle: the last two or three steps repeat the steps before them. Reported once for each time round.
+- error: a tool repeats the error of the previous step, the agent calls an unknown tool again, or it calls a tool with
+  wrong arguments again before it has called the tool properly.
+- nothing_new: several steps in a row have known answers only, although to other calls. Short answers ("ok", "true",
+  "4") do not count, since each means something for its own call only. Answers without a hit do count: one of them is a
+  result, several in a row are not. After a report, the count begins anew.
 
-A call is never judged by what it does: running the same tests after a change, with the same failures, is a "call".
+Calls are compared by name, arguments and answer, never by their effect. Running the same tests after a change, with the
+same failures, is a "call".
 """
 
 import json
@@ -33,9 +34,9 @@ Fault = Literal["", "failed", "unknown", "arguments"]
 _ARGS_CHARS = 80
 _STEP_CHARS = 200
 _LONGEST_CYCLE = 3
-_STALE_STEPS = 2  # in a row, with whole texts that were seen before
-_EMPTY_STEPS = 3  # in a row, where one of them found nothing: that is a result in itself
-_SHORT_CHARS = 100  # an answer that is no longer than this says something only of its own call
+_STALE_STEPS = 2  # in a row, with known texts only
+_EMPTY_STEPS = 3  # in a row, if one of them has no hit: a single one is a result
+_SHORT_CHARS = 100  # a shorter answer means something for its own call only
 _EMPTY_CHARS = 160
 
 _QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"  # straight and curly ones, and guillemets
@@ -47,17 +48,17 @@ _READ_ON = re.compile(r'(\[… [^\[]*read_memory\()key="[^"]*"')
 _NOTHING = re.compile(
     r"\W*((no|zero|0) (?!output)\w+|(none|nothing|null|empty|not found)\b|.{0,60}\b(not found|found nothing)\b)|\W+$"
 )
-_UNKNOWN_TOOL = " is not a valid tool, try one of"  # both as LangGraph's tool node puts it
+_UNKNOWN_TOOL = " is not a valid tool, try one of"  # this and the next in the words of LangGraph's tool node
 _BAD_ARGUMENTS = "Error invoking tool "
 
 
 @dataclass(frozen=True)
 class Repetition:
-    """Something that was done again and can bring nothing new.
+    """A step that can bring nothing new.
 
     Args:
-        kind: What was repeated.
-        what: One sentence, to be told to the agent.
+        kind: The rule that the step broke.
+        what: One sentence, for the agent.
         at: Index of the model's message.
     """
 
@@ -82,16 +83,16 @@ class _Call:
 
     @property
     def error(self) -> tuple[str, str]:
-        """What is equal when a tool gives the same error again."""
+        """Equal for equal errors of a tool, whatever the addresses of objects in their texts."""
         return self.tool, bare_words(_ADDRESS.sub("", self.answer))
 
     @property
-    def found_nothing(self) -> bool:
+    def has_no_hit(self) -> bool:
         return len(self.answer) <= _EMPTY_CHARS and _NOTHING.match(self.answer.casefold()) is not None
 
     @property
     def says_little(self) -> bool:
-        return len(self.answer) <= _SHORT_CHARS and not self.found_nothing
+        return len(self.answer) <= _SHORT_CHARS and not self.has_no_hit
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ class _Step:
 
     @property
     def pattern(self) -> tuple[tuple[str, str, str], ...]:
-        """The multiset of what was called and answered: equal for equal steps, in whatever order they call."""
+        """The multiset of calls and answers: equal for equal steps, whatever the order of their calls."""
         return tuple(sorted((*call.identity, call.answer) for call in self.calls))
 
     @property
@@ -111,28 +112,28 @@ class _Step:
 
 @dataclass
 class _Past:
-    """What the steps so far leave to judge the next one by. Nothing in it depends on what comes later."""
+    """The facts of earlier steps by which the next one is judged. Nothing in it depends on later steps."""
 
     steps: list[_Step] = field(default_factory=list)
     answers: dict[tuple[str, str], str] = field(default_factory=dict)  # the newest, by call
     times: defaultdict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))  # with that answer
     seen: set[str] = field(default_factory=set)
-    not_there: set[str] = field(default_factory=set)  # tools that the agent called and has not got
-    misused: set[str] = field(default_factory=set)  # tools last called with arguments that they do not take
-    stale: int = 0  # steps in a row without anything new since the agent was last told
-    period: int = 0  # of the cycle that was told last
+    not_there: set[str] = field(default_factory=set)  # unknown tools that the agent called
+    misused: set[str] = field(default_factory=set)  # tools whose last call had wrong arguments
+    stale: int = 0  # steps in a row without anything new since the last report
+    period: int = 0  # of the cycle that was reported last
     round_ends: int = 0  # number of the step at which that cycle closes again
-    error_told: int = -1  # number of the step that was told to give the error of the one before
+    error_reported: int = -1  # number of the step that was reported to repeat an error
 
     def judge(self, step: _Step) -> Repetition | None:
-        """The repetition that the next step is, if it is one."""
+        """Return the repetition that the next step is, or None."""
         number = len(self.steps)
         if number < self.round_ends and step.pattern == self.steps[number - self.period].pattern:
-            return None  # half-way round a cycle that was told when it closed
+            return None  # inside a cycle that was reported when it closed
         return self._cycle(step) or self._same_calls(step) or self._same_error(step) or self._nothing_new(step)
 
     def add(self, step: _Step, judged: Repetition | None) -> None:
-        """Takes a step that was judged."""
+        """Add a step that was judged."""
         self.stale = 0 if judged is not None or not self._is_stale(step) else self.stale + 1
         for call in step.calls:
             same = self.answers.get(call.identity) == call.answer
@@ -175,20 +176,21 @@ class _Past:
             if call.fault == "arguments" and call.tool in self.misused:
                 what = f"you called {call.shown}, again with arguments that '{call.tool}' does not take."
                 return Repetition("error", what, step.at)
-        # With other arguments it is another try (the next of several dead links), so once told the count begins anew.
-        if not self.steps or self.error_told == len(self.steps) - 1:
+        # The same error with other arguments is another try, such as the next of several dead links. So after a report
+        # the next error is left alone.
+        if not self.steps or self.error_reported == len(self.steps) - 1:
             return None
         before = {call.error for call in self.steps[-1].calls if call.fault}
-        # A step that also brought something is going on, whatever else went wrong in it.
+        # A step that also brought something is progress, whatever else went wrong in it.
         if not all(call.fault and call.error in before for call in step.calls):
             return None
-        self.error_told = len(self.steps)
+        self.error_reported = len(self.steps)
         what = f"you called {step.shown}, and the error is the same as before; it will be the same again."
         return Repetition("error", what, step.at)
 
     def _nothing_new(self, step: _Step) -> Repetition | None:
         stale = self.stale + 1
-        enough = _EMPTY_STEPS if any(call.found_nothing for call in step.calls) else _STALE_STEPS
+        enough = _EMPTY_STEPS if any(call.has_no_hit for call in step.calls) else _STALE_STEPS
         if not self._is_stale(step) or stale < enough:
             return None
         what = f"your last {stale} steps, up to {step.shown}, have found nothing that was not there before."
@@ -199,41 +201,41 @@ class _Past:
 
 
 def repetitions(messages: Sequence[BaseMessage]) -> list[Repetition]:
-    """All repetitions in a conversation, at most one for each step, in the order of the steps.
+    """Return all repetitions in a conversation, at most one for each step, in the order of the steps.
 
-    What is found in the beginning of a conversation stays as the conversation goes on. The cost grows with the number
-    of messages and the length of their texts, not with the square of either.
+    Repetitions at the beginning of a conversation stay as it goes on. The cost grows with the number of messages and
+    the length of their texts, not with the square of either.
 
     Args:
-        messages: The conversation; steps that have no answer yet are left out.
+        messages: The conversation; steps that are not fully answered yet are left out.
     """
-    found: list[Repetition] = []
+    repeated: list[Repetition] = []
     past = _Past()
     for step in _steps(messages):
         judged = past.judge(step)
         if judged is not None:
-            found.append(judged)
+            repeated.append(judged)
         past.add(step, judged)
-    return found
+    return repeated
 
 
 def _steps(messages: Sequence[BaseMessage]) -> list[_Step]:
     steps = []
-    places = [at for at, message in enumerate(messages) if isinstance(message, AIMessage)]
-    for at, end in pairwise([*places, len(messages)]):
+    indexes = [at for at, message in enumerate(messages) if isinstance(message, AIMessage)]
+    for at, end in pairwise([*indexes, len(messages)]):
         message = messages[at]
         if not isinstance(message, AIMessage) or not message.tool_calls:
             continue
-        # Looked for behind their own message only: some models give every call the same id.
+        # Only answers behind the message itself count: some models give every call the same id.
         answers: defaultdict[str, list[ToolMessage]] = defaultdict(list)
         for answer in messages[at + 1 : end]:
             if isinstance(answer, ToolMessage):
                 answers[answer.tool_call_id].append(answer)
         calls = []
         for call in message.tool_calls:
-            given = answers[call["id"] or ""]
-            if given:
-                calls.append(_call(call["name"], call["args"], given.pop(0)))
+            waiting = answers[call["id"] or ""]
+            if waiting:
+                calls.append(_call(call["name"], call["args"], waiting.pop(0)))
         if len(calls) == len(message.tool_calls):
             steps.append(_Step(at, tuple(calls)))
     return steps
@@ -243,15 +245,14 @@ def _call(tool: str, args: Mapping[str, Any], answer: ToolMessage) -> _Call:
     plain = isinstance(answer.content, str) or all(
         isinstance(block, str) or block.get("type") == "text" for block in answer.content
     )
-    text = normal_text(
-        _bare(answer.text if plain else repr(answer.content))
-    )  # pictures differ though their captions do not
+    # Pictures can differ though their captions do not.
+    text = normal_text(_bare(answer.text if plain else repr(answer.content)))
     shown = f"{tool}({shorten(', '.join(f'{key}={value!r}' for key, value in args.items()), _ARGS_CHARS)})"
     return _Call(tool, normal_arguments(args), text, shown, _fault(answer.status, text))
 
 
 def _fault(status: str, text: str) -> Fault:
-    if status != "error":  # a tool may also say in words that it failed
+    if status != "error":  # a tool may also report its failure in words
         return "failed" if text.casefold().startswith("error:") else ""
     if _UNKNOWN_TOOL in text:
         return "unknown"
@@ -259,13 +260,13 @@ def _fault(status: str, text: str) -> Fault:
 
 
 def _bare(text: str) -> str:
-    """What a tool said, without what the engine puts around it: marks of data, and each call's own key to read on."""
+    """Return a tool's own text, without the engine's marks of data and without the call's own key to read on."""
     wrapped = _WRAPPED.fullmatch(text)
     return _READ_ON.sub(r"\1", "\n".join(wrapped.groups()) if wrapped else text)
 
 
 def normal_arguments(args: Mapping[str, Any]) -> str:
-    """Arguments in a form in which near-duplicates are equal: no case, no space, no order, nothing that is empty."""
+    """Return arguments without case, extra space, order and empty values, so that near-duplicates are equal."""
     return json.dumps(_normal(args), sort_keys=True, ensure_ascii=False)
 
 
@@ -282,5 +283,5 @@ def _normal(value: Any) -> Any:
     text = " ".join(str(value).casefold().split())
     if re.fullmatch(r"-?\d+\.0+", text):
         return text.partition(".")[0]
-    # Quotes around, and what ends a sentence: "C++" and "C", or ">5" and "5", are not the same question.
+    # Strip quotes around a text and the end of a sentence, but no other signs: "C++" is not "C", and ">5" is not "5".
     return text.lstrip(_QUOTES + " ").rstrip(_ENDS) or text

@@ -1,7 +1,7 @@
-"""What stands between a worker's agent and its model and tools.
+"""WorkerMiddleware: steps, window, budget and repetitions around a worker's model, and the engine's tool calls.
 
-All of it wraps calls and adds no node to the agent's graph: LangChain's own limit and review middleware adds nodes,
-and each costs a super-step and a checkpoint for every model call.
+It only wraps calls. LangChain's own limit and review middleware adds nodes to the agent's graph, and each node costs a
+super-step and a checkpoint for every model call.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -46,12 +46,12 @@ _SHORTENED_CHARS = (160, 0)
 
 
 class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
-    """Step limit, fitting the window, tool reviews, effects that happen once, tool errors, long tool results.
+    """Wraps every model call and every tool call of a worker.
 
     Args:
-        steps: Most model calls in one attempt; at the last one the agent has no tools.
-        choice: Which of many tools are shown; None for all.
-        begins_with: The tool that is called before the model is asked.
+        steps: Most model calls in one attempt. The last one has no tools.
+        choice: Chooses the tools that are shown; None to show all.
+        begins_with: The tool to call before the model is asked.
     """
 
     def __init__(self, steps: int, choice: ToolSearch | None = None, begins_with: str | None = None) -> None:
@@ -65,29 +65,29 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         request: ModelRequest[WorkerContext],
         handler: Callable[[ModelRequest[WorkerContext]], ModelResponse[Any]],
     ) -> ModelResponse[Any]:
-        """Blocking twin."""
+        """Wrap a model call of a blocking run."""
         return run_blocking(self._model_call(BLOCKING, request, handler))
 
-    # The async twins are no coroutine functions: LangChain wraps these hooks in LangSmith's tracing, and its wrapper
-    # of coroutine functions sends every call through a thread twice, whether anything is traced or not.
+    # The async twins are no coroutine functions. LangChain wraps these hooks in LangSmith's tracing, whose wrapper of
+    # coroutine functions sends every call through a thread twice, even if nothing is traced.
     def awrap_model_call(
         self,
         request: ModelRequest[WorkerContext],
         handler: Callable[[ModelRequest[WorkerContext]], Awaitable[ModelResponse[Any]]],
     ) -> Coroutine[Any, Any, ModelResponse[Any]]:
-        """Async twin."""
+        """Wrap a model call of an asynchronous run."""
         return self._model_call(AWAITING, request, handler)
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], ToolMessage | Command[Any]]
     ) -> ToolMessage:
-        """Blocking twin."""
+        """Wrap a tool call of a blocking run."""
         return run_blocking(call_tool(BLOCKING, request, handler))
 
     def awrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Awaitable[ToolMessage | Command[Any]]]
     ) -> Coroutine[Any, Any, ToolMessage]:
-        """Async twin."""
+        """Wrap a tool call of an asynchronous run."""
         return call_tool(AWAITING, request, handler)
 
     async def _model_call(
@@ -101,12 +101,12 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         if self.begins_with and not any(isinstance(message, AIMessage) for message in messages):
             return ModelResponse(result=[first_call(self.begins_with, context.actor.key)])
         calls_so_far = sum(isinstance(message, AIMessage) and not is_first_call(message) for message in messages)
-        told = repetitions(messages)
-        if tools and (notice := self._last_notice(context, calls_so_far, told)):
+        repeated = repetitions(messages)
+        if tools and (notice := self._last_notice(context, calls_so_far, repeated)):
             tools = []
             messages.append(HumanMessage(notice))
-        elif told and told[-1].at == _last_answer(messages):
-            messages.append(HumanMessage(_REPEATS.format(what=told[-1].what)))
+        elif repeated and repeated[-1].at == _last_answer(messages):
+            messages.append(HumanMessage(_REPEATS.format(what=repeated[-1].what)))
         if len(messages) > 1:
             messages = fit_messages(messages, context)
         question = Question(_with_system(request, messages), tools)
@@ -121,10 +121,10 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             return _ended(request, AttemptEnd(limit=error))
         if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
             tools = tools if calls_so_far + 2 < self.steps else []
-            answer = await self._gone_on(bridge, request, handler, last, messages, tools)
+            answer = await self._continued(bridge, request, handler, last, messages, tools)
         if not tools and self._still_calls(answer):
-            # A model that goes on calling tools when it has none left is not listened to: its attempt is over.
-            stalled = told[-1].what if told else f"it called tools after {self.steps} steps"
+            # The model still calls tools although none are offered: end the attempt.
+            stalled = repeated[-1].what if repeated else f"it called tools after {self.steps} steps"
             return _ended(request, AttemptEnd(limit=spent) if spent else AttemptEnd(stalled=stalled))
         return answer
 
@@ -136,19 +136,22 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         messages: list[AnyMessage],
         tools: list[Any],
     ) -> ModelResponse[Any]:
-        choice = "any" if _has_to_call(request.model, messages, tools) else request.tool_choice
-        asked = request.override(tools=tools, messages=messages, tool_choice=choice)
+        tool_choice = "any" if _has_to_call(request.model, messages, tools) else request.tool_choice
+        adapted = request.override(tools=tools, messages=messages, tool_choice=tool_choice)
 
-        async def send(model: BaseChatModel, more: dict[str, Any]) -> ModelResponse[Any]:
-            settings = {**request.model_settings, **more}
-            reply: ModelResponse[Any] = await bridge.call(handler, asked.override(model=model, model_settings=settings))
+        async def send(model: BaseChatModel, arguments: dict[str, Any]) -> ModelResponse[Any]:
+            settings = {**request.model_settings, **arguments}
+            sent = adapted.override(model=model, model_settings=settings)
+            reply: ModelResponse[Any] = await bridge.call(handler, sent)
             return reply
 
         question = Question(_with_system(request, messages), tools)
-        answer: ModelResponse[Any] = await request.runtime.context.calls.call(request.model, question, send, _said)
-        return replace(answer, result=[_with_ids_of_their_own(message) for message in answer.result])
+        answer: ModelResponse[Any] = await request.runtime.context.calls.call(
+            request.model, question, send, _messages_of
+        )
+        return replace(answer, result=[_with_unique_call_ids(message) for message in answer.result])
 
-    async def _gone_on(
+    async def _continued(
         self,
         bridge: Bridge,
         request: ModelRequest[WorkerContext],
@@ -157,20 +160,20 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         messages: list[AnyMessage],
         tools: list[Any],
     ) -> ModelResponse[Any]:
-        """The answer with its rest, for which the model is asked once; as it is where there is no room for that."""
+        """Return a truncated answer with its continuation, or alone if there is no room for that."""
         part = as_part(answer)
-        more = fit_messages([*messages, part, request_for_the_rest(part)], request.runtime.context)
+        prompt = fit_messages([*messages, part, request_for_the_rest(part)], request.runtime.context)
         try:
-            rest = await self._ask(bridge, request, handler, more, tools)
+            rest = await self._ask(bridge, request, handler, prompt, tools)
         except Exception as error:
-            if isinstance(error, BudgetSpentError) or is_refusal(error):  # it may be too long by now
+            if isinstance(error, BudgetSpentError) or is_refusal(error):  # the prompt may be too long by now
                 return ModelResponse(result=[answer])
             raise
         return ModelResponse(result=[part, *rest.result])
 
     def _shown_tools(self, request: ModelRequest[WorkerContext]) -> list[Any]:
         tools = list(request.tools)
-        # Found in the conversation itself, so that whoever goes on after a pause or a crash can read on too.
+        # Read off the conversation itself, so that a worker resumed after a pause or a crash can read on too.
         if not any(READ_ON in message.text for message in request.messages):
             tools = [item for item in tools if item is not read_memory]
         if self.choice is not None:
@@ -178,10 +181,10 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             tools = [item for item in tools if item is read_memory or getattr(item, "name", "") in shown]
         return tools
 
-    def _last_notice(self, context: WorkerContext, calls_so_far: int, told: Sequence[Repetition]) -> str:
-        """Why the attempt has to end now; empty while it need not."""
-        if len(told) > 1:
-            return _STALLED.format(what=told[-1].what)
+    def _last_notice(self, context: WorkerContext, calls_so_far: int, repeated: Sequence[Repetition]) -> str:
+        """Return the notice that the attempt must end now, or "" while it need not."""
+        if len(repeated) > 1:
+            return _STALLED.format(what=repeated[-1].what)
         if calls_so_far >= self.steps - 1:
             return _LAST_STEP
         return _NO_TOOL_CALLS if context.allowance.left("tool_calls") == 0 else ""
@@ -192,15 +195,15 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
 
 
 def _ended(request: ModelRequest[WorkerContext], end: AttemptEnd) -> ModelResponse[Any]:
-    """Return a last answer in the model's place: the results so far, and why the attempt ended."""
+    """Return the results so far in the model's place, marked with the reason why the attempt ended."""
     return ModelResponse(result=[end.message(so_far(request.messages))])
 
 
 def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Sequence[Any]) -> bool:
-    """Whether the answer has to be the call of a tool: a small model's, until one has told it something.
+    """True if the answer must be a tool call: for a small model, until a tool has answered it.
 
-    Left the choice, it answers from what it believes to know. It has the choice where a tool does more than read: what
-    changes something must be wanted.
+    Given the choice, a small model answers from memory. It keeps the choice if a tool does more than read, since a
+    model must not be forced to change something.
     """
     if not tools or not ModelProfile.of(model).is_small:
         return False
@@ -209,8 +212,11 @@ def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Se
     return all(isinstance(tool, BaseTool) and says_its_risk(tool) and risk_of(tool) == "read" for tool in tools)
 
 
-def _with_ids_of_their_own(message: BaseMessage) -> BaseMessage:
-    """The message with no two calls under one id: reviews and the journal of effects tell calls apart by them."""
+def _with_unique_call_ids(message: BaseMessage) -> BaseMessage:
+    """Return the message with a different id for each of its tool calls.
+
+    Some endpoints give all calls of a message one id, or none. Reviews and the journal tell calls apart by their ids.
+    """
     if not isinstance(message, AIMessage) or len({call["id"] or "" for call in message.tool_calls} | {""}) > len(
         message.tool_calls
     ):
@@ -224,32 +230,32 @@ def _with_system(request: ModelRequest[WorkerContext], messages: Sequence[AnyMes
 
 
 def _last_answer(messages: Sequence[AnyMessage]) -> int:
-    """Index of the model's last message; -1 for none."""
+    """Return the index of the model's last message, or -1."""
     return max((at for at, message in enumerate(messages) if isinstance(message, AIMessage)), default=-1)
 
 
-def _said(response: ModelResponse[Any]) -> Sequence[BaseMessage]:
+def _messages_of(response: ModelResponse[Any]) -> Sequence[BaseMessage]:
     return response.result
 
 
 def so_far(messages: Sequence[AnyMessage]) -> str:
-    """What an unfinished attempt has found: the newest words of the agent, and its tools' answers."""
-    said = (m for m in reversed(messages) if isinstance(m, AIMessage) and m.text.strip() and not is_lost(m))
-    words = next((m.text.strip() for m in said), "")
-    found = [
+    """Return the results of an unfinished attempt: the agent's newest words, and its tools' answers."""
+    spoken = (m for m in reversed(messages) if isinstance(m, AIMessage) and m.text.strip() and not is_lost(m))
+    words = next((m.text.strip() for m in spoken), "")
+    answers = [
         f"{m.name}: {' '.join(m.text.split())[:_SO_FAR_CHARS]}"
         for m in messages
         if isinstance(m, ToolMessage) and m.status != "error"
     ]
-    parts = [part for part in (words, "\n".join(found[-_SO_FAR_RESULTS:])) if part]
+    parts = [part for part in (words, "\n".join(answers[-_SO_FAR_RESULTS:])) if part]
     return "Not finished. So far:\n" + "\n".join(parts) if parts else ""
 
 
 def fit_messages(messages: list[AnyMessage], context: WorkerContext) -> list[AnyMessage]:
-    """The conversation within the window: the oldest tool results are shortened further until it fits.
+    """Return the conversation within the window, with the oldest tool results shortened further until it fits.
 
-    The first message (the sub-task) and the newest result stay as they are for as long as possible. Every result
-    that is shortened here can be read on by its key, or was short already.
+    The first message (the sub-task) stays whole, and the newest result for as long as possible. A worker can read on
+    in every result that is shortened here.
     """
     budget = context.window * 3 // 4
     total = sum(count_tokens(message.text) + _calls_tokens(message) for message in messages)

@@ -1,4 +1,4 @@
-"""Roles: the workers that ship."""
+"""Roles: the workers that the engine ships."""
 
 from collections.abc import Sequence
 
@@ -10,7 +10,7 @@ from orchestrator.agents.worker import Worker
 
 
 def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
-    """The researcher that ships: finds facts in sources."""
+    """Return a worker that finds facts in sources."""
     return Worker(
         "researcher",
         prompts.text("researcher"),
@@ -21,7 +21,7 @@ def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = 
 
 
 def coder(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
-    """The coder that ships: calculates and writes code."""
+    """Return a worker that calculates and writes code."""
     return Worker(
         "coder",
         prompts.text("coder"),
@@ -32,7 +32,7 @@ def coder(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None)
 
 
 def reviewer(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
-    """The reviewer that ships: judges others' work with a typed verdict."""
+    """Return a worker that judges the work of other workers with a typed verdict."""
     return Worker(
         "reviewer",
         prompts.text("reviewer"),

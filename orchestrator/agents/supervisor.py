@@ -40,7 +40,7 @@ class Supervisor(Agent):
     """The agent that leads the team.
 
     Args:
-        name: How people call it.
+        name: Its name.
         prompt: Its role when it plans.
         summary_prompt: Its role when it writes the answer.
         model: A chat model; see `Agent`.
@@ -65,20 +65,20 @@ class Supervisor(Agent):
 
     @property
     def workers(self) -> Mapping[str, Worker]:
-        """The workers that it plans for: its own, or those of the team that it was given to last."""
+        """The workers that the supervisor plans for: its own, or those of its latest team."""
         if self._workers is None:
             return self._latest_copy.workers if self._latest_copy is not None else {}
         return self._workers
 
     @property
     def limits(self) -> Limits:
-        """The limits of its plans: its own, or those of the team that it was given to last."""
+        """The limits of its plans: its own, or those of its latest team."""
         if self._limits is None:
             return self._latest_copy.limits if self._latest_copy is not None else Limits()
         return self._limits
 
     async def prepare(self, bridge: Bridge) -> None:
-        """Makes the default model, and gives it to the workers that have none: one is enough for a team."""
+        """Make the default model and give it to the workers that have none, so that a team loads it once."""
         await super().prepare(bridge)
         for worker in self.workers.values():
             if not worker.has_model:
@@ -127,10 +127,10 @@ class Supervisor(Agent):
         return decomposed[1] if decomposed is not None and decomposed[0] is self else ""
 
     def checked(self, plan: Plan) -> Plan:
-        """The plan itself, when this team can carry it out within its limits.
+        """Return the plan if this team can carry it out within its limits.
 
         Raises:
-            PlanError: It cannot.
+            PlanError: The team cannot.
         """
         return plan.check(list(self.workers), most=self.limits.sub_tasks, depth=self.limits.depth)
 
@@ -139,20 +139,20 @@ class Supervisor(Agent):
     async def plan(
         self, calls: ModelCalls, task: str, feedback: Sequence[str] = (), config: RunnableConfig | None = None
     ) -> tuple[Plan, Spend]:
-        """See `decompose`; `feedback` is what a human said of earlier plans."""
+        """Make a plan for a task; see `decompose`. `feedback`: a human's remarks on earlier plans."""
         await self.prepare(calls.bridge)
         shown = excerpt(task, self.window // 2, "task")
         if feedback:
             shown = prompts.text("plan_again", task=shown, feedback="\n".join(f"- {line}" for line in feedback))
         names = list(self.workers)
         if ModelProfile.of(self.model).is_small:
-            narrow = small_model_request(shown, {n: w.description for n, w in self.workers.items()})
+            small = small_model_request(shown, {n: w.description for n, w in self.workers.items()})
             return await ask_structured(
                 calls,
                 self.model,
-                narrow.messages,
-                narrow.schema,
-                lambda answer: self.checked(Plan.parse(narrow.read(answer))),
+                small.messages,
+                small.schema,
+                lambda answer: self.checked(Plan.parse(small.read(answer))),
                 repairs=self.limits.plan_repairs,
                 config=config,
             )
@@ -177,7 +177,7 @@ class Supervisor(Agent):
         problems: Sequence[str],
         config: RunnableConfig | None = None,
     ) -> tuple[Revision, Spend]:
-        """Decides what to do about sub-tasks that failed: change the plan, finish, or ask the human.
+        """Decide about failed sub-tasks: change the plan, finish, or ask the human.
 
         Raises:
             PlanError: No usable decision came.
@@ -214,24 +214,24 @@ class Supervisor(Agent):
         missing: Sequence[str] = (),
         config: RunnableConfig | None = None,
     ) -> Answer:
-        """See `summarize`; `missing` is what the answer has to own up to.
+        """Write the answer; see `summarize`. `missing`: gaps that the answer must mention.
 
         Raises:
-            BudgetSpentError: Not even a short request fits into what is left.
+            BudgetSpentError: Not even a short request fits into the rest of the budget.
         """
         await self.prepare(calls.bridge)
         window = calls.allowance.window(self.window, share=0.8)
         shown = fit(entries, window // 2)
         notes = [left_out_note(shown.left_out)] if shown.left_out else []
         gaps = "".join(f"- {line}\n" for line in [*missing, *notes])
-        about = {
+        inputs = {
             "task": excerpt(task, window // 6, "task"),
             "results": shown.text,
             "missing": f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
         }
         example = entries[0].sub_task_id if entries else "t1"
         try:
-            request = HumanMessage(prompts.text("summary_request", **about, example=example))
+            request = HumanMessage(prompts.text("summary_request", **inputs, example=example))
             reply = await calls.invoke(self.model, [SystemMessage(self.summary_prompt), request], config)
             spent = reported_spend([reply])
         except Exception as error:
@@ -240,7 +240,7 @@ class Supervisor(Agent):
             why = f"no answer could be written: {as_model_error(error)}"
             return Answer(assembled(entries, missing, REFUSED), Spend(), (why,))
         text = str(reply.text).strip()
-        if not has_words(reply):  # small models can take the references for the answer
+        if not has_words(reply):  # small models can answer with references only
             return Answer(assembled(entries, missing, EMPTY), spent, ("the model's answer was empty",))
         if by := truncated_by(reply):
             notes = [*notes, f"the answer is {incomplete(by)}"]

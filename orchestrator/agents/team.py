@@ -23,19 +23,20 @@ RESERVED = frozenset({"supervisor", "approve_plan", "human_review", "summarize"}
 
 
 class Team:
-    """Who works together. The agents of a team are copies of those that it is given.
+    """Agents that work together. A team works with copies of the agents that it is given.
 
     Args:
         supervisor: Plans, revises, and writes the answer.
-        workers: At least one; names are unique and are the names of nodes in the graph.
-        model: For every agent that has no model of its own.
-        limits: Bounds of a run.
-        policy: Which tool calls are allowed, asked about or refused.
-        budget: What a run may spend, where the run itself is not given another.
-        calls: How models are called: retries, fallbacks, rate limits, a model for when little is left.
+        workers: At least one worker. Names are unique and are the names of nodes in the graph.
+        model: A model for every agent that has none of its own.
+        limits: Limits of a run.
+        policy: Rules that allow tool calls, refuse them, or ask a human.
+        budget: The budget of a run that is given no other.
+        calls: Settings for calls of models: retries, fallbacks, rate limits, an economy model.
 
     Raises:
-        ConfigError: There is no worker, a name is taken twice or is reserved, or the policy names what is not there.
+        ConfigError: There is no worker, a name is used twice or is reserved, or the policy names an unknown worker or
+            tool.
     """
 
     def __init__(
@@ -84,19 +85,19 @@ class Team:
         self.supervisor.lead(self.workers, limits)
 
     def use_model(self, model: BaseChatModel) -> None:
-        """Gives the model to every agent that has none."""
+        """Give a model to every agent that has none."""
         for agent in (self.supervisor, *self.workers.values()):
             if not agent.has_model:
                 agent.model = model
 
     def add_tools(self, by_worker: Mapping[str, Sequence[BaseTool]]) -> None:
-        """Gives workers more tools.
+        """Give further tools to workers.
 
         Args:
-            by_worker: Tools by the worker's name; those under `*` are for every worker that has tools.
+            by_worker: Tools by the worker's name; `*` stands for every worker that has tools.
 
         Raises:
-            ConfigError: There is no such worker, or it has a tool of that name.
+            ConfigError: A worker is unknown, or has a tool of the same name.
         """
         for name, tools in by_worker.items():
             if name != "*" and name not in self.workers:
@@ -107,10 +108,10 @@ class Team:
                     worker.add_tools(*tools)
 
     def use_policy(self, policy: Policy) -> None:
-        """Sets the policy; a graph that is compiled already keeps its own.
+        """Set the policy. A graph that is compiled already keeps its own.
 
         Raises:
-            ConfigError: It names a worker or a tool that the team has not.
+            ConfigError: The policy names an unknown worker or tool.
         """
         policy.check({name: worker.tools for name, worker in self.workers.items()})
         self.policy = policy

@@ -1,7 +1,7 @@
-"""Agent, Worker: a name, a role, tools and a model; a worker executes one sub-task at a time.
+"""Worker: an agent with tools that executes one sub-task at a time.
 
-A worker's agent is LangChain's `create_agent`, compiled once and called as a subgraph inside the worker's node: its
-own steps are checkpointed too, so that a worker killed in its fifth step goes on from its fifth step.
+A worker's agent is LangChain's `create_agent`, compiled once and called as a subgraph inside the worker's node. Its own
+steps are checkpointed too, so a worker that is killed in its fifth step goes on from its fifth step.
 """
 
 import inspect
@@ -42,7 +42,7 @@ from orchestrator.tool_calls.tool_search import ToolSearch
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import tainted_by
 
-# A small model's first tool calls are its best ones; what it does after them is mostly to look for what it has.
+# A small model's first tool calls are its best ones. After them it mostly searches for facts that it has.
 _SMALL_STEPS = 3
 _FIGURES_CHARS = 500
 _MOST_GRAPHS = 16
@@ -52,15 +52,15 @@ class Worker(Agent):
     """An agent that executes sub-tasks with its own tools.
 
     Args:
-        name: How plans call it.
+        name: Its name in plans.
         prompt: Its role.
-        tools: LangChain tools, or plain functions with a docstring. This list is all that it may use.
+        tools: LangChain tools, or plain functions with a docstring. The worker may use no others.
         model: A chat model; see `Agent`.
         description: One line for the supervisor.
-        reviews: Whether it judges others' work with a typed verdict.
+        reviews: The worker judges the work of other workers with a typed verdict.
         steps: Most model calls in one attempt; None for the limit of the run.
-        begins_with: One of the tools, called without arguments before the model is asked for the first time: what
-            every sub-task needs to know anyway, such as the tables of a database.
+        begins_with: One of the tools, called without arguments before the model is asked. Its answer is something that
+            every sub-task needs, such as the tables of a database.
 
     Raises:
         ConfigError: The name cannot be used, or the worker cannot begin with that tool.
@@ -89,10 +89,10 @@ class Worker(Agent):
         self._graph_lock = threading.Lock()
 
     def add_tools(self, *tools: BaseTool) -> None:
-        """Gives the worker more tools; a run that has begun keeps those that it has.
+        """Give further tools to the worker. A run that has begun keeps its tools.
 
         Raises:
-            ConfigError: It has a tool of that name.
+            ConfigError: The worker has a tool of the same name.
         """
         for tool in tools:
             if any(tool.name == own.name for own in self.tools):
@@ -103,10 +103,10 @@ class Worker(Agent):
     # -- the interface of the brief -------------------------------------------------------------------------------
 
     def execute(self, sub_task: SubTask, context: Iterable[Entry] = ()) -> Result:
-        """Executes one sub-task outside any graph: no checkpoints, and tools that need a review are refused.
+        """Execute one sub-task outside any graph, without checkpoints. Tools that need a review are refused.
 
         Args:
-            sub_task: What to do.
+            sub_task: The sub-task.
             context: Entries of a shared memory, such as `memory.get_recent()`.
         """
         return run_blocking(self._execute_alone(BLOCKING, sub_task, context))
@@ -146,7 +146,7 @@ class Worker(Agent):
         limits: Limits,
         config: RunnableConfig | None = None,
     ) -> Result:
-        """Executes an assignment: the agent's loop, and for a reviewer the verdict after it.
+        """Execute an assignment: the agent's loop, and for a reviewer the verdict after it.
 
         Raises:
             GraphInterrupt: A tool call waits for a human.
@@ -158,8 +158,8 @@ class Worker(Agent):
         if self.tools or not self.reviews:
             steps = self.steps or limits.steps
             graph = self._graph(min(steps, _SMALL_STEPS) if is_small else steps)
-            own = self._with_place(config, context) if self.tools else _without_durability(config)
-            final = await bridge.invoke(graph, {"messages": [first]}, own, context=context)
+            own_config = self._with_session(config, context) if self.tools else _without_durability(config)
+            final = await bridge.invoke(graph, {"messages": [first]}, own_config, context=context)
             messages = final["messages"]
         result = self._result(messages)
         if not self.reviews or result.end is not None:
@@ -177,21 +177,21 @@ class Worker(Agent):
         text = with_verdict(result.text, verdict)
         return Result(text, result.sources, result.tainted_by, result.spent + spent, verdict)
 
-    def _with_place(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
-        """The config with what tools that ask for it may know of where they work."""
+    def _with_session(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:
+        """Return the config with the session and the workspace, if a tool takes a config."""
         if not any("config" in inspect.signature(_function_of(tool)).parameters for tool in self.tools):
             return config
-        place = {"sub_task_key": context.actor.session}
+        session = {"sub_task_key": context.actor.session}
         if context.workspace:
-            place["workspace"] = context.workspace
-        given = config or {}
-        return {**given, "configurable": {**given.get("configurable", {}), **place}}
+            session["workspace"] = context.workspace
+        base = config or {}
+        return {**base, "configurable": {**base.get("configurable", {}), **session}}
 
     async def end_sub_task(self, bridge: Bridge, session: str) -> None:
-        """Tells tools that keep something for a sub-task that it is over.
+        """Tell tools with an `end_sub_task` that a sub-task is over, so that they free what they keep for it.
 
         Args:
-            bridge: How to call them.
+            bridge: How to call the tools.
             session: `Actor.session` of the attempt.
         """
         for tool in self.tools:
@@ -200,24 +200,24 @@ class Worker(Agent):
                 await bridge.offload(partial(end, session))
 
     def _graph(self, steps: int) -> Runnable[Any, Any]:
-        """The compiled agent, made once for each model. Without tools it has one step, and nothing to resume."""
+        """Return the compiled agent, made once for each model, step limit and prompt."""
         model = self.model
         key = (id(model), steps, self.prompt)
         with self._graph_lock:
             graph = self._graphs.get(key)
             if graph is None:
                 choice = ToolSearch(self.tools)
-                more = [choice.finder()] if choice.is_needed else []
+                finders = [choice.finder()] if choice.is_needed else []
                 brief = (
                     [prompts.text("worker_brief"), *_examples(self.tools)] if ModelProfile.of(model).is_small else []
                 )
                 graph = create_agent(
                     model,
-                    [*self.tools, *more, read_memory] if self.tools else [],
+                    [*self.tools, *finders, read_memory] if self.tools else [],
                     system_prompt="\n\n".join((self.prompt, prompts.text("worker_rules"), *brief)),
                     middleware=[WorkerMiddleware(steps, choice if choice.is_needed else None, self.begins_with)],
                     context_schema=WorkerContext,
-                    checkpointer=None if self.tools else False,
+                    checkpointer=None if self.tools else False,  # without tools it has one step: nothing to resume
                     name=self.name,
                 )
                 self._graphs[key] = graph
@@ -247,29 +247,30 @@ class Worker(Agent):
 
 
 def _figures(messages: Sequence[BaseMessage]) -> str:
-    """What trusted tools gave, as they gave it: a small model's words about figures are worth less than the figures."""
-    found = [
+    """Return the short answers of trusted tools as they are, since a small model can get figures wrong in its words."""
+    answers = [
         f"{message.name}: {message.text}"
         for message in messages
         if isinstance(message, ToolMessage) and message.status != "error" and not tainted_by([message])
     ]
-    short = [line for line in found if len(line) <= _FIGURES_CHARS and not line.startswith(read_memory.name)]
+    short = [line for line in answers if len(line) <= _FIGURES_CHARS and not line.startswith(read_memory.name)]
     return "\n\n" + "\n".join(short) if short else ""
 
 
 def _examples(tools: Iterable[BaseTool]) -> list[str]:
-    """Worked examples that tools bring along: they do for a small model what descriptions cannot."""
+    """Return the worked examples of tools. They help a small model where descriptions do not."""
     return [str(tool.metadata["example"]) for tool in tools if tool.metadata and "example" in tool.metadata]
 
 
 def _function_of(tool: BaseTool) -> Callable[..., Any]:
-    made_of = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
-    return made_of if callable(made_of) else tool._run
+    function = getattr(tool, "func", None) or getattr(tool, "coroutine", None)
+    return function if callable(function) else tool._run
 
 
 def _without_durability(config: RunnableConfig | None) -> RunnableConfig | None:
-    """LangGraph 1.2 stumbles over a subgraph that saves nothing inside a run with durability "sync"."""
+    """Return the config of a subgraph that saves nothing."""
     if config is None:
         return None
+    # LangGraph 1.2 fails on a subgraph without a checkpointer inside a run with durability "sync".
     kept = {name: value for name, value in config["configurable"].items() if name != "__pregel_durability"}
     return {**config, "configurable": kept}
