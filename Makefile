@@ -77,7 +77,7 @@ $(VENV)/.docs: pyproject.toml constraints.txt | $(BIN)/python
 
 # The theme prints an advertisement for its successor otherwise.
 docs: $(VENV)/.docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 	@echo 'built: open site/index.html, or serve it with its search: $(BIN)/python -m http.server -d site'
 
 # Without the two settings, LangGraph's CLI reports its use and asks for newer versions over the network.

@@ -48,7 +48,8 @@ class Page(HTMLParser):
 
 
 def test_the_site_builds_strictly_has_every_public_name_and_loads_nothing_from_outside(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir", str(tmp_path / "site")]
+    # Not --quiet: mkdocs 1.6 does not count the warnings that it does not print, and strict mode then passes.
+    command = [sys.executable, "-m", "mkdocs", "build", "--site-dir", str(tmp_path / "site")]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
