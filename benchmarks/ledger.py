@@ -1,9 +1,9 @@
-"""CPU time that the budget adds to a model call: counting the prompt, reserving and settling, on a real database.
+"""Measure the CPU time that the budget adds to a model call: count the prompt, reserve and settle on a real database.
 
     python benchmarks/ledger.py [CALLS]
 
-Side by side: one plain write to the same SQLite store, and the same call with nothing limited. A call that is limited
-makes two durable writes, one before it is sent and one after; that is most of what it costs.
+For comparison: one plain write to the same SQLite store, and the same call without limits. A limited call makes two
+durable writes, one before sending and one after. These writes are most of its cost.
 """
 
 import asyncio
@@ -31,7 +31,7 @@ PROMPT = "The population of Iceland is 360,872 (2023 est.), and its land area is
 
 
 async def measure(calls: int, one: Callable[[int], Awaitable[object]]) -> float:
-    """CPU milliseconds of a call: the median, since a shared machine charges its pauses to whoever runs."""
+    """Return the median CPU milliseconds of a call. A mean would include the pauses of a shared machine."""
     spent = []
     for at in range(calls):
         began = time.process_time_ns()
@@ -41,7 +41,7 @@ async def measure(calls: int, one: Callable[[int], Awaitable[object]]) -> float:
 
 
 async def run(calls: int) -> None:
-    """Prints the figures."""
+    """Print the figures."""
     model = ScriptedModel([])
     with tempfile.TemporaryDirectory() as folder, Persistence(str(Path(folder) / "bench.db")) as opened:
 
@@ -55,7 +55,7 @@ async def run(calls: int) -> None:
                 return ANSWER
 
             async def one(at: int) -> AIMessage:
-                # Prompts differ, as they do in a run; the system prompt does not.
+                # As in a run: the system prompt stays the same, and the task differs.
                 question = Question([SystemMessage("You work."), HumanMessage(f"{at} {PROMPT}")])
                 allowance = Allowance(ledger, Account("worker", f"t{at % SUB_TASKS}"))
                 answer: AIMessage = await ModelCalls(AWAITING, allowance).call(

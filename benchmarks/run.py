@@ -1,8 +1,8 @@
-"""Runs the benchmarks: this project beside hand-written LangGraph and a bare floor, on one loopback server.
+"""Run the benchmarks: this project beside hand-written LangGraph and a bare floor, on one loopback server.
 
     python benchmarks/run.py [--jobs j1,j2,j3,j4,j5] [--only orchestrator,lg/db] [--reps 5]
 
-Figures are ratios to be compared within one run: everything is measured side by side on the same machine.
+Compare figures within one run only, as ratios: all jobs of a run are measured side by side on one machine.
 """
 
 import os
@@ -21,7 +21,7 @@ SWITCHES = {
 
 
 def main() -> int:
-    """Runs `peers/bench.py` with this environment's interpreter under each of its names."""
+    """Run `peers/bench.py` with the interpreter of this environment under each name that the harness expects."""
     with tempfile.TemporaryDirectory() as folder:
         for name in ("bare", "langgraph", "orchestrator"):
             (Path(folder) / name).symlink_to(sys.prefix)

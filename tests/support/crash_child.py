@@ -1,4 +1,4 @@
-"""What the kill tests run in a child process: a team whose tools leave a trace outside, killed at a chosen point."""
+"""Run a team in a child process and kill the process at a chosen point. The tools leave a trace outside."""
 
 import json
 import os
@@ -23,16 +23,16 @@ DIAMOND: SubTasks = (("a", ()), ("b", ("a",)), ("c", ()), ("d", ("b", "c")))
 def run_or_resume(
     folder: Path, plan: SubTasks, point: CrashAfter | None = None, inside: str = "", effect: str = "none"
 ) -> None:
-    """Carries the plan out, or goes on with it; two effects for each sub-task. Notes the run in `run.json`.
+    """Execute the plan or resume it, with two effects for each sub-task, and write the run to `run.json`.
 
-    A human approves the plan, and rejects whatever tool call is asked about.
+    Plans are approved, and reviews of tool calls are rejected.
     """
     orchestrator.memory.recall.has_embedder = lambda: False  # as in the other tests
     effects = EffectLog(folder / "effects")
 
     @tool
     def act(name: str) -> str:
-        """Does something outside."""
+        """Do something outside."""
         effects.record(name)
         if inside == name:
             os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Endpoints that fail on demand, and bridges that do not really wait."""
+"""Endpoints that fail on demand, and bridges whose waits take no time."""
 
 import asyncio
 from collections.abc import Callable, Coroutine
@@ -19,7 +19,7 @@ Attempt = Callable[[], Coroutine[Any, Any, Any]]
 
 
 class Clock:
-    """Time that passes only when somebody waits."""
+    """Time that passes in waits only."""
 
     now = 0.0
 
@@ -28,10 +28,10 @@ class Clock:
 
 
 class Stand:
-    """A bridge whose waits are recorded and take no time, and endpoints of its own.
+    """A bridge that records waits instead of waiting, with endpoints of its own.
 
     Args:
-        inner: The bridge that does everything else.
+        inner: The bridge for everything else.
     """
 
     def __init__(self, inner: Bridge) -> None:
@@ -70,7 +70,7 @@ class Stand:
 
 
 def raising(error: BaseException) -> Attempt:
-    """An attempt that never succeeds."""
+    """Return an attempt that raises the error each time."""
 
     async def attempt() -> None:
         raise error
@@ -79,7 +79,7 @@ def raising(error: BaseException) -> Attempt:
 
 
 def then_well(*errors: BaseException) -> Attempt:
-    """An attempt that raises these in turn and then succeeds."""
+    """Return an attempt that raises the errors in turn and then succeeds."""
     rest = list(errors)
 
     async def attempt() -> str:
@@ -96,7 +96,7 @@ def answered(status: int, headers: dict[str, str] | None = None, code: str | Non
 
 
 class Service:
-    """An endpoint on loopback, and a model that talks to it over the true HTTP path."""
+    """An endpoint on loopback, and a model that reaches it over HTTP."""
 
     def __init__(self) -> None:
         self.faults: list[Fault] = []

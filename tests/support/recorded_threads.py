@@ -73,7 +73,7 @@ def open_threads(db: str, plan: list[dict[str, Any]], calls: list[str], *, kills
 
 
 def record(db: str, thread: str) -> None:
-    """Record one thread, up to the state that its name tells."""
+    """Record one thread up to the state that gives the thread its name."""
     budget = Budget(model_calls=3) if thread == "spent" else None
     with open_threads(db, PLANS[thread], [], kills=thread == KILLED) as orchestrator:
         run = orchestrator.run(f"the task of {thread}", thread_id=thread, budget=budget)

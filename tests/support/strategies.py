@@ -7,7 +7,7 @@ from orchestrator import Plan, SubTask
 
 @st.composite
 def plans(draw: st.DrawFn, max_size: int = 12, agent: str = "worker") -> Plan:
-    """Sound plans of any shape: each sub-task depends on some of those before it, listed in any order."""
+    """Draw sound plans of any shape: each sub-task depends on some earlier ones, and the list is in any order."""
     count = draw(st.integers(1, max_size))
     tasks = []
     for number in range(count):
