@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from orchestrator.budget.limits import Limits
     from orchestrator.budget.prices import Price
     from orchestrator.errors import (
+        CallbackError,
         CircuitOpenError,
         ConfigError,
         DecisionError,
@@ -73,6 +74,7 @@ __all__ = [
     "BudgetShort",
     "BudgetSpentError",
     "CallPolicy",
+    "CallbackError",
     "CircuitOpenError",
     "ConfigError",
     "Decision",
@@ -139,6 +141,7 @@ _MODULES = {
     "budget.limits": ("Limits",),
     "budget.prices": ("Price",),
     "errors": (
+        "CallbackError",
         "CircuitOpenError",
         "ConfigError",
         "DecisionError",

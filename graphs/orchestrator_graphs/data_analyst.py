@@ -22,7 +22,7 @@ _PROMPT = (
 )
 
 
-def team(docs: str | None = None) -> Team:
+def team(docs: str | Path | None = None) -> Team:
     """The team, over one database.
 
     Args:
@@ -31,7 +31,7 @@ def team(docs: str | None = None) -> Team:
     Raises:
         ConfigError: The file is not there.
     """
-    url = docs or os.environ.get("ORCHESTRATOR_DATABASE") or EXAMPLE
+    url = str(docs or os.environ.get("ORCHESTRATOR_DATABASE") or EXAMPLE)
     if "://" not in url and not Path(url).is_file():
         raise ConfigError(f"there is no database '{url}': name one with --docs, or by ORCHESTRATOR_DATABASE")
     analyst = Worker(

@@ -4,6 +4,7 @@ The smallest team that is of use, and a pattern for one's own: a worker of one's
 """
 
 import os
+from pathlib import Path
 
 from orchestrator_tools.documents.tools import document_tools, folder_problem
 
@@ -11,7 +12,7 @@ from orchestrator import Supervisor, Team, Worker, compile_graph, reviewer
 from orchestrator.errors import ConfigError
 
 
-def team(docs: str | None = None) -> Team:
+def team(docs: str | Path | None = None) -> Team:
     """The team, over the files in a folder.
 
     Args:

@@ -4,6 +4,7 @@
 """
 
 import os
+from pathlib import Path
 
 from orchestrator_tools.calculator import calculator
 from orchestrator_tools.documents.tools import document_tools, folder_problem
@@ -14,7 +15,7 @@ from orchestrator.errors import ConfigError
 from orchestrator_graphs.shipped import example
 
 
-def team(docs: str | None = None) -> Team:
+def team(docs: str | Path | None = None) -> Team:
     """The team, over the documents in a folder.
 
     Args:

@@ -10,7 +10,9 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.forks import forget_in_children
 from orchestrator.models.factory import chat_model
+from orchestrator.models.named import as_model
 from orchestrator.models.profile import ModelProfile
+from orchestrator.validation import expect
 
 
 class Agent:
@@ -19,19 +21,21 @@ class Agent:
     Args:
         name: Its name in plans and in the graph.
         prompt: Its role, as system prompt.
-        model: A chat model; None for the default model, made at first use.
+        model: A chat model, or its name, such as `openai:gpt-4.1-mini`; None for the default model, made at first use.
         description: Its abilities in one line, for the supervisor. By default the prompt's first sentence.
     """
 
     def __init__(
-        self, name: str, prompt: str, *, model: BaseChatModel | None = None, description: str | None = None
+        self, name: str, prompt: str, *, model: BaseChatModel | str | None = None, description: str | None = None
     ) -> None:
+        expect(str, name, "the name of an agent", "a text")
+        expect(str, prompt, f"the prompt of '{name}'", "a text")
         if not name.isidentifier():
             raise ConfigError(f"'{name}' is no good name for an agent: use letters, digits and _, as in my_worker")
         self.name = name
         self.prompt = prompt
         self.description = description or prompt.strip().split(". ")[0].rstrip(".")
-        self._model = model
+        self._model = None if model is None else as_model(model)
         self._model_lock = threading.Lock()
         self._latest_copy: Self | None = None
         forget_in_children(self)
@@ -60,8 +64,8 @@ class Agent:
             return self._model
 
     @model.setter
-    def model(self, model: BaseChatModel) -> None:
-        self._model = model
+    def model(self, model: BaseChatModel | str) -> None:
+        self._model = as_model(model)
 
     @property
     def has_model(self) -> bool:

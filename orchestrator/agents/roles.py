@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.tools import BaseTool
 
 from orchestrator import prompts
 from orchestrator.agents.worker import Worker
+from orchestrator.tool_calls.conversion import Tool
 
 
-def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+def researcher(tools: Sequence[Tool] = (), *, model: BaseChatModel | str | None = None) -> Worker:
     """Return a worker that finds facts in sources."""
     return Worker(
         "researcher",
@@ -20,7 +20,7 @@ def researcher(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = 
     )
 
 
-def coder(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+def coder(tools: Sequence[Tool] = (), *, model: BaseChatModel | str | None = None) -> Worker:
     """Return a worker that calculates and writes code."""
     return Worker(
         "coder",
@@ -31,7 +31,7 @@ def coder(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None)
     )
 
 
-def reviewer(tools: Sequence[BaseTool] = (), *, model: BaseChatModel | None = None) -> Worker:
+def reviewer(tools: Sequence[Tool] = (), *, model: BaseChatModel | str | None = None) -> Worker:
     """Return a worker that judges the work of other workers with a typed verdict."""
     return Worker(
         "reviewer",

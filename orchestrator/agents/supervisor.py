@@ -17,7 +17,7 @@ from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.briefing import fit
-from orchestrator.memory.entry import Entry
+from orchestrator.memory.entry import Entry, checked_entries
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.structured_output import ask_structured
@@ -31,6 +31,7 @@ from orchestrator.planning.revision import Revision
 from orchestrator.planning.schemas import plan_schema, revision_schema
 from orchestrator.planning.small_model import small_model_request
 from orchestrator.text import excerpt
+from orchestrator.validation import expect
 
 # The supervisor that decomposed a task last in this thread or asyncio task, and that task.
 _DECOMPOSED: ContextVar[tuple["Supervisor", str] | None] = ContextVar("_DECOMPOSED", default=None)
@@ -52,7 +53,7 @@ class Supervisor(Agent):
         prompt: str | None = None,
         *,
         summary_prompt: str | None = None,
-        model: BaseChatModel | None = None,
+        model: BaseChatModel | str | None = None,
     ) -> None:
         super().__init__(name, prompt or prompts.text("supervisor"), model=model)
         self.summary_prompt = summary_prompt or prompts.text("summary")
@@ -103,6 +104,7 @@ class Supervisor(Agent):
         return (await self.plan(ModelCalls(AWAITING), task))[0].in_order()
 
     def _begin(self, task: str) -> None:
+        expect(str, task, "the task", "a text that says what to do")
         if not self.workers:
             raise ConfigError("this supervisor has no workers to plan for: give it to a Team or a TaskOrchestrator")
         _DECOMPOSED.set((self, task))
@@ -114,11 +116,11 @@ class Supervisor(Agent):
             entries: The results, such as `memory.all()`.
             task: The task; None for the one that this supervisor decomposed last in the same thread or asyncio task.
         """
-        return run_blocking(self.answer(ModelCalls(BLOCKING), self._task(task), entries)).text
+        return run_blocking(self.answer(ModelCalls(BLOCKING), self._task(task), checked_entries(entries))).text
 
     async def asummarize(self, entries: Sequence[Entry], task: str | None = None) -> str:
         """Async twin of `summarize`."""
-        return (await self.answer(ModelCalls(AWAITING), self._task(task), entries)).text
+        return (await self.answer(ModelCalls(AWAITING), self._task(task), checked_entries(entries))).text
 
     def _task(self, task: str | None) -> str:
         decomposed = _DECOMPOSED.get()

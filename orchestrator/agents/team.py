@@ -6,6 +6,7 @@ in several teams, and a team in several orchestrators, each with another model, 
 
 import copy
 from collections.abc import Mapping, Sequence
+from types import NoneType
 from typing import Self
 
 from langchain_core.language_models import BaseChatModel
@@ -17,7 +18,9 @@ from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.errors import ConfigError
 from orchestrator.model_calls.call_policy import CallPolicy
+from orchestrator.models.named import as_model
 from orchestrator.tool_calls.policy import Policy
+from orchestrator.validation import expect, expect_list
 
 RESERVED = frozenset({"supervisor", "approve_plan", "human_review", "summarize"})
 
@@ -44,14 +47,20 @@ class Team:
         supervisor: Supervisor,
         workers: Sequence[Worker],
         *,
-        model: BaseChatModel | None = None,
+        model: BaseChatModel | str | None = None,
         limits: Limits | None = None,
         policy: Policy | None = None,
         budget: Budget | None = None,
         calls: CallPolicy | None = None,
     ) -> None:
-        if not workers:
-            raise ConfigError("a team needs at least one worker")
+        _check(supervisor, workers)
+        for kind, name, value, example in (
+            (Limits, "limits", limits, "Limits(rounds=5)"),
+            (Policy, "policy", policy, "Policy.of(Rule(…))"),
+            (Budget, "budget", budget, "Budget(tokens=50_000)"),
+            (CallPolicy, "calls", calls, "CallPolicy(economy=…)"),
+        ):
+            expect((kind, NoneType), value, name, f"a {kind.__name__}, as in {example}")
         names = [worker.name for worker in workers]
         for name in names:
             if names.count(name) > 1:
@@ -84,8 +93,9 @@ class Team:
     def limits(self, limits: Limits) -> None:
         self.supervisor.lead(self.workers, limits)
 
-    def use_model(self, model: BaseChatModel) -> None:
-        """Give a model to every agent that has none."""
+    def use_model(self, model: BaseChatModel | str) -> None:
+        """Give a model, or the model of a name, to every agent that has none."""
+        model = as_model(model)
         for agent in (self.supervisor, *self.workers.values()):
             if not agent.has_model:
                 agent.model = model
@@ -115,3 +125,19 @@ class Team:
         """
         policy.check({name: worker.tools for name, worker in self.workers.items()})
         self.policy = policy
+
+
+def _check(supervisor: object, workers: Sequence[object]) -> None:
+    """Refuse what is no supervisor and no list of workers.
+
+    Raises:
+        ConfigError: The arguments are of another type.
+    """
+    if isinstance(supervisor, (list, tuple)):
+        raise ConfigError("the first argument is the supervisor: write workers=[…] for the workers")
+    expect(Supervisor, supervisor, "supervisor", "a Supervisor, as in Supervisor()")
+    expect_list(workers, "workers", "workers=[researcher(), reviewer()]")
+    if not workers:
+        raise ConfigError("a team needs at least one worker")
+    for worker in workers:
+        expect(Worker, worker, "a worker", "a Worker, as in Worker('clerk', 'You are a clerk.')")

@@ -15,7 +15,6 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage, ToolMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
-from langchain_core.tools import tool as as_tool
 from langgraph.store.memory import InMemoryStore
 
 from orchestrator import prompts
@@ -28,7 +27,7 @@ from orchestrator.agents.verdict import ask_verdict, with_verdict
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
-from orchestrator.memory.entry import Entry
+from orchestrator.memory.entry import Entry, checked_entries
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.reported_spend import reported_spend
@@ -36,11 +35,13 @@ from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
 from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
+from orchestrator.tool_calls.conversion import Tool, tools_from
 from orchestrator.tool_calls.first_call import check_first_call
 from orchestrator.tool_calls.results import read_memory
 from orchestrator.tool_calls.tool_search import ToolSearch
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import tainted_by
+from orchestrator.validation import expect
 
 # A small model's first tool calls are its best ones. After them it mostly searches for facts that it has.
 _SMALL_STEPS = 3
@@ -63,7 +64,7 @@ class Worker(Agent):
             every sub-task needs, such as the tables of a database.
 
     Raises:
-        ConfigError: The name cannot be used, or the worker cannot begin with that tool.
+        ConfigError: The name or the model cannot be used, a tool is none, or the worker cannot begin with that tool.
     """
 
     def __init__(
@@ -71,19 +72,21 @@ class Worker(Agent):
         name: str,
         prompt: str,
         *,
-        tools: Sequence[BaseTool | Callable[..., Any]] = (),
-        model: BaseChatModel | None = None,
+        tools: Sequence[Tool] = (),
+        model: BaseChatModel | str | None = None,
         description: str | None = None,
         reviews: bool = False,
         steps: int | None = None,
         begins_with: str | None = None,
     ) -> None:
         super().__init__(name, prompt, model=model, description=description)
-        self.tools: tuple[BaseTool, ...] = tuple(t if isinstance(t, BaseTool) else as_tool(t) for t in tools)
+        self.tools = tools_from(name, tools)
         if begins_with is not None:
             check_first_call(name, begins_with, self.tools)
         self.begins_with = begins_with
         self.reviews = reviews
+        if steps is not None and (not isinstance(steps, int) or steps < 1):
+            raise ConfigError(f"worker '{name}' can have 1 step or more, not {steps!r}")
         self.steps = steps
         self._graphs: dict[tuple[int, int, str], Runnable[Any, Any]] = {}
         self._graph_lock = threading.Lock()
@@ -116,9 +119,10 @@ class Worker(Agent):
         return await self._execute_alone(AWAITING, sub_task, context)
 
     async def _execute_alone(self, bridge: Bridge, sub_task: SubTask, context: Iterable[Entry]) -> Result:
+        expect(SubTask, sub_task, "the sub-task", "a SubTask, such as plan[0]")
         store = InMemoryStore()
         memory = SharedMemory(store, "alone")
-        entries = list(context)
+        entries = checked_entries(context)
         await memory.write(bridge, *entries)
         await self.prepare(bridge)
         assignment = Assignment(

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, model_validator
 
 from orchestrator.budget.prices import Price
 from orchestrator.budget.spend import NANO, Spend
 from orchestrator.errors import ConfigError, OrchestratorError, shape_problems
+from orchestrator.validation import Checked
 
 DIMENSIONS = ("tokens", "cost_usd", "model_calls", "tool_calls", "wall_clock_s")
 
 
-class Budget(BaseModel):
+class Budget(Checked):
     """Limits of one run; None is no limit. They hold over all parallel workers, and over every resume.
 
     Args:
@@ -93,11 +94,13 @@ class Budget(BaseModel):
         """Return the budget with some limits changed.
 
         Args:
-            data: New values by name, JSON-plain.
+            data: New values by name, JSON-plain; or a budget, whose values that differ from the defaults are taken.
 
         Raises:
             ConfigError: A name or a value is wrong.
         """
+        if isinstance(data, Budget):
+            data = data.plain()
         return Budget.parse({**self.plain(), **(dict(data) if isinstance(data, Mapping) else {"limits": data})})
 
     @classmethod

@@ -1,9 +1,11 @@
 """Limits: bounds of a run, from which it follows that every run ends."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from orchestrator.validation import Checked
 
 
-class Limits(BaseModel):
+class Limits(Checked):
     """Bounds of one run. Every loop in the engine counts against one of these.
 
     Args:

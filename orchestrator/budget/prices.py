@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from orchestrator.budget.spend import NANO
 from orchestrator.errors import ConfigError
 from orchestrator.models.profile import ModelProfile
 from orchestrator.models.proxies import is_private_network
+from orchestrator.validation import Checked
 
 FREE = " (embedded)"
 """Suffix of the booked name of a model in this process, which costs nothing."""
@@ -19,7 +20,7 @@ UNPRICED_LOCAL = " (local)"
 with a published price, which must not apply to it."""
 
 
-class Price(BaseModel):
+class Price(Checked):
     """The price of a model, in US dollars for a million tokens."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,7 +1,10 @@
 """Entry: one result or note in the shared memory."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
+
+from orchestrator.validation import expect
 
 DIGEST_CHARS = 60
 
@@ -91,6 +94,18 @@ class Entry:
 def digest(text: str) -> str:
     """Return the beginning of a text on one line, short enough for the state."""
     return " ".join(text[: 4 * DIGEST_CHARS].split())[:DIGEST_CHARS]
+
+
+def checked_entries(entries: Iterable[Entry]) -> list[Entry]:
+    """Return the entries as a list.
+
+    Raises:
+        ConfigError: They are none.
+    """
+    listed = list(entries) if isinstance(entries, Iterable) else [entries]
+    for entry in listed:
+        expect(Entry, entry, "an entry", "an entry of a shared memory, as memory.get_recent() gives them")
+    return listed
 
 
 _DEFAULTS: dict[str, Any] = {

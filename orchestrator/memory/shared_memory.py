@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from functools import partial
+from types import NoneType
 from typing import Any, Protocol, cast
 
 from langgraph.store.base import BaseStore, GetOp, PutOp
@@ -22,6 +23,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.recall import LexicalIndex, Ranking, RecallIndex
 from orchestrator.persistence.namespaces import namespace, read_all
+from orchestrator.validation import described, expect
 
 
 class StoredResult(Protocol):
@@ -58,6 +60,7 @@ class SharedMemory:
         index: RecallIndex | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        expect((BaseStore, NoneType), store, "store", "a store of LangGraph, such as InMemoryStore()")
         self._store = InMemoryStore() if store is None else store
         self._namespace = namespace(thread_id, "memory")
         self._entries: dict[str, Entry] = {}
@@ -205,13 +208,13 @@ def _entry_of(sub_task_id: str, result: str | StoredResult, fields: dict[str, An
         ConfigError: `result` is neither a text nor a result, or `Entry` has no such field.
     """
     if not isinstance(sub_task_id, str):
-        raise ConfigError(f"a result is stored under the id of its sub-task, not under a {type(sub_task_id).__name__}")
+        raise ConfigError(f"a result is stored under the id of its sub-task, not under {described(sub_task_id)}")
     values: dict[str, Any] = {"key": sub_task_id, "sub_task_id": sub_task_id, "text": result}
     if not isinstance(result, str):
         try:
             values |= {"text": result.text, "sources": result.sources, "tainted_by": result.tainted_by}
         except AttributeError:
-            raise ConfigError(f"store a Result or a text, not a {type(result).__name__}") from None
+            raise ConfigError(f"store a Result or a text, not {described(result)}") from None
         values["trusted"] = not result.tainted_by
     if unknown := fields.keys() - Entry.__dataclass_fields__.keys():
         names = ", ".join(Entry.__dataclass_fields__)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt, wait_random_exponential
 
 from orchestrator.concurrency import Bridge
@@ -17,12 +17,13 @@ from orchestrator.forks import forget_in_children
 from orchestrator.model_calls.circuit_breaker import Circuit
 from orchestrator.model_calls.rate_limit import Rate
 from orchestrator.models.errors import endpoint_health, is_transient, retry_after
+from orchestrator.validation import Checked
 
 T = TypeVar("T")
 LONGEST_RETRY_AFTER_S = 60.0
 
 
-class Resilience(BaseModel):
+class Resilience(Checked):
     """Settings for failing and busy endpoints.
 
     Args:

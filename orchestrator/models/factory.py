@@ -2,6 +2,7 @@
 
 import json
 import re
+from types import NoneType
 
 import openai
 from langchain_core.language_models import BaseChatModel
@@ -13,6 +14,7 @@ from orchestrator.models.http_client import blocking_client
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
 from orchestrator.models.proxies import OPENAI_URL, proxy_for
 from orchestrator.models.settings import ModelSettings
+from orchestrator.validation import expect
 
 DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
 
@@ -25,17 +27,23 @@ _NOT_FOR_CHAT = re.compile(
 )
 
 
-def chat_model(settings: ModelSettings | None = None) -> BaseChatModel:
+def chat_model(settings: ModelSettings | str | None = None) -> BaseChatModel:
     """Make the chat model that the settings ask for: at an endpoint, at OpenAI, or the embedded model.
 
     Args:
-        settings: The choice of a model; by default the environment's.
+        settings: The choice of a model; by default the environment's. Or a model's name, such as
+            `openai:gpt-4.1-mini`.
 
     Raises:
         MissingModelError: No model is configured, and the embedded model's weights are missing.
         ModelError: No model was named, and the endpoint cannot list its models.
-        ConfigError: A setting is not allowed, or the proxy cannot be used.
+        ConfigError: A setting is not allowed, no model has such a name, or the proxy cannot be used.
     """
+    if isinstance(settings, str):
+        from orchestrator.models.named import named_model
+
+        return named_model(settings)
+    expect((ModelSettings, NoneType), settings, "settings", "ModelSettings or a model's name")
     settings = settings or ModelSettings()
     if is_configured(settings):
         return _endpoint(settings)

@@ -13,6 +13,7 @@ import contextlib
 import sqlite3
 import threading
 from pathlib import Path
+from types import NoneType
 from typing import Self
 
 import platformdirs
@@ -24,6 +25,7 @@ from orchestrator.persistence.private_files import make_private_file, make_priva
 from orchestrator.persistence.schema import set_up
 from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S, Saver, Store, explain_sqlite
 from orchestrator.persistence.workspace import workspaces_beside
+from orchestrator.validation import expect
 
 
 def default_url() -> str:
@@ -80,10 +82,11 @@ class Persistence:
         PersistenceError: The file cannot be opened, or is no SQLite database.
     """
 
-    def __init__(self, url: str | None = None) -> None:
-        self.url = url or default_url()
+    def __init__(self, url: str | Path | None = None) -> None:
+        expect((str, Path, NoneType), url, "db", "a path, or a URL such as sqlite:///runs.db")
+        self.url = str(url or default_url())
         self.path = database_path(self.url)
-        self.where = str(self.path or "in memory")
+        self.where = str(self.path or "memory")
         # One connection: over two, the writes of a few hundred concurrent runs meet as "database is locked".
         lock = threading.Lock()
         try:
@@ -164,3 +167,8 @@ class Persistence:
         """Return the space of deleted threads to the file system."""
         with self.checkpointer.cursor(transaction=False) as cursor:
             cursor.execute("VACUUM")
+
+
+def open_database(db: str | Path | Persistence | None) -> Persistence:
+    """Return the database itself if it is open already, or open the one of this path or URL."""
+    return db if isinstance(db, Persistence) else Persistence(db)

@@ -10,16 +10,20 @@ import json
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
+from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 
+from orchestrator.errors import OrchestratorError, PlanError
 from orchestrator.planning.sub_task import SubTask
+from orchestrator.validation import Checked
 
 
-class Dependencies(BaseModel):
+class Dependencies(Checked):
     """A DAG of sub-tasks. Only `by_id` and `shape` can be read of one that has a cycle or an unknown dependency."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    _error: ClassVar[type[OrchestratorError]] = PlanError
 
     sub_tasks: tuple[SubTask, ...]
 

@@ -1,13 +1,15 @@
 """SubTask: one node of a plan."""
 
-from typing import Self
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
+from orchestrator.errors import OrchestratorError, PlanError
 from orchestrator.text import sound
+from orchestrator.validation import Checked
 
 
-class SubTask(BaseModel):
+class SubTask(Checked):
     """One node of the plan.
 
     Args:
@@ -21,6 +23,7 @@ class SubTask(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    _error: ClassVar[type[OrchestratorError]] = PlanError
 
     id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$")
     description: str = Field(min_length=1)

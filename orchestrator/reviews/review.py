@@ -1,13 +1,14 @@
 """Review and Decision: a question to a human, and its answer."""
 
 import hashlib
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.budget.budget import Budget
-from orchestrator.errors import ConfigError, DecisionError, PlanError
+from orchestrator.errors import ConfigError, DecisionError, OrchestratorError, PlanError
 from orchestrator.planning.plan import Plan
+from orchestrator.validation import Checked
 
 Kind = Literal["plan", "result", "tool", "steer"]
 Action = Literal["approve", "edit", "reject", "stop"]
@@ -42,7 +43,7 @@ class Review(BaseModel):
         return self.id.rpartition("/")[0]  # a thread's own id may hold slashes
 
 
-class Decision(BaseModel):
+class Decision(Checked):
     """The answer to one review.
 
     Args:
@@ -54,6 +55,7 @@ class Decision(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    _error: ClassVar[type[OrchestratorError]] = DecisionError
 
     review_id: str
     action: Action

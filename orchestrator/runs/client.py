@@ -5,15 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import ValidationError
-
 from orchestrator.background import run_in_background
 from orchestrator.budget.ledger_store import forget_ledger
 from orchestrator.concurrency import AWAITING
-from orchestrator.errors import DecisionError, shape_problems
+from orchestrator.errors import DecisionError
 from orchestrator.memory.recall import recall_index
 from orchestrator.memory.shared_memory import SharedMemory
-from orchestrator.persistence.database import Persistence
+from orchestrator.persistence.database import Persistence, open_database
 from orchestrator.persistence.workspace import delete_workspace
 from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Action, Decision, Review
@@ -21,19 +19,20 @@ from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList, ThreadRecord
 from orchestrator.runs.thread_states import Graph, ThreadStates
 from orchestrator.text import sound
+from orchestrator.validation import expect
 
 
 class OrchestratorClient:
     """The threads of a database.
 
     Args:
-        persistence: The database.
+        persistence: The database: open, or its path or URL; None for the one under the user's data folder.
     """
 
-    def __init__(self, persistence: Persistence) -> None:
-        self.persistence = persistence
-        self._threads = ThreadList(persistence.store)
-        self._states = ThreadStates(persistence, self._own_graph)
+    def __init__(self, persistence: str | Path | Persistence | None = None) -> None:
+        self.persistence = open_database(persistence)
+        self._threads = ThreadList(self.persistence.store)
+        self._states = ThreadStates(self.persistence, self._own_graph)
 
     def __enter__(self) -> Self:
         return self
@@ -67,12 +66,12 @@ class OrchestratorClient:
         return await recorded_decision(AWAITING, self.persistence.store, review) is not None
 
     def decide(
-        self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
+        self, review_id: str | Review, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
     ) -> Decision:
         """Answer a review, from any process. `resume` then continues the thread.
 
         Args:
-            review_id: The review.
+            review_id: The review, or its id.
             action: One of the review's allowed actions.
             text: Feedback or a new text, see `Decision`.
             data: New data, see `Decision`.
@@ -83,9 +82,12 @@ class OrchestratorClient:
         return run_in_background(lambda: self.adecide(review_id, action, text, data))
 
     async def adecide(
-        self, review_id: str, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
+        self, review_id: str | Review, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
     ) -> Decision:
         """Async twin of `decide`."""
+        if isinstance(review_id, Review):
+            review_id = review_id.id
+        expect(str, review_id, "the review", "a review or its id, as in run.reviews[0].id")
         thread_id = review_id.rpartition("/")[0]  # the name of a thread may hold slashes too
         if not thread_id or await self._states.find(thread_id) is None:
             raise DecisionError(f"there is no review '{review_id}': `orchestrator reviews` lists the open ones")
@@ -93,11 +95,8 @@ class OrchestratorClient:
         if (review := open_reviews.get(review_id)) is None:
             listed = ", ".join(open_reviews) or "none"
             raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
-        try:
-            decision = Decision(review_id=review_id, action=action, text=sound(text), data=data, by=_user_name())
-        except ValidationError as error:
-            problems = "; ".join(shape_problems(error, "decision", show_input=True))
-            raise DecisionError(f"this is no decision: {problems}") from error
+        expect(str, text, "text", "a text")
+        decision = Decision(review_id=review_id, action=action, text=sound(text), data=data, by=_user_name())
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision
 

@@ -23,7 +23,7 @@ from orchestrator.tool_calls.policy import Policy
 _RENAMED = {"graphs": "orchestrator_graphs", "tools": "orchestrator_tools"}  # import names up to 0.1.0
 
 
-def load_team(name: str, docs: str | None = None) -> Team:
+def load_team(name: str, docs: str | Path | None = None) -> Team:
     """Load a copy of a team by name.
 
     Args:

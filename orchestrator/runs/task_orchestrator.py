@@ -4,6 +4,7 @@ import asyncio
 import queue
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -30,6 +31,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
 from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.runs import arguments
 from orchestrator.runs.callbacks import guarded
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.run import Run
@@ -48,7 +50,7 @@ class TaskOrchestrator(OrchestratorClient):
         workers: The workers.
         team: A whole team, instead of supervisor and workers. The orchestrator works with a copy of it.
         db: Database URL or path, or an open `Persistence`; None for a file under the user's data folder.
-        model: The model of every agent that has none of its own.
+        model: The model of every agent that has none of its own, or its name, such as `openai:gpt-4.1-mini`.
         limits: Bounds of a run; None for the team's.
         budget: What a run may spend, unless `run` gets a budget; None for the team's.
         about: JSON-plain facts that are recorded with each thread, for later resumes.
@@ -64,12 +66,13 @@ class TaskOrchestrator(OrchestratorClient):
         workers: Sequence[Worker] = (),
         *,
         team: Team | None = None,
-        db: str | Persistence | None = None,
-        model: BaseChatModel | None = None,
+        db: str | Path | Persistence | None = None,
+        model: BaseChatModel | str | None = None,
         limits: Limits | None = None,
         budget: Budget | None = None,
         about: dict[str, Any] | None = None,
     ) -> None:
+        arguments.check_team(supervisor, workers, team, limits, budget)
         self.team = team.copy() if team is not None else Team(supervisor or Supervisor(), workers)
         if limits is not None:
             self.team.limits = limits
@@ -79,11 +82,11 @@ class TaskOrchestrator(OrchestratorClient):
             self.team.budget = budget
         self.supervisor = self.team.supervisor
         self.workers = self.team.workers
-        self.about = about or {}
+        self.about = arguments.json_plain(about or {})
         self.thread_id = ""
-        persistence = db if isinstance(db, Persistence) else Persistence(db)
-        super().__init__(persistence)
-        self.graph = compile_graph(self.team, checkpointer=persistence.checkpointer, store=persistence.store)
+        super().__init__(db)
+        saver, store = self.persistence.checkpointer, self.persistence.store
+        self.graph = compile_graph(self.team, checkpointer=saver, store=store)
 
     def _own_graph(self, agents: frozenset[str]) -> Graph | None:
         return self.graph if agents <= self.workers.keys() else None
@@ -93,7 +96,7 @@ class TaskOrchestrator(OrchestratorClient):
         original_task: str,
         *,
         thread_id: str | None = None,
-        plan: Plan | None = None,
+        plan: Plan | Sequence[SubTask | Mapping[str, Any]] | None = None,
         budget: Budget | None = None,
         auto_approve: bool = False,
         on_event: OnEvent | None = None,
@@ -104,7 +107,7 @@ class TaskOrchestrator(OrchestratorClient):
         Args:
             original_task: The task.
             thread_id: Name of the thread; None for a new name.
-            plan: A plan to carry out as it is, instead of one from the supervisor.
+            plan: A plan to carry out as it is, or its sub-tasks, instead of one from the supervisor.
             budget: What the run may spend; None for the orchestrator's.
             auto_approve: Let reviews pass without a human, so that the run ends by itself. A worker that has read
                 untrusted text is then refused tools that declare a risk, unless their effect stays in the workspace.
@@ -136,20 +139,20 @@ class TaskOrchestrator(OrchestratorClient):
         original_task: str,
         *,
         thread_id: str | None = None,
-        plan: Plan | None = None,
+        plan: Plan | Sequence[SubTask | Mapping[str, Any]] | None = None,
         budget: Budget | None = None,
         auto_approve: bool = False,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
     ) -> Run:
         """Async twin of `run`."""
+        arguments.check_run(original_task, budget, on_event, on_review)
         thread_id = check_thread_id(thread_id or new_thread_id(original_task))
         allowed = budget or self.team.budget
         await self._check_prices(allowed)
         graph_input: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
         if plan is not None:
-            self.supervisor.checked(plan)
-            graph_input["given_plan"] = plan.plain()
+            graph_input["given_plan"] = self.supervisor.checked(Plan.parse(plan)).plain()
         with self.persistence.lease(thread_id):
             if (await self.graph.aget_state(self._states.config(thread_id))).tasks:
                 raise ConfigError(
@@ -213,7 +216,7 @@ class TaskOrchestrator(OrchestratorClient):
         self,
         thread_id: str,
         *,
-        budget: Mapping[str, Any] | None = None,
+        budget: Mapping[str, Any] | Budget | None = None,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
     ) -> Run:
@@ -221,7 +224,7 @@ class TaskOrchestrator(OrchestratorClient):
 
         Args:
             thread_id: The thread.
-            budget: New limits by name, such as `{"tokens": 50_000}`; they replace the run's own.
+            budget: New limits, as `{"tokens": 50_000}` or `Budget(tokens=50_000)`; they replace the run's own.
             on_event: As for `run`.
             on_review: As for `run`.
 
@@ -236,11 +239,12 @@ class TaskOrchestrator(OrchestratorClient):
         self,
         thread_id: str,
         *,
-        budget: Mapping[str, Any] | None = None,
+        budget: Mapping[str, Any] | Budget | None = None,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
     ) -> Run:
         """Async twin of `resume`."""
+        arguments.check_resume(budget, on_event, on_review)
         await self._states.record(thread_id)
         with self.persistence.lease(thread_id):
             snapshot = await self._states.snapshot(thread_id)
@@ -264,7 +268,7 @@ class TaskOrchestrator(OrchestratorClient):
                 return await self._states.run_of(thread_id)
             return await self._drive(thread_id, None, on_event, on_review)
 
-    async def _raise(self, thread_id: str, limits: Mapping[str, Any], snapshot: StateSnapshot) -> None:
+    async def _raise(self, thread_id: str, limits: Mapping[str, Any] | Budget, snapshot: StateSnapshot) -> None:
         """Set other limits, and reopen a run that the budget had ended. The caller holds the lease."""
         has_ended = not snapshot.tasks
         if has_ended and snapshot.values.get("limited_by") != "budget":
@@ -278,7 +282,7 @@ class TaskOrchestrator(OrchestratorClient):
             reopened = {"phase": "raised", "status": "running"}
             await self.graph.aupdate_state(self._states.config(thread_id), reopened, as_node="approve_plan")
 
-    async def _raised(self, budget: Budget, limits: Mapping[str, Any]) -> Budget:
+    async def _raised(self, budget: Budget, limits: Mapping[str, Any] | Budget) -> Budget:
         raised = budget.raised(limits)
         await self._check_prices(raised)
         return raised

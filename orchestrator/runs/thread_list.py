@@ -15,6 +15,7 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.persistence.namespaces import ROOT, delete_all, namespace, read_all
+from orchestrator.validation import expect
 
 _NAMESPACE = (ROOT, "threads")
 _INPUT = "given"  # stored in threads: keep the name
@@ -54,6 +55,7 @@ def check_thread_id(thread_id: str) -> str:
     Raises:
         ConfigError: The id is empty, too long, or has characters that do not print.
     """
+    expect(str, thread_id, "the thread", "a thread's id, as in thread_id='my-task'")
     if not thread_id.strip() or len(thread_id) > _MOST_CHARS or not thread_id.isprintable():
         raise ConfigError(f"a thread id has 1 to {_MOST_CHARS} printable characters, this one has not: {thread_id!r}")
     if len(quote(thread_id, safe="")) > _MOST_QUOTED:  # the lock and the workspace are named so

@@ -21,6 +21,7 @@ from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList, ThreadRecord
+from orchestrator.validation import expect
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
@@ -71,7 +72,9 @@ class ThreadStates:
 
         Raises:
             UnknownThreadError: There is no such thread.
+            ConfigError: It is not an id.
         """
+        expect(str, thread_id, "the thread", "a thread's id, such as run.thread_id")
         if (record := await self.find(thread_id)) is None:
             raise UnknownThreadError(
                 f"there is no thread '{thread_id}' in {self._persistence.where}: `orchestrator threads` lists them"

@@ -18,11 +18,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from orchestrator.errors import ConfigError, shape_problems
 from orchestrator.tool_calls.declaration import Risk, Trust, effect_of, is_contained, is_trusted, risk_of
+from orchestrator.validation import Checked
 
 Permission = Literal["allow", "ask", "refuse"]
 
 
-class Rule(BaseModel):
+class Rule(Checked):
     """One rule of a policy. A condition that is left out fits every call.
 
     Args:
@@ -90,21 +91,21 @@ class Ruling(BaseModel):
     reason: str = ""
 
 
-class Policy(BaseModel):
+class Policy(Checked):
     """Rules about tool calls.
 
     Args:
         rules: The first one that fits a call decides.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     rules: tuple[Rule, ...] = Field(default=(), alias="rule")
 
     @classmethod
     def of(cls, *rules: Rule) -> Self:
         """Return a policy of rules written in Python."""
-        return cls(rule=rules)
+        return cls(rules=rules)
 
     @classmethod
     def load(cls, path: str | Path) -> Self:
@@ -120,7 +121,7 @@ class Policy(BaseModel):
         except (tomllib.TOMLDecodeError, UnicodeError) as error:
             raise ConfigError(f"the policy {path} is not TOML: {error}") from error
         try:
-            return cls.model_validate(data)
+            return cls.model_validate(data, by_alias=True, by_name=False)  # a file says `[[rule]]`
         except ValidationError as error:
             raise ConfigError(f"the policy {path} is wrong at {shape_problems(error, 'its top')[0]}") from error
 

@@ -5,6 +5,7 @@ A `type: ignore` here is a mistake that mypy has to see: were the type `Any`, th
 
 from typing import assert_type
 
+from langchain_core.tools import BaseTool
 from orchestrator_graphs.research_team import team as research_team
 from orchestrator_tools.documents import document_tools
 
@@ -43,11 +44,17 @@ def days_between(first: str, last: str) -> int:
     return len(first) - len(last)
 
 
+@declare(risk="read")
+def today() -> str:
+    """Gives the date."""
+    return "2024-02-01"
+
+
 class Clerk(Worker):
     """A worker of the user's own."""
 
     def __init__(self) -> None:
-        super().__init__("clerk", "You compute with dates.", tools=[days_between])
+        super().__init__("clerk", "You compute with dates.", tools=[days_between, today], model="openai:gpt-4.1-mini")
 
 
 class Asking(TaskOrchestrator):
@@ -67,7 +74,9 @@ def work() -> str:
     """Run a task."""
     clerk = Clerk()
     declare(clerk.tools[0], risk="read")
-    declare(clerk.tools[0], risk="none")  # type: ignore[arg-type]
+    assert_type(declare(clerk.tools[0], risk="read"), BaseTool)
+    assert_type(today(), str)
+    declare(clerk.tools[0], risk="none")  # type: ignore[call-overload]
     workers = [
         clerk,
         reviewer(),
@@ -75,7 +84,7 @@ def work() -> str:
         Worker("r", "You read.", tools=document_tools(".")),
     ]
     with Asking(Supervisor(prompt="You plan."), workers, budget=Budget(tokens=1_000)) as engine:
-        run = engine.run("task", on_event=watch)
+        run = engine.run("task", on_event=watch, plan=[{"id": "a", "description": "d", "target_agent": "clerk"}])
         assert_type(run, Run)
         assert_type(run.plan, Plan | None)
         for sub_task in run.plan or ():
@@ -85,7 +94,7 @@ def work() -> str:
             assert_type((run.plan["a"], run.plan[0], run.plan[:1]), tuple[SubTask, SubTask, tuple[SubTask, ...]])
             assert_type(list(reversed(run.plan)), list[SubTask])
         for review in run.reviews:
-            assert_type(engine.decide(review.id, "approve"), Decision)
+            assert_type(engine.decide(review, "approve"), Decision)
             engine.decide(review.id, "accept")  # type: ignore[arg-type]
         assert run.answers  # type: ignore[attr-defined]
         return run.answer
@@ -99,6 +108,7 @@ def remember() -> list[Entry]:
     return memory.all()
 
 
+Budget(token=5)  # type: ignore[call-arg]
 orchestrator.Squad()  # type: ignore[attr-defined]
 team = Team(Supervisor(model=chat_model(ModelSettings(model="m"))), [Clerk()], model=ScriptedModel(TeamScript([])))
 graph = compile_graph(team)

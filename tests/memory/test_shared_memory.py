@@ -71,7 +71,7 @@ def test_a_result_is_stored_with_its_origin(store: BaseStore) -> None:
 def test_what_is_no_result_is_refused_in_one_line() -> None:
     memory: Any = SharedMemory()
     for arguments, told in (
-        (("t1", 5), "store a Result or a text, not a int"),
+        (("t1", 5), "store a Result or a text, not an int"),
         (
             (SubTask(id="t1", description="d", target_agent="a"), "x"),
             "under the id of its sub-task, not under a SubTask",

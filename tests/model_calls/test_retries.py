@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_openai import ChatOpenAI
-from pydantic import SecretStr, ValidationError
+from pydantic import SecretStr
 
 from orchestrator.concurrency import AWAITING, BLOCKING
+from orchestrator.errors import ConfigError
 from orchestrator.model_calls.retries import Endpoints, Resilience, call_endpoint
 from orchestrator.models.errors import cost_nothing
 from orchestrator.testing import Fault, Gate, OpenAIServer, say
@@ -174,5 +175,5 @@ def test_endpoints_do_not_share_a_circuit() -> None:
 
 @pytest.mark.parametrize("wrong", [{"retries": -1}, {"circuit_failures": 0}, {"tokens_per_minute": 0}, {"retry": 1}])
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValidationError):
+    with pytest.raises(ConfigError, match="Resilience: "):
         Resilience(**wrong)

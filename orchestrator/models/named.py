@@ -1,0 +1,77 @@
+"""Models by name, such as `openai:gpt-4.1-mini`, through LangChain's `init_chat_model`.
+
+OpenAI's models, and every name without a provider where `OPENAI_BASE_URL` is set, are made by `chat_model` instead:
+the engine repeats their requests itself, so that each attempt is reserved in the budget.
+"""
+
+import re
+
+from langchain.chat_models import base, init_chat_model
+from langchain_core.language_models import BaseChatModel
+
+from orchestrator.errors import ConfigError, MissingModelError
+from orchestrator.models.factory import chat_model, is_configured
+from orchestrator.models.settings import ModelSettings
+from orchestrator.validation import expect
+
+_OPENAIS = re.compile(r"gpt-|chatgpt|o\d", re.I)
+_EXAMPLE = "a chat model of LangChain or a model's name, such as 'openai:gpt-4.1-mini'"
+
+
+def as_model(model: BaseChatModel | str, name: str = "model") -> BaseChatModel:
+    """Return the model itself, or the one of this name.
+
+    Args:
+        model: A chat model, or a name as for `named_model`.
+        name: What the argument is called.
+
+    Raises:
+        ConfigError: It is neither, or no model has such a name.
+        MissingModelError: The model needs a key, and there is none.
+    """
+    if isinstance(model, str):
+        return named_model(model)
+    expect(BaseChatModel, model, name, _EXAMPLE)
+    return model
+
+
+def named_model(name: str) -> BaseChatModel:
+    """Make a model by its name.
+
+    Args:
+        name: `provider:model`, with a provider of LangChain; or the model's name alone, for one at `OPENAI_BASE_URL`
+            or one whose provider LangChain knows, such as `gpt-4.1-mini`.
+
+    Raises:
+        ConfigError: No provider is known for the name, or the provider's package or settings are missing.
+        MissingModelError: It is a model of OpenAI's, and there is no key.
+    """
+    provider, model = _split(name)
+    settings = ModelSettings(model=model)
+    if provider == "openai" or (not provider and (settings.base_url or _OPENAIS.match(model))):
+        if not is_configured(settings):
+            raise MissingModelError(
+                f"the model '{name}' needs a key: set OPENAI_API_KEY, or OPENAI_BASE_URL to the endpoint that serves it"
+            )
+        return chat_model(settings)
+    try:
+        return init_chat_model(name)
+    except ImportError as error:  # it names the package to install
+        raise ConfigError(f"the model '{name}' cannot be used: {error}") from error
+    except Exception as error:
+        if "infer model provider" in str(error):
+            raise ConfigError(
+                f"no provider is known for the model '{name}': write provider:model, as in openai:gpt-4.1-mini, or set "
+                "OPENAI_BASE_URL to the endpoint that serves it"
+            ) from None
+        raise ConfigError(f"the model '{name}' cannot be made: {' '.join(str(error).split())}") from error
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the provider, empty without one, and the model. Colons are also in names such as `qwen2.5:7b`."""
+    provider, colon, model = name.partition(":")
+    providers = getattr(base, "_BUILTIN_PROVIDERS", {provider: ()})  # private in LangChain 1.4
+    provider, model = (provider, model) if colon and provider in providers else ("", name)
+    if not model.strip():
+        raise ConfigError(f"'{name}' names no model: write its name, as in openai:gpt-4.1-mini")
+    return provider, model

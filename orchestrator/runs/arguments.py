@@ -1,0 +1,69 @@
+"""Checks of what a program gives to `TaskOrchestrator`, before any of it is used."""
+
+import json
+from collections.abc import Mapping
+from types import NoneType
+from typing import Any
+
+from orchestrator.agents.team import Team
+from orchestrator.budget.budget import Budget
+from orchestrator.budget.limits import Limits
+from orchestrator.errors import ConfigError
+from orchestrator.validation import described, expect
+
+_BUDGET = "a Budget, as in Budget(tokens=50_000)"
+
+
+def check_team(supervisor: object, workers: object, team: object, limits: object, budget: object) -> None:
+    """Check the arguments that make a team. `Team` checks the supervisor and the workers.
+
+    Raises:
+        ConfigError: An argument is of another type, or two exclude each other.
+    """
+    if team is not None and (supervisor is not None or workers):
+        raise ConfigError("a team has its supervisor and workers already: give either team=, or the two")
+    expect((Team, NoneType), team, "team", "a Team, as in Team(Supervisor(), [researcher()])")
+    expect((Limits, NoneType), limits, "limits", "a Limits, as in Limits(rounds=5)")
+    expect((Budget, NoneType), budget, "budget", _BUDGET)
+
+
+def check_run(task: object, budget: object, on_event: object, on_review: object) -> None:
+    """Check the arguments of `run`.
+
+    Raises:
+        ConfigError: An argument is of another type, or the task is empty.
+    """
+    expect(str, task, "the task", "a text that says what to do")
+    if not str(task).strip():
+        raise ConfigError("the task is empty: say what to do")
+    expect((Budget, NoneType), budget, "budget", _BUDGET)
+    _check_callbacks(on_event, on_review)
+
+
+def check_resume(budget: object, on_event: object, on_review: object) -> None:
+    """Check the arguments of `resume`.
+
+    Raises:
+        ConfigError: An argument is of another type.
+    """
+    expect((Mapping, Budget, NoneType), budget, "budget", _BUDGET)
+    _check_callbacks(on_event, on_review)
+
+
+def json_plain(about: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts about threads, if they can be stored.
+
+    Raises:
+        ConfigError: They are not JSON-plain.
+    """
+    try:
+        json.dumps(about)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"about has to be JSON-plain, since it is stored with each thread: {error}") from None
+    return about
+
+
+def _check_callbacks(on_event: object, on_review: object) -> None:
+    for name, callback in (("on_event", on_event), ("on_review", on_review)):
+        if callback is not None and not callable(callback):
+            raise ConfigError(f"{name} has to be a function of one argument, not {described(callback)}")
