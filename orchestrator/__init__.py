@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.run import Run
     from orchestrator.runs.task_orchestrator import TaskOrchestrator
     from orchestrator.runs.thread_list import ThreadRecord
+    from orchestrator.tool_calls.ask_human import ask_human
     from orchestrator.tool_calls.declaration import declare
     from orchestrator.tool_calls.policy import Policy, Rule
 
@@ -121,6 +122,7 @@ __all__ = [
     "Worker",
     "WrongHashError",
     "__version__",
+    "ask_human",
     "build_graph",
     "chat_model",
     "coder",
@@ -184,6 +186,7 @@ _MODULES = {
     "runs.run": ("Run",),
     "runs.task_orchestrator": ("TaskOrchestrator",),
     "runs.thread_list": ("ThreadRecord",),
+    "tool_calls.ask_human": ("ask_human",),
     "tool_calls.declaration": ("declare",),
     "tool_calls.policy": ("Policy", "Rule"),
 }

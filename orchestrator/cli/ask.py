@@ -6,9 +6,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from orchestrator.cli.output import print_subject
-from orchestrator.reviews.review import Action, Decision, Review
-
-_KEYS: dict[str, Action] = {"a": "approve", "e": "edit", "r": "reject", "s": "stop"}
+from orchestrator.reviews.review import Decision, Review
 
 
 def ask_at_terminal(review: Review, console: Console) -> Decision | None:
@@ -25,13 +23,15 @@ def ask_at_terminal(review: Review, console: Console) -> Decision | None:
             typed = console.input(f"{choices}, or Enter to leave it open: ").strip().lower()
             if not typed:
                 return None
-            action = _KEYS.get(typed[0])
             # Any beginning of the word will do, but "stay" must not stop the run.
-            if action is None or action not in review.allowed or not action.startswith(typed):
+            action = next((each for each in review.allowed if each.startswith(typed)), None)
+            if action is None:
                 console.print("  not one of these")
             elif action == "reject":
                 feedback = console.input("What should be different? ").strip()
                 return Decision(review_id=review.id, action=action, text=feedback)
+            elif action == "answer":
+                return Decision(review_id=review.id, action=action, text=console.input("Your answer: ").strip())
             elif action != "edit":
                 return Decision(review_id=review.id, action=action)
             elif (edited := _edited(review, console)) is not None:

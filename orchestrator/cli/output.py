@@ -55,7 +55,7 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
         print_subject(review, out)
         edit = ["--text", _raised_limit(review)] if "budget" in review.subject else ["--file", "FILE"]
         # Not printed by rich, which would wrap a command so that it cannot be copied.
-        hints = {"edit": edit, "reject": ["--text", "why"]}
+        hints = {"edit": edit, "reject": ["--text", "why"], "answer": ["--text", "…"]}
         for action in review.allowed:
             typer.echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
 
@@ -75,6 +75,10 @@ def print_subject(review: Review, console: Console) -> None:
         console.print(plan_table(Plan.parse(subject["plan"]), subject.get("forecast", {}).get("tokens")))
     elif review.kind == "tool":
         console.print_json(data={"tool": subject["tool"], "args": subject["args"]})
+    elif review.kind == "question":
+        console.print(f"  asked by the tool {escape(subject['tool'])}", highlight=False)
+        if subject["asked"] != review.question:
+            console.print_json(data=subject["asked"])
     elif review.kind == "result":
         console.print(escape(subject["result"]), highlight=False)
     else:

@@ -34,7 +34,7 @@ def reviews(
 
 def decide(
     review: Annotated[str, typer.Argument(help="The review's id.")],
-    action: Annotated[str, typer.Argument(help="approve, edit, reject or stop.")],
+    action: Annotated[str, typer.Argument(help="approve, edit, reject or stop; answer for a question of a tool.")],
     text: Annotated[
         str | None, typer.Option("--text", help="The feedback, or the edited result; JSON for other edits.")
     ] = None,
@@ -70,7 +70,7 @@ def record_answer(
     from orchestrator.reviews.review import Action
 
     if action not in get_args(Action):
-        raise ConfigError(f"'{action}' is no action: use approve, edit, reject or stop")
+        raise ConfigError(f"'{action}' is no action: use approve, edit, reject, stop or answer")
     if text is not None and file is not None:
         raise ConfigError("give either --text or --file")
     try:
@@ -78,6 +78,8 @@ def record_answer(
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"cannot read {file}: {error}") from error
     data = None
+    if action == "answer" and isinstance(parsed := _parsed(content), dict | list):
+        data, content = parsed, ""
     # A review's id is `<thread>/<kind>-<hash>`. Results are edited as text, plans, tool calls and budgets as JSON.
     if action == "edit" and "/result-" not in review_id:
         try:
@@ -86,3 +88,10 @@ def record_answer(
             raise ConfigError(f"editing this review needs JSON, by --text or --file: {error}") from error
     chosen: Action = action  # type: ignore[assignment] # checked above
     return client.decide(review_id, chosen, content, data)
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

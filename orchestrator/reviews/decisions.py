@@ -53,11 +53,13 @@ def _read_answer(answer: object, review: Review) -> Decision:
     """Read a decision from the value of a resume: an object, the same as JSON text, or a map by review id."""
     if isinstance(answer, Decision):
         return answer
-    if isinstance(answer, str):
-        try:
-            answer = json.loads(answer)
-        except ValueError:
-            answer = None
+    parsed = _parse_json(answer) if isinstance(answer, str) else answer
+    names_decision = isinstance(parsed, dict) and ("action" in parsed or isinstance(parsed.get(review.id), dict))
+    if review.kind == "question" and not names_decision:
+        # A question of a tool may be answered by the bare answer, as LangGraph's documentation has it.
+        is_text = isinstance(answer, str)
+        parsed = {"review_id": review.id, "action": "answer", "text" if is_text else "data": answer}
+    answer = parsed
     if isinstance(answer, dict) and isinstance(answer.get(review.id), dict):
         answer = {"review_id": review.id, **answer[review.id]}
     try:
@@ -66,6 +68,13 @@ def _read_answer(answer: object, review: Review) -> Decision:
         raise DecisionError(
             f'answer with an object such as {{"review_id": "{review.id}", "action": "{review.allowed[0]}"}}'
         ) from None
+
+
+def _parse_json(text: str) -> object:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> Decision:

@@ -201,3 +201,38 @@ def repeat_review(thread_id: str, call: CallInQuestion, problem: str) -> Review:
         allowed=("approve", "reject", "stop"),
         sub_task_id=call.sub_task_id,
     )
+
+
+def question_review(thread_id: str, call: CallInQuestion, number: int, payload: Any, schema: object = None) -> Review:
+    """Ask the question of a tool.
+
+    Args:
+        thread_id: The thread.
+        call: The call of the tool.
+        number: Number of questions that the call has asked before.
+        payload: The value that the tool gave to `interrupt()`.
+        schema: The JSON schema that the answer must have.
+    """
+    plain = json.loads(json.dumps(payload, default=str))
+    subject = {"tool": call.tool, "args": call.args, "asked": plain}
+    if isinstance(schema, dict):
+        subject["schema"] = schema
+    return Review(
+        id=review_id(thread_id, "question", call.key, call.identity, str(number)),
+        kind="question",
+        question=_question_text(plain) or f"The tool '{call.tool}' waits for an answer",
+        stake=f"sub-task {call.sub_task_id} and everything that depends on it wait",
+        subject=subject,
+        allowed=("answer", "reject", "stop"),
+        sub_task_id=call.sub_task_id,
+    )
+
+
+def _question_text(payload: Any) -> str:
+    """Return the question in a payload; empty if none is plain to see."""
+    if isinstance(payload, str):
+        return payload.strip()
+    if isinstance(payload, dict):
+        texts = [payload.get(name) for name in ("question", "message", "prompt", "text")]
+        return next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
+    return ""

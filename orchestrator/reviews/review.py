@@ -10,8 +10,8 @@ from orchestrator.errors import ConfigError, DecisionError, OrchestratorError, P
 from orchestrator.planning.plan import Plan
 from orchestrator.validation import Checked
 
-Kind = Literal["plan", "result", "tool", "steer"]
-Action = Literal["approve", "edit", "reject", "stop"]
+Kind = Literal["plan", "result", "tool", "steer", "question"]
+Action = Literal["approve", "edit", "reject", "stop", "answer"]
 
 
 class Review(BaseModel):
@@ -49,8 +49,10 @@ class Decision(Checked):
     Args:
         review_id: The review.
         action: The answer, one of those that the review allows.
-        text: For `reject`, the reason. For `edit` of a result, the new text. Otherwise a remark.
-        data: For `edit`: the new plan, the new arguments of a tool call, or the new limits of a budget.
+        text: For `reject`, the reason. For `edit` of a result, the new text. For `answer`, the answer. Otherwise a
+            remark.
+        data: For `edit`: the new plan, the new arguments of a tool call, or the new limits of a budget. For `answer`:
+            an answer that is no text.
         by: The name of the user who decided, where it is known.
     """
 
@@ -81,6 +83,8 @@ def check_decision(review: Review, decision: Decision) -> Decision:
         raise DecisionError(f"'{decision.action}' does not answer {review.id}: use one of {', '.join(review.allowed)}")
     if decision.action == "reject" and not decision.text.strip():
         raise DecisionError("a rejection needs a text that says what should be different")
+    if decision.action == "answer" and decision.data is None and not decision.text.strip():
+        raise DecisionError("an answer needs its text, or data")
     if decision.action == "edit":
         _check_edit(review, decision)
     return decision

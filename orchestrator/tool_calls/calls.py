@@ -15,6 +15,8 @@ from typing import cast
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
+from langgraph.errors import GraphInterrupt
+from langgraph.types import Interrupt
 
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge
@@ -22,7 +24,7 @@ from orchestrator.events import ToolCalled, ToolRefused
 from orchestrator.memory.entry import Entry
 from orchestrator.messages import mark_stopped
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
-from orchestrator.reviews.questions import CallInQuestion, repeat_review, tool_review
+from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review, tool_review
 from orchestrator.reviews.review import Decision
 from orchestrator.tool_calls.answers import (
     UnusableAnswerError,
@@ -42,7 +44,8 @@ from orchestrator.tool_calls.declaration import (
     time_limit_of,
 )
 from orchestrator.tool_calls.execution import Handler, ToolFailedError, ToolTimeLimitError, execute
-from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered
+from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered, is_paused
+from orchestrator.tool_calls.pauses import Answers
 from orchestrator.tool_calls.policy import Ruling
 from orchestrator.tool_calls.results import read_memory, reread, shown_text, source_labels
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
@@ -165,9 +168,37 @@ class _Call:
         return CallInQuestion(actor.sub_task_id, actor.key, self.identity, self.tool.name, self.call["args"])
 
     async def _call_and_keep(self) -> ToolMessage:
-        limit, left = time_limit_of(self.tool), self._time_left()
+        answers = Answers()
+        while True:
+            try:
+                return await self._execute(answers)
+            except GraphInterrupt as pause:
+                if (interrupt := answers.question_in(pause)) is None:
+                    raise
+                decision = await self._ask_for_tool(interrupt, len(answers))
+                if decision.action != "answer":
+                    return self._refused(decision)
+                answers.add(decision.text if decision.data is None else decision.data)
+
+    async def _ask_for_tool(self, interrupt: Interrupt, number: int) -> Decision:
+        """Ask a human the question of the tool. Auto-approval cannot answer it."""
+        review = question_review(
+            self.actor.thread_id, self._in_question(), number, interrupt.value, interrupt.response_schema
+        )
+        if self.oversight.unattended:
+            return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
+        if effect_of(self.tool) == "once":
+            await self.journal.pause()
+        decision = await ask_unless_stopped(self.bridge, self.oversight.store, review)
+        if effect_of(self.tool) == "once":
+            await self.journal.begin()
+        return decision
+
+    async def _execute(self, answers: Answers) -> ToolMessage:
+        limit, left = time_limit_of(self.tool), self.context.allowance.time_left
+        left = math.inf if left is None else left  # without a limit of the run
         try:
-            answer = await execute(self.bridge, self.request, self.handler, min(limit, left))
+            answer = await execute(self.bridge, self.request, self.handler, min(limit, left), answers)
             return await self._shown(message_of(answer, self.call))
         except ToolTimeLimitError:
             if left < limit:
@@ -175,11 +206,6 @@ class _Call:
             return self._tainted(self._error(f"'{self.tool.name}' did not answer within {limit:g} s and was given up"))
         except (ToolFailedError, UnusableAnswerError) as error:
             return self._tainted(self._error(str(error)))
-
-    def _time_left(self) -> float:
-        """Return the seconds until the run's own time limit."""
-        left = self.context.allowance.time_left
-        return math.inf if left is None else left
 
     async def _shown(self, answer: ToolMessage) -> ToolMessage:
         """Return the answer as the worker sees it, after noting the whole of a long answer, or of an effect."""
@@ -205,6 +231,9 @@ class _Call:
         if is_answered(note):
             shown, _ = shown_text(self.tool, note.text, self.journal.key, self.context.window)
             return self._tainted(ToolMessage(shown, tool_call_id=self.call["id"], name=self.tool.name))
+        if is_paused(note):  # it had asked a question, and runs again from its beginning
+            await self.journal.begin()
+            return await self._call_and_keep()
         unknown = (
             f"the call of '{self.tool.name}' was begun, and the run was interrupted before it ended: "
             "it may have had its effect or not"

@@ -19,6 +19,7 @@ from langgraph.errors import GraphBubbleUp
 
 from orchestrator.concurrency import Bridge, TimeLimitError
 from orchestrator.daemon_threads import UnusualExitError, as_exception, in_own_thread
+from orchestrator.tool_calls.pauses import Answers
 
 Handler = Callable[[Any], Any]
 
@@ -31,7 +32,7 @@ class ToolTimeLimitError(Exception):
     """A tool did not answer within its time limit and was given up."""
 
 
-async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, seconds: float) -> Any:
+async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, seconds: float, answers: Answers) -> Any:
     """Call a tool and return what LangChain's tool node makes of its answer.
 
     Args:
@@ -39,6 +40,7 @@ async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, se
         request: The call; its tool is not None.
         handler: LangChain's; it invokes the tool of the request that it is given.
         seconds: The time limit; `math.inf` for none.
+        answers: The answers to the questions that the tool asks by `interrupt()`.
 
     Raises:
         GraphBubbleUp: The tool interrupts the graph.
@@ -47,7 +49,7 @@ async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, se
     """
     tool = request.tool
     assert tool is not None
-    offloaded: Any = _OffLoop(tool)
+    offloaded: Any = _OffLoop(tool, answers)
     try:
         return await bridge.call_within(seconds, handler, request.override(tool=offloaded))
     except GraphBubbleUp:
@@ -68,8 +70,9 @@ class _OffLoop:
     the coroutine itself is guarded, in a stand-in: the tool that a user gave is never written to.
     """
 
-    def __init__(self, tool: BaseTool) -> None:
+    def __init__(self, tool: BaseTool, answers: Answers) -> None:
         self._tool = tool
+        self._answers = answers
         self._arun = _guarded(tool._arun)
 
     def __getattr__(self, name: str) -> Any:
@@ -79,7 +82,11 @@ class _OffLoop:
     def __class__(self) -> Any:  # `super()` in the tool's methods asks for it
         return type(self._tool)
 
+    def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        return self._tool.invoke(input, self._answers.config(config), **kwargs)
+
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        config = self._answers.config(config)
         if is_blocking(self._tool):
             # LangChain would use the loop's default executor: six threads on two cores, for the whole program.
             call = partial(self._tool.invoke, input, config, **kwargs)

@@ -60,6 +60,11 @@ class CallJournal:
         """Note that the call is about to be made."""
         await self.memory.write(self.bridge, Entry(key=self.key, text="", status="note", agent=self.tool))
 
+    async def pause(self) -> None:
+        """Note that the call waits for the answer of a human, and has to be made again."""
+        note = Entry(key=self.key, text="", status="note", agent=self.tool, outcome={"paused": True})
+        await self.memory.write(self.bridge, note)
+
     async def finish(self, text: str, *, trusted: bool, tainted_by: tuple[str, ...]) -> None:
         """Note the whole answer of the call.
 
@@ -83,3 +88,8 @@ class CallJournal:
 def is_answered(note: Entry) -> bool:
     """True if a note holds the answer of its call."""
     return bool(note.outcome.get("done"))
+
+
+def is_paused(note: Entry) -> bool:
+    """True if the call of a note waits for the answer of a human."""
+    return bool(note.outcome.get("paused"))
