@@ -6,15 +6,13 @@ and users of `stream_mode="custom"` read the plain form, so the kinds and keys i
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from orchestrator.budget.spend import NANO
 from orchestrator.errors import PlanError
 from orchestrator.planning.outcome import Status
 from orchestrator.planning.plan import Plan
-
-if TYPE_CHECKING:
-    from orchestrator.reviews.review import Review
+from orchestrator.reviews.review import Review
 
 _KINDS: dict[str, type["Event"]] = {}  # filled by the subclasses, each under its kind
 
@@ -129,7 +127,7 @@ class ToolRefused(Event, kind="tool_refused"):
 class ReviewAsked(Event, kind="review"):
     """A review is open. Sub-tasks that do not depend on its decision go on."""
 
-    review: "Review"
+    review: Review
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, with the whole review."""
@@ -138,10 +136,6 @@ class ReviewAsked(Event, kind="review"):
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
         """Read the plain form."""
-        # The one import of this module that points up the layers. Reviews know nothing of events, so it closes no
-        # circle, and a Review here is a value like a Plan.
-        from orchestrator.reviews.review import Review
-
         return super().parse({**data, "review": Review.model_validate(data["review"])})
 
 

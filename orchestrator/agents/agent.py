@@ -9,8 +9,7 @@ from langchain_core.language_models import BaseChatModel
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.forks import forget_in_children
-from orchestrator.models.factory import chat_model
-from orchestrator.models.named import as_model
+from orchestrator.models.factory import as_model, chat_model
 from orchestrator.models.profile import ModelProfile
 from orchestrator.validation import expect
 

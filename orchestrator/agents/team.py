@@ -18,7 +18,7 @@ from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.errors import ConfigError
 from orchestrator.model_calls.call_policy import CallPolicy
-from orchestrator.models.named import as_model
+from orchestrator.models.factory import as_model
 from orchestrator.tool_calls.policy import Policy
 from orchestrator.validation import expect, expect_list
 

@@ -22,7 +22,7 @@ def fetch(
     if_needed: Annotated[bool, typer.Option("--if-needed", help="Do nothing if another model is configured.")] = False,
 ) -> None:
     """Download the weights into the cache, and check their SHA-256."""
-    from orchestrator.models.factory import is_configured
+    from orchestrator.models.configured import is_configured
     from orchestrator.models.weights import DEFAULT, cached, weights_named
     from orchestrator.models.weights import fetch as get
 

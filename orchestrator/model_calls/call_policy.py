@@ -7,7 +7,7 @@ from types import NoneType
 from langchain_core.language_models import BaseChatModel
 
 from orchestrator.model_calls.retries import Resilience
-from orchestrator.models.named import as_model
+from orchestrator.models.factory import as_model
 from orchestrator.models.profile import ModelProfile
 from orchestrator.validation import expect, expect_list
 

@@ -1,30 +1,23 @@
-"""Make the chat model that the settings ask for, and find a model at an endpoint that names several."""
+"""Make the chat model that the settings ask for, or one by its name, such as `openai:gpt-4.1-mini`.
 
-import json
+OpenAI's models, and every name without a provider where `OPENAI_BASE_URL` is set, are made by `configured_model`. Its
+models let the engine repeat requests, so that each attempt is reserved in the budget. LangChain's `init_chat_model`
+makes all others.
+"""
+
 import re
 from types import NoneType
 
-import openai
+from langchain.chat_models import base, init_chat_model
 from langchain_core.language_models import BaseChatModel
-from pydantic import SecretStr
 
-from orchestrator.errors import MissingModelError, ModelError
-from orchestrator.models.error_texts import explain
-from orchestrator.models.http_client import blocking_client
-from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
-from orchestrator.models.proxies import OPENAI_URL, proxy_for
+from orchestrator.errors import ConfigError, MissingModelError
+from orchestrator.models.configured import configured_model, is_configured
 from orchestrator.models.settings import ModelSettings
 from orchestrator.validation import expect
 
-DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
-
-_OPENAIS_OWN = re.compile(r"https://(\w+\.)?api\.openai\.com(/|:|$)")
-# Endpoints list their models in any order, and do not say which are for chat.
-_NOT_FOR_CHAT = re.compile(
-    r"embed|rerank|colbert|minilm|mpnet|whisper|transcri|moderation|llama-?guard|shieldgemma|dall-?e|gpt-image|"
-    r"stable-diffusion|davinci|babbage|(^|[-_/.:])(tts|stt|bge|e5|gte|clip|sora|flux|sdxl)([-_/.:0-9]|$)",
-    re.I,
-)
+_OPENAIS = re.compile(r"gpt-|chatgpt|o\d", re.I)
+_EXAMPLE = "a chat model of LangChain or a model's name, such as 'openai:gpt-4.1-mini'"
 
 
 def chat_model(settings: ModelSettings | str | None = None) -> BaseChatModel:
@@ -40,71 +33,70 @@ def chat_model(settings: ModelSettings | str | None = None) -> BaseChatModel:
         ConfigError: A setting is not allowed, no model has such a name, or the proxy cannot be used.
     """
     if isinstance(settings, str):
-        from orchestrator.models.named import named_model
-
         return named_model(settings)
     expect((ModelSettings, NoneType), settings, "settings", "ModelSettings or a model's name")
     settings = settings or ModelSettings()
     if is_configured(settings):
-        return _endpoint(settings)
+        return configured_model(settings)
     from orchestrator.models.embedded import embedded_model
 
     return embedded_model(settings)
 
 
-def is_configured(settings: ModelSettings | None = None) -> bool:
-    """True if a model other than the embedded one is configured."""
-    settings = settings or ModelSettings()
-    return bool(settings.base_url or (settings.api_key and settings.api_key.get_secret_value()))
+def as_model(model: BaseChatModel | str, name: str = "model") -> BaseChatModel:
+    """Return the model itself, or the one of this name.
 
-
-def _endpoint(settings: ModelSettings) -> AdaptiveChatOpenAI:
-    base_url = settings.base_url
-    key = settings.api_key or SecretStr("not-needed")  # the client demands one, though many local servers do not
-    proxy = proxy_for(base_url or OPENAI_URL)
-    name = settings.model
-    if not name and base_url and not _OPENAIS_OWN.match(base_url):  # OpenAI lists dozens, in no order
-        name = _first_model(base_url, key, settings.timeout_s, proxy)
-    return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy)
-
-
-def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | None) -> str:
-    """Return the first model that an endpoint lists and that seems to be for chat.
+    Args:
+        model: A chat model, or a name as for `named_model`.
+        name: What the argument is called.
 
     Raises:
-        ModelError: The endpoint cannot be reached, lists no models, or is not OpenAI-compatible.
-        ConfigError: The proxy cannot be used.
+        ConfigError: It is neither, or no model has such a name.
+        MissingModelError: The model needs a key, and there is none.
     """
-    client = openai.OpenAI(
-        base_url=base_url,
-        api_key=key.get_secret_value(),
-        timeout=min(timeout_s, 15),
-        max_retries=1,
-        http_client=blocking_client(proxy),
-    )
+    if isinstance(model, str):
+        return named_model(model)
+    expect(BaseChatModel, model, name, _EXAMPLE)
+    return model
+
+
+def named_model(name: str) -> BaseChatModel:
+    """Make a model by its name.
+
+    Args:
+        name: `provider:model`, with a provider of LangChain; or the model's name alone, for one at `OPENAI_BASE_URL`
+            or one whose provider LangChain knows, such as `gpt-4.1-mini`.
+
+    Raises:
+        ConfigError: No provider is known for the name, or the provider's package or settings are missing.
+        MissingModelError: It is a model of OpenAI's, and there is no key.
+    """
+    provider, model = _split(name)
+    settings = ModelSettings(model=model)
+    if provider == "openai" or (not provider and (settings.base_url or _OPENAIS.match(model))):
+        if not is_configured(settings):
+            raise MissingModelError(
+                f"the model '{name}' needs a key: set OPENAI_API_KEY, or OPENAI_BASE_URL to the endpoint that serves it"
+            )
+        return configured_model(settings)
     try:
-        # `models.list()` takes an answer of another shape for an empty list, or fails on it with an unclear error.
-        names = _names(client.get("/models", cast_to=object))
-    except json.JSONDecodeError:
-        names = None
-    except openai.OpenAIError as error:
-        explained = explain(error, base_url)
-        raise explained if explained is not None else ModelError(str(error)) from error
-    if names is None:
-        raise ModelError(
-            f"{base_url} is no OpenAI-compatible endpoint: {base_url.rstrip('/')}/models gave no list of models. "
-            "Does the URL have to end in /v1?"
-        )
-    if not names:
-        raise MissingModelError(f"{base_url} lists no models: name one with --model")
-    return next((name for name in names if not _NOT_FOR_CHAT.search(name)), names[0])
+        return init_chat_model(name)
+    except ImportError as error:  # it names the package to install
+        raise ConfigError(f"the model '{name}' cannot be used: {error}") from error
+    except Exception as error:
+        if "infer model provider" in str(error):
+            raise ConfigError(
+                f"no provider is known for the model '{name}': write provider:model, as in openai:gpt-4.1-mini, or set "
+                "OPENAI_BASE_URL to the endpoint that serves it"
+            ) from None
+        raise ConfigError(f"the model '{name}' cannot be made: {' '.join(str(error).split())}") from error
 
 
-def _names(listed: object) -> list[str] | None:
-    """Return the names in a list of models; None for anything else."""
-    if isinstance(listed, dict) and "data" in listed:
-        listed = listed["data"] or []  # Ollama sends null for an empty list
-    if not isinstance(listed, list):
-        return None
-    names = [model.get("id") if isinstance(model, dict) else model for model in listed]
-    return [name for name in names if isinstance(name, str) and name]
+def _split(name: str) -> tuple[str, str]:
+    """Return the provider, empty without one, and the model. Colons are also in names such as `qwen2.5:7b`."""
+    provider, colon, model = name.partition(":")
+    providers = getattr(base, "_BUILTIN_PROVIDERS", {provider: ()})  # private in LangChain 1.4
+    provider, model = (provider, model) if colon and provider in providers else ("", name)
+    if not model.strip():
+        raise ConfigError(f"'{name}' names no model: write its name, as in openai:gpt-4.1-mini")
+    return provider, model
