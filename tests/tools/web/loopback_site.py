@@ -1,4 +1,4 @@
-"""A server on the loopback for the tests of `fetch`, whose pages are whatever a test prepares."""
+"""A server on the loopback for the tests of `fetch`, with pages that a test prepares."""
 
 import threading
 from collections.abc import Callable
@@ -10,7 +10,7 @@ Reply = tuple[int, dict[str, str], bytes]
 
 
 class Site:
-    """A server on the loopback that gives prepared answers and notes what it was asked."""
+    """A server on the loopback that gives prepared answers and records its requests."""
 
     def __init__(self) -> None:
         self.replies: dict[str, Reply | Callable[[BaseHTTPRequestHandler], None]] = {}

@@ -1,4 +1,4 @@
-"""What is not in the public web is refused, however it is named and whatever its name stands for."""
+"""Gate: addresses outside the public web are refused, in every notation and behind every name."""
 
 import ipaddress
 

@@ -1,4 +1,4 @@
-"""Pages come as text, whatever they are made of, and what is no text is an error."""
+"""Fetching: pages of every format come as text, and other content is an error."""
 
 import re
 import socket

@@ -1,4 +1,4 @@
-"""What is not in the public web is not asked, however it is named or reached."""
+"""Fetching: addresses outside the public web get no request, neither directly nor by redirects."""
 
 import socket
 import ssl
@@ -48,7 +48,7 @@ def test_every_redirect_is_checked(site: Site, fetch: BaseTool, target: str) -> 
 
 
 def test_a_name_is_resolved_once_and_the_checked_address_is_the_one_that_is_asked(site: Site) -> None:
-    """DNS rebinding: the second answer of the name server would be another address."""
+    """DNS rebinding: a second answer of the name server would give another address."""
     looked_up: list[str] = []
 
     def rebinding(host: str, port: int) -> list[str]:

@@ -1,4 +1,4 @@
-"""Pages that are too large, packed to swell, slow or no pages at all end in one clear error."""
+"""Fetching: pages that are too large, decompression bombs, slow or malformed end in one clear error."""
 
 import gzip
 import threading

@@ -1,4 +1,4 @@
-"""Web results have one shape, with Tavily and without; a web that is not there is said, and nobody stops for it."""
+"""Web search: results have one shape with and without Tavily, and without a connection the work goes on."""
 
 import json
 import threading
@@ -81,7 +81,7 @@ def tavily() -> Iterator[Tavily]:
 
 
 class Engines:
-    """Stands in for ddgs: gives what it was made with, or raises it."""
+    """A double of ddgs that returns the given results, or raises the given error."""
 
     def __init__(self, result: Any) -> None:
         self.result = result

@@ -1,4 +1,4 @@
-"""The web: searching it, and reading pages."""
+"""The web: tools that search it and read its pages."""
 
 from typing import TYPE_CHECKING
 

@@ -1,8 +1,8 @@
-"""Which addresses in the web may be asked: public ones, and those that somebody allowed by name.
+"""Gate: the addresses that the web tools may contact, public ones and those that the user allowed by name.
 
-A page can name any address, and a name can stand for any address. So nothing is decided by how an address looks:
-the name is resolved, every number that it stands for must be permitted, and the caller connects to one of those
-very numbers, so that a second resolution cannot answer differently.
+A page can name any URL, and a host name can resolve to any IP address, so the look of a URL decides nothing. The name
+is resolved, every IP address must be permitted, and the caller connects to one of these very addresses. A second
+resolution could answer differently (DNS rebinding).
 """
 
 import ipaddress
@@ -19,14 +19,14 @@ from langchain_core.tools import ToolException
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 Resolve = Callable[[str, int], Sequence[str]]
-"""The numbers that a host and port stand for; raises OSError when there are none."""
+"""Return the IP addresses of a host and port, or raise OSError if there are none."""
 
 _USUAL_PORTS: Final = (80, 443)
 _LONGEST_URL: Final = 2_000
 _LABEL: Final = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 _ENDS_IN_NUMBER: Final = re.compile(r"(?:.*\.)?(?:\d+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 
-# Python's own `is_global` has changed between its patch releases; this list is the registries' and stays the same.
+# `is_global` changed between patch releases of Python. This list, of the IANA registries, stays the same.
 _CLOSED_4: Final[tuple[IPNetwork, ...]] = tuple(
     ipaddress.ip_network(one)
     for one in (
@@ -49,7 +49,7 @@ _CLOSED_4: Final[tuple[IPNetwork, ...]] = tuple(
     )
 )
 _OPEN_6: Final = ipaddress.ip_network("2000::/3")
-"""All that is given out. IPv4 inside IPv6 (mapped, compatible, NAT64), unique local and link-local lie outside."""
+"""All allocated addresses. IPv4 inside IPv6 (mapped, compatible, NAT64), unique local and link-local lie outside."""
 _CLOSED_6: Final[tuple[IPNetwork, ...]] = tuple(
     ipaddress.ip_network(one)
     for one in (
@@ -62,10 +62,10 @@ _CLOSED_6: Final[tuple[IPNetwork, ...]] = tuple(
 
 
 def is_public(address: IPAddress) -> bool:
-    """Whether an address belongs to the public internet and carries no other address inside.
+    """True if an address belongs to the public internet and contains no other address.
 
     Args:
-        address: The address itself; of the forms of IPv4 inside IPv6 none is public.
+        address: The address; no form of IPv4 inside IPv6 counts as public.
     """
     if isinstance(address, ipaddress.IPv4Address):
         return not any(address in network for network in _CLOSED_4)
@@ -73,16 +73,16 @@ def is_public(address: IPAddress) -> bool:
 
 
 class Gate:
-    """Decides where a connection may go.
+    """Permits connections to public addresses, and to those that the user allows.
 
     Args:
-        allow: What is allowed although it is private or has an odd port: `host`, `host:port`, an address (IPv6 with
-            a port in square brackets) or a network such as `10.0.0.0/8`. Without a port 80 and 443 are meant. A host
-            that is named here may stand for any address, so name only hosts whose addresses you rule over.
-        resolve: Turns names into numbers. The default asks the system.
+        allow: Exceptions for private addresses and other ports: `host`, `host:port`, an address (IPv6 with a port in
+            square brackets) or a network such as `10.0.0.0/8`. Without a port, 80 and 443 are allowed. An allowed
+            host may resolve to any address, so name only hosts whose addresses you control.
+        resolve: Resolves a name to IP addresses; by default the system does.
 
     Raises:
-        ValueError: An entry of `allow` cannot be understood.
+        ValueError: An entry of `allow` is malformed.
     """
 
     def __init__(self, allow: Collection[str] = (), resolve: Resolve | None = None) -> None:
@@ -96,26 +96,26 @@ class Gate:
 
     def _add(self, entry: str) -> None:
         text = entry.strip().lower()
-        found = re.fullmatch(r"\[([0-9a-f:.]+)\](?::(\d{1,5}))?|([^\s\[\]:@/]+)(?::(\d{1,5}))?", text)
+        match = re.fullmatch(r"\[([0-9a-f:.]+)\](?::(\d{1,5}))?|([^\s\[\]:@/]+)(?::(\d{1,5}))?", text)
         host, port = text, None
-        if found:
-            host, port = found[1] or found[3], found[2] or found[4]
+        if match:
+            host, port = match[1] or match[3], match[2] or match[4]
         ports = (int(port),) if port else _USUAL_PORTS
         try:
             self._networks.append((ipaddress.ip_network(host), ports))
         except ValueError:
-            if not found or found[1] or not all(_LABEL.fullmatch(label) for label in host.split(".")):
+            if not match or match[1] or not all(_LABEL.fullmatch(label) for label in host.split(".")):
                 raise ValueError(f"'{entry}' is neither a host, host:port, address nor network") from None
             self._hosts.update((host, number) for number in ports)
 
     def url(self, text: str) -> "httpx2.URL":
-        """An address in the web that may be asked, as far as its looks tell.
+        """Parse a URL, and refuse forms that need no resolution to be refused.
 
         Args:
-            text: What a model or a redirect gave.
+            text: The URL that a model or a redirect gave.
 
         Raises:
-            ToolException: It is no such address.
+            ToolException: The text is no URL of the web, or its form is not permitted.
         """
         import httpx2
 
@@ -137,17 +137,17 @@ class Gate:
 
     @staticmethod
     def port(url: "httpx2.URL") -> int:
-        """The port that an address means.
+        """Return the port of a URL, also if the URL does not name one.
 
         Args:
-            url: As `url` gave it.
+            url: A result of `url`.
         """
         return url.port if url.port is not None else {"http": 80, "https": 443}[url.scheme]
 
     @staticmethod
     def _check_host(url: "httpx2.URL", text: str, shown: str) -> None:
         host = url.raw_host.decode("ascii").lower()
-        if ":" in host:  # IPv6, whose form the parser has checked; a zone would choose the network card
+        if ":" in host:  # IPv6, whose form the parser has checked; a zone would choose a network interface
             if "%" in host:
                 raise ToolException(f"error: '{shown}' names a network card; use an address in the web")
             return
@@ -165,32 +165,32 @@ class Gate:
             raise ToolException(f"error: '{shown}' is written with look-alike characters; use plain letters")
 
     def addresses(self, host: str, port: int, seconds: float) -> list[str]:
-        """The numbers to which a connection may be made; the caller must use these and not resolve again.
+        """Return the IP addresses for a connection. The caller must use these and not resolve the name again.
 
         Args:
-            host: A name or an address.
-            port: The port that is to be asked.
-            seconds: How long resolving may take.
+            host: A name or an IP address.
+            port: The port of the connection.
+            seconds: Time limit for resolving the name.
 
         Raises:
-            ToolException: The host stands for an address that may not be asked.
-            OSError: It stands for none.
-            TimeoutError: Resolving took too long.
+            ToolException: The host has an address that is not permitted.
+            OSError: The host has no address.
+            TimeoutError: Resolving the name took too long.
         """
         try:
-            found: Sequence[str] = [str(ipaddress.ip_address(host))]
+            addresses: Sequence[str] = [str(ipaddress.ip_address(host))]
         except ValueError:
-            found = _in_time(lambda: self._resolve(host, port), seconds)
-        if not found:
+            addresses = _in_time(lambda: self._resolve(host, port), seconds)
+        if not addresses:
             raise OSError("the name is not known")
-        named = (host.lower().removesuffix("."), port) in self._hosts
-        for number in found:
-            if not named and not self._permits(ipaddress.ip_address(number), port):
+        is_allowed = (host.lower().removesuffix("."), port) in self._hosts
+        for address in addresses:  # all of them: a name with one forbidden address is not trusted with the others
+            if not is_allowed and not self._permits(ipaddress.ip_address(address), port):
                 raise ToolException(
-                    f"error: {host}:{port} may not be asked: it is not in the public web ({number}); use another "
+                    f"error: {host}:{port} may not be asked: it is not in the public web ({address}); use another "
                     "address, or go on with what you have"
                 )
-        return list(dict.fromkeys(found))
+        return list(dict.fromkeys(addresses))
 
     def _permits(self, address: IPAddress, port: int) -> bool:
         if is_public(address) and port in _USUAL_PORTS:
@@ -202,7 +202,7 @@ class Gate:
 
 
 def _shown(text: str) -> str:
-    """A model's text as it can be repeated to it: short and without control signs."""
+    """Return a model's text, short and without control characters, for an error message."""
     return "".join(sign if sign.isprintable() else "?" for sign in text.strip()[:200])
 
 
@@ -211,7 +211,8 @@ def _ask_system(host: str, port: int) -> list[str]:
 
 
 def _in_time(work: Callable[[], Sequence[str]], seconds: float) -> Sequence[str]:
-    """What some work gives. The system's resolver knows no limit, so it is left behind when it takes too long."""
+    """Return the result of some work within a time limit."""
+    # The system's resolver has no time limit, so a late one is left behind in its thread.
     box: queue.SimpleQueue[Sequence[str] | OSError | UnicodeError] = queue.SimpleQueue()
 
     def run() -> None:

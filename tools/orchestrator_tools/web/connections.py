@@ -1,9 +1,11 @@
-"""One GET over HTTP within a time and a size, to addresses that a `Gate` permits.
+"""One GET over HTTP within limits of time and size, to addresses that a `Gate` permits.
 
-Built on httpcore2, the part of httpx2 that speaks the protocol: its network backend is the one place through which
-every connection goes, so addresses are checked and time is counted there. Nothing is read from the environment: no
-proxy that could resolve names by itself, no certificates. An HTTP client's timeouts count each wait anew, which lets
-a server hold the line with a byte now and then; here all waits share one deadline.
+The code uses httpcore2, the protocol layer of httpx2, because every connection goes through its network backend. The
+backend checks the addresses and keeps the deadline. Nothing comes from the environment: no proxy, which could resolve
+names by itself, and no certificates.
+
+An HTTP client's timeouts start anew at each wait, so a server could hold the line with a byte now and then. Here all
+waits share one deadline.
 """
 
 import ssl
@@ -22,7 +24,7 @@ from orchestrator_tools.web.addresses import Gate
 _HEADERS: Final[dict[bytes | str, bytes | str]] = {
     "User-Agent": "agent-task-orchestrator",
     "Accept": "text/html, text/plain, text/markdown, application/pdf;q=0.9, */*;q=0.1",
-    # Only what can be unpacked piece by piece with a limit.
+    # Only encodings that can be unpacked piece by piece, and so with a limit.
     "Accept-Encoding": "gzip, deflate",
     "Connection": "close",
 }
@@ -31,13 +33,13 @@ _PIECE: Final = 65_536
 
 @dataclass(frozen=True)
 class Answer:
-    """What a server answered.
+    """The answer of a server.
 
     Args:
-        url: The address that was asked.
+        url: The URL of the request.
         status: HTTP status.
-        headers: By lower-case name.
-        body: Unpacked; empty for a redirect or an error.
+        headers: Headers by lower-case name.
+        body: The unpacked body; empty for a redirect or an error.
     """
 
     url: httpx2.URL
@@ -50,17 +52,17 @@ class Deadline:
     """A point in time that all steps of a task share.
 
     Args:
-        seconds: From now.
+        seconds: Seconds from now.
     """
 
     def __init__(self, seconds: float) -> None:
         self._end = time.monotonic() + seconds
 
     def left(self) -> float:
-        """The seconds that are left.
+        """Return the seconds that are left.
 
         Raises:
-            TimeoutError: None are.
+            TimeoutError: The deadline has passed.
         """
         seconds = self._end - time.monotonic()
         if seconds <= 0:
@@ -69,7 +71,7 @@ class Deadline:
 
 
 class _Stream(httpcore2.NetworkStream):
-    """A connection whose every step keeps to the deadline."""
+    """A connection whose steps all keep the deadline."""
 
     def __init__(self, inner: httpcore2.NetworkStream, deadline: Deadline) -> None:
         self._inner = inner
@@ -94,7 +96,7 @@ class _Stream(httpcore2.NetworkStream):
 
 
 class _Backend(httpcore2.NetworkBackend):
-    """Connects to checked numbers only. TLS still asks for the certificate of the name."""
+    """A backend that connects to checked IP addresses only. TLS still verifies the certificate of the name."""
 
     def __init__(self, gate: Gate, deadline: Deadline) -> None:
         self._gate = gate
@@ -110,9 +112,9 @@ class _Backend(httpcore2.NetworkBackend):
         socket_options: Iterable[httpcore2.SOCKET_OPTION] | None = None,
     ) -> httpcore2.NetworkStream:
         failed: httpcore2.ConnectError | httpcore2.ConnectTimeout | None = None
-        for number in self._gate.addresses(host, port, self._deadline.left()):
+        for address in self._gate.addresses(host, port, self._deadline.left()):
             try:
-                stream = self._inner.connect_tcp(number, port, self._deadline.left(), local_address, socket_options)
+                stream = self._inner.connect_tcp(address, port, self._deadline.left(), local_address, socket_options)
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failed = error
             else:
@@ -129,18 +131,19 @@ class _Backend(httpcore2.NetworkBackend):
 
 
 def get(url: httpx2.URL, gate: Gate, deadline: Deadline, max_bytes: int, tls: ssl.SSLContext) -> Answer:
-    """Asks for one address; redirects are answers like others.
+    """Request one URL, without following redirects.
 
     Args:
-        url: As the gate gave it.
-        gate: Decides where the connection may go.
-        deadline: When everything must be over.
-        max_bytes: Most bytes of the body, packed and unpacked.
-        tls: Whose certificates are believed.
+        url: A result of `Gate.url`.
+        gate: The gate that permits the connection.
+        deadline: The end of all steps together.
+        max_bytes: Largest number of bytes of the body, packed and unpacked.
+        tls: The certificates to trust.
 
     Raises:
-        ToolException: The address may not be asked, or the answer is too large.
-        OSError: There was no answer; the message says why. TimeoutError when time ran out.
+        ToolException: The address is not permitted, or the answer is too large.
+        TimeoutError: The deadline has passed.
+        OSError: There was no answer; the message says why.
     """
     request = httpcore2.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
     try:
@@ -181,13 +184,14 @@ def _counted(pieces: Iterable[bytes], most: int, too_large: ToolException) -> It
     total = 0
     for piece in pieces:
         total += len(piece)
-        if total > most:  # empty members can make a packed body endless that unpacks to nothing
+        if total > most:  # gzip's empty members can make a body endless that unpacks to nothing
             raise too_large
         yield piece
 
 
 def _unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    """The body without its encoding, in pieces of a fixed size, so that a bomb is noticed when it begins to grow."""
+    """Yield the decoded body."""
+    # In pieces of a limited size, so that a decompression bomb is noticed when it begins to grow.
     encoding = encoding.strip().lower()
     if encoding in ("", "identity"):
         yield from pieces
@@ -195,7 +199,7 @@ def _unpacked(pieces: Iterator[bytes], encoding: str) -> Iterator[bytes]:
     if encoding not in ("gzip", "x-gzip", "deflate"):
         raise ToolException(f"error: the page is packed in a way that cannot be read ({encoding[:40]}); use another")
     first = next(pieces, b"")
-    # "deflate" comes with zlib's frame, as the standard says, or bare, as many servers send it.
+    # "deflate" comes with zlib's header, as the standard says, or without, as many servers send it.
     bare = encoding == "deflate" and not (first[:1] and first[0] & 0x0F == 8)
     window = 31 if encoding.endswith("gzip") else (-15 if bare else 15)
     unpacker = zlib.decompressobj(window)

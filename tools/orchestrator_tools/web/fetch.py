@@ -1,8 +1,7 @@
-"""Reading a page of the web as text.
+"""The tool `fetch`: a page of the web as text.
 
-Which addresses may be asked is `tools/addresses.py`'s matter, how they are asked `tools/connections.py`'s. Here
-redirects are followed, each checked like a first address, and what comes back is made into text: articles by
-trafilatura, PDF and Word as documents are, plain formats as they stand.
+`addresses` permits the URL, and `connections` requests it. This module follows redirects, checks each like the first
+URL, and turns the answer into text: articles with trafilatura, PDF and Word like documents, plain formats as they are.
 """
 
 import re
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _KEPT: Final = 4
-"""Pages that are kept, so that reading on does not ask the server again and gets the same text."""
+"""Number of pages to keep, so that reading on needs no new request and continues the same text."""
 _WORD: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
 _EXTRACTED: Final[dict[str, Kind]] = {
     "text/html": "html",
@@ -36,7 +35,7 @@ _EXTRACTED: Final[dict[str, Kind]] = {
 _AS_IT_IS: Final = re.compile(
     r"text/.*|application/(?:.*\+)?(?:json|xml|yaml)|application/(?:x-)?(?:ndjson|jsonl|yaml|toml|javascript|sql|tex)"
 )
-_NOT_SAID: Final = ("", "application/octet-stream", "binary/octet-stream")
+_UNSTATED: Final = ("", "application/octet-stream", "binary/octet-stream")
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class _Page:
 
 
 class _Reader:
-    """Pages as text, the last ones remembered; safe to use from several threads."""
+    """A reader of pages that remembers the last ones. Several threads may use it."""
 
     def __init__(self, gate: Gate, max_bytes: int, time_limit_s: float, tls: ssl.SSLContext | None) -> None:
         self._gate = gate
@@ -57,23 +56,23 @@ class _Reader:
         self._lock = threading.Lock()
 
     def read(self, address: str, again: bool) -> _Page:
-        """A page.
+        """Return a page.
 
         Args:
-            address: As a model gave it.
-            again: Whether it is asked for anew although it is remembered.
+            address: The URL that a model gave.
+            again: True to request the page although it is remembered.
         """
         key = address.strip()
         with self._lock:
-            known = None if again else self._pages.get(key)
-        if known is None:
-            known = self._ask(key)
+            remembered = None if again else self._pages.get(key)
+        if remembered is None:
+            remembered = self._ask(key)
             with self._lock:
-                self._pages.pop(key, None)
-                self._pages[key] = known
+                self._pages.pop(key, None)  # the newest page moves to the end
+                self._pages[key] = remembered
                 while len(self._pages) > _KEPT:
                     del self._pages[next(iter(self._pages))]
-        return known
+        return remembered
 
     def _ask(self, address: str) -> _Page:
         from orchestrator_tools.web.connections import Deadline
@@ -101,6 +100,7 @@ class _Reader:
 
         from orchestrator_tools.web.connections import get
 
+        # Without the environment: SSL_CERT_FILE would change the authorities that are trusted.
         tls = self._tls or httpx2.create_ssl_context(trust_env=False)
         for _ in range(_MOST_REDIRECTS + 1):
             answer = get(url, self._gate, deadline, self._max_bytes, tls)
@@ -116,20 +116,20 @@ class _Reader:
 
 
 def _text(answer: "Answer", seconds: float) -> Text:
-    """What a page says, in words."""
+    """Return the text of a page."""
     if not 200 <= answer.status < 300:
         raise ToolException(f"error: the page answers with status {answer.status}; use another address")
-    said, _, parameters = answer.headers.get("content-type", "").partition(";")
-    said = said.strip().lower()
-    kind = _EXTRACTED.get(said)
-    if kind is None and said in _NOT_SAID:
+    stated, _, parameters = answer.headers.get("content-type", "").partition(";")
+    stated = stated.strip().lower()
+    kind = _EXTRACTED.get(stated)
+    if kind is None and stated in _UNSTATED:
         kind = _looks_like(answer.body)
         if kind is None and decode(answer.body) is not None:
-            said = "text/plain"
+            stated = "text/plain"
     if kind in ("pdf", "docx"):
         return extract(kind, answer.body, seconds=seconds)
-    if kind is None and not _AS_IT_IS.fullmatch(said):
-        shown = "".join(sign for sign in said[:60] if sign.isprintable()) or "unknown"
+    if kind is None and not _AS_IT_IS.fullmatch(stated):
+        shown = "".join(sign for sign in stated[:60] if sign.isprintable()) or "unknown"
         raise ToolException(f"error: the page is no text but {shown}, which cannot be read; use another address")
     text = _decoded(answer.body, parameters, kind == "html")
     if kind == "html":
@@ -145,15 +145,15 @@ def _looks_like(body: bytes) -> Kind | None:
 
 
 def _decoded(body: bytes, parameters: str, is_html: bool) -> str:
-    stated = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", parameters, re.IGNORECASE)
-    name = stated[1] if stated else ""
+    declared = re.search(r"charset\s*=\s*[\"']?([\w.:-]+)", parameters, re.IGNORECASE)
+    name = declared[1] if declared else ""
     if not name and is_html:
         inside = re.search(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([\w.:-]+)", body[:2_048], re.IGNORECASE)
         name = inside[1].decode("ascii", errors="replace") if inside else ""
     if name and not name.lower().startswith("utf-8"):
         try:
             return body.decode(name, errors="replace")
-        except (LookupError, UnicodeError):  # a name that nobody knows, or a codec that is none for texts
+        except (LookupError, UnicodeError):  # an unknown name, or a codec that is not for texts, such as "hex"
             name = ""
     text = decode(body)
     if text is None:
@@ -170,18 +170,18 @@ def fetch_tool(
     resolve: Resolve | None = None,
     tls: ssl.SSLContext | None = None,
 ) -> BaseTool:
-    """The tool `fetch(url, start=0)`: a page of the web as text.
+    """Make the tool `fetch(url, start=0)`: a page of the web as text.
 
-    Only public addresses are asked, at ports 80 and 443, and no proxy is used. What the tool sends is the address
-    itself: a worker that knows secrets could write them into one.
+    The tool contacts only public addresses at ports 80 and 443, and uses no proxy. A worker that knows secrets could
+    write them into a URL, which the tool sends out.
 
     Args:
-        allow: What may be asked although it is private or has an odd port, as for `web.addresses.Gate`.
-        max_bytes: Most bytes of a page, packed and unpacked.
-        time_limit_s: For everything together: the name, all redirects, the answer, and making it text.
-        page_characters: Most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
-        resolve: Turns names into numbers; the system does when it is left out.
-        tls: Whose certificates are believed; the system's authorities when it is left out.
+        allow: Exceptions for private addresses and other ports, as for `web.addresses.Gate`.
+        max_bytes: Largest number of bytes of a page, packed and unpacked.
+        time_limit_s: Time limit for the name, all redirects, the answer, and its text together.
+        page_characters: Largest number of characters of one answer. The default fits a fifth of 4,096 tokens.
+        resolve: Resolves a name to IP addresses; by default the system does.
+        tls: The certificates to trust; by default those of the system.
     """
     reader = _Reader(Gate(allow, resolve), max_bytes, time_limit_s, tls)
 
@@ -197,11 +197,11 @@ def fetch_tool(
             url: The address, with http:// or https:// in front.
             start: First character to read; the end of a page says with which start it goes on.
         """
-        found = reader.read(url, again=start <= 0)
-        content = found.content
+        result = reader.read(url, again=start <= 0)
+        content = result.content
         if not content.text.strip():
             raise ToolException("error: the page holds no text; use another address")
-        head = [found.url, *([content.title] if content.title else [])]
+        head = [result.url, *([content.title] if content.title else [])]
         head += [f"(date: {content.date})"] if content.date else []
         room = max(page_characters // 2, page_characters - sum(map(len, head)) - 10)
         call = f'fetch(url="{url.strip()}", start='

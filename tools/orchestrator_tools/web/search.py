@@ -1,7 +1,7 @@
-"""Search in the web: with a key through Tavily, without one through ddgs, which asks free search engines.
+"""The tool `search_web`: Tavily with a key, or else ddgs, which asks free search engines.
 
-Either way the results have the shape of `search_results.Found`. A web that cannot be reached is an answer like others:
-it says so, and that the work goes on with the documents.
+The results have the shape of `search_results.Found`. If the web cannot be reached, the tool answers so, and tells the
+model to continue with the documents.
 """
 
 import os
@@ -18,20 +18,20 @@ _TAVILY: Final = "https://api.tavily.com"
 
 
 class SearchBackend(Protocol):
-    """What is used of `ddgs.DDGS`."""
+    """The part of `ddgs.DDGS` that the tool uses."""
 
     def text(self, query: str, *, max_results: int) -> list[dict[str, Any]]:
-        """Results with `href`, `title` and `body`.
+        """Return results with `href`, `title` and `body`.
 
         Args:
-            query: The words to look for.
-            max_results: Most results.
+            query: The words to search for.
+            max_results: Largest number of results.
         """
         ...
 
 
 class _NotReached(Exception):
-    """The web did not answer; the message says why."""
+    """The web gave no answer; the message says why."""
 
 
 def _ask_tavily(query: str, count: int, key: str, base_url: str, seconds: float) -> list[Found]:
@@ -50,7 +50,7 @@ def _ask_tavily(query: str, count: int, key: str, base_url: str, seconds: float)
         raise _NotReached(f"no connection to the search service: {type(error).__name__}") from error
     if answer.status_code in (401, 403):
         raise _NotReached(f"the search service refuses the key, status {answer.status_code}")
-    if answer.status_code in (429, 432, 433):
+    if answer.status_code in (429, 432, 433):  # Tavily: too many requests, the plan's limit, the pay-as-you-go limit
         raise _NotReached(f"the search service's limit is used up, status {answer.status_code}")
     if answer.status_code != 200:
         raise _NotReached(f"the search service answers with status {answer.status_code}")
@@ -80,7 +80,7 @@ def _ask_ddgs(query: str, count: int, backend: SearchBackend | None, seconds: fl
     except (TimeoutException, TimeoutError) as error:
         raise _NotReached("the search engines did not answer in time") from error
     except DDGSException as error:
-        if "no results" in str(error).lower():
+        if "no results" in str(error).lower():  # ddgs raises for an empty result too
             return []
         status = re.search(r"\b(403|429)\b", str(error))
         reason = f"the free search engines refuse more questions, status {status[1]}" if status else "no connection"
@@ -94,18 +94,18 @@ def _ask_ddgs(query: str, count: int, backend: SearchBackend | None, seconds: fl
 
 
 def _line(text: object) -> str:
-    """A stranger's text in one printable line, so that no result can look like two."""
+    """Return a stranger's text as one printable line, so that no result can look like two."""
     shown = "".join(sign if sign.isprintable() else " " for sign in str(text or "")[:20_000])
     return " ".join(shown.split())
 
 
 def _day(stated: object) -> str | None:
-    """The day out of `2024-05-01T…` or `Wed, 01 May 2024 …`; None when there is none."""
+    """Return the day of a date such as `2024-05-01T…` or `Wed, 01 May 2024 …`; None if there is none."""
     from email.utils import parsedate_to_datetime
 
     text = str(stated or "")
-    if found := re.match(r"\d{4}-\d{2}-\d{2}", text):
-        return found.group()
+    if match := re.match(r"\d{4}-\d{2}-\d{2}", text):
+        return match.group()
     try:
         return parsedate_to_datetime(text).date().isoformat()
     except ValueError:
@@ -113,10 +113,10 @@ def _day(stated: object) -> str | None:
 
 
 def _fitting(results: list[Found], characters: int) -> list[Found]:
-    """As many results as have room, each with an equal part of it."""
+    """Return the results that have room, each with an equal share of the characters."""
     kept: list[Found] = []
-    for place, one in enumerate(results):
-        share = characters // (len(results) - place)
+    for position, one in enumerate(results):
+        share = characters // (len(results) - position)
         title = one.title[:200]
         room = share - room_for(one.source, title, one.date)
         if room < 40:  # an address without its text says nothing
@@ -136,17 +136,17 @@ def web_search(
     page_characters: int = 2_400,
     time_limit_s: float = 20,
 ) -> BaseTool:
-    """The tool `search_web(query)`: passages from the web with their addresses.
+    """Make the tool `search_web(query)`: passages from the web with their addresses.
 
-    With a key Tavily is asked, otherwise ddgs. Both learn the question, so a worker's questions leave the machine.
+    The tool asks Tavily with a key, and ddgs without. Both see the query, so a worker's queries leave the machine.
 
     Args:
-        api_key: Tavily's key; `TAVILY_API_KEY` of the environment when it is left out.
-        base_url: Where Tavily's interface is.
-        backend: Used instead of `ddgs.DDGS()`.
-        results: Most results of one search.
-        page_characters: Most characters of one answer. The default fits a fifth of a window of 4,096 tokens.
-        time_limit_s: How long a search may take.
+        api_key: Tavily's key; by default `TAVILY_API_KEY` of the environment.
+        base_url: Address of Tavily's interface.
+        backend: Replacement for `ddgs.DDGS()`.
+        results: Largest number of results of one search.
+        page_characters: Largest number of characters of one answer. The default fits a fifth of 4,096 tokens.
+        time_limit_s: Time limit for one search, in seconds.
     """
 
     def search_web(query: str) -> str:
@@ -166,15 +166,15 @@ def web_search(
         key = api_key or os.environ.get("TAVILY_API_KEY", "").strip()
         try:
             if key:
-                found = _ask_tavily(words, results, key, base_url, time_limit_s)
+                passages = _ask_tavily(words, results, key, base_url, time_limit_s)
             else:
-                found = _ask_ddgs(words, results, backend, time_limit_s)
+                passages = _ask_ddgs(words, results, backend, time_limit_s)
         except _NotReached as error:
             raise ToolException(
                 f"error: the web cannot be reached ({error}); go on with the documents or with what you have, and say "
                 "that the web was not searched"
             ) from error
-        shown = rendered(_fitting([one for one in found if one.source], page_characters))
+        shown = rendered(_fitting([one for one in passages if one.source], page_characters))
         if not shown:
             return (
                 f"Nothing found in the web for '{words[:100]}'. Try other words once; free search engines also give "
