@@ -1,7 +1,7 @@
 """MCP servers for the tests: `python mcp_server.py stdio|http|raw [argument]`.
 
-`stdio` and `http` are one real server, made with the official SDK; `http` prints its port. `raw` is written by hand in
-a few lines, to answer as no proper server would; its argument says how.
+`stdio` and `http` are one real server, made with the official SDK; `http` prints its port. `raw` is written by hand, to
+give answers that no proper server gives; its argument names the fault.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def real() -> Any:
-    """The server of the SDK; what it does outside goes to the file that `MCP_TEST_LOG` names."""
+    """Make the real server. Its effects outside go to the file that `MCP_TEST_LOG` names."""
     from mcp.server.fastmcp import FastMCP, Image
     from mcp.types import ToolAnnotations
 
@@ -62,7 +62,7 @@ def real() -> Any:
 
 
 def serve_http(port: int) -> None:
-    """Streamable HTTP on the loopback."""
+    """Serve streamable HTTP on the loopback."""
     import uvicorn
 
     listening = socket.socket()
@@ -89,11 +89,11 @@ RAW_TOOLS = [
 
 
 def serve_raw(how: str) -> None:
-    """Reads and writes lines.
+    """Read and write lines, with one fault.
 
     Args:
-        how: `halves` answers with half of a surrogate pair, `noise` writes other things in between, `stubborn` does
-            not end when it is asked to, `mute` answers nothing at all, `sound` answers with a sound and a link.
+        how: `halves` answers with half of a surrogate pair, `noise` writes other lines in between, `stubborn` ignores
+            requests to end, `mute` gives no answer, `sound` answers with a sound and a link.
     """
     if how == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -110,7 +110,7 @@ def serve_raw(how: str) -> None:
 
 
 def raw_result(how: str, message: dict[str, Any]) -> dict[str, Any]:
-    """The answer to one request."""
+    """Return the answer to one request."""
     if message["method"] == "initialize":
         version = message["params"]["protocolVersion"]
         return {

@@ -1,4 +1,4 @@
-"""Settings of MCP servers: what is wrong in them is named, with the server and the field, and no secret is shown."""
+"""Settings of MCP servers: an error names the server and the field, and shows no secret."""
 
 from pathlib import Path
 from typing import Any

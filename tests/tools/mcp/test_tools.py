@@ -1,4 +1,4 @@
-"""Tools of real MCP servers: what they are taken for, and what happens when a server is wrong, slow, or dead."""
+"""Tools of real MCP servers: their declarations, and their answers when a server is faulty, slow or dead."""
 
 import asyncio
 import gc
@@ -34,7 +34,7 @@ def program(*arguments: str, **more: Any) -> dict[str, Any]:
 
 
 class HttpServer:
-    """The real server on a port of the loopback; it can be killed and started again at the same address."""
+    """The real server on a port of the loopback, which a test can kill and restart at the same address."""
 
     def __init__(self) -> None:
         self.port = 0
@@ -81,7 +81,7 @@ def stdio() -> dict[str, BaseTool]:
 
 @pytest.fixture(params=["stdio", "http"])
 def either(request: pytest.FixtureRequest) -> dict[str, BaseTool]:
-    """The real server's tools, over either transport."""
+    """Return the real server's tools, over either transport."""
     if request.param == "stdio":
         found: dict[str, BaseTool] = request.getfixturevalue("stdio")
         return found
@@ -351,7 +351,7 @@ def test_without_the_packages_it_is_said_how_to_get_them(monkeypatch: pytest.Mon
 
 
 def ended(number: int) -> bool:
-    """Waits until a process is no more; its parent takes note of it in the background."""
+    """Wait for the end of a process, and return True; its parent collects the exit code in the background."""
     return subprocess.run(["tail", f"--pid={number}", "-f", "/dev/null"], timeout=60, check=False).returncode == 0
 
 

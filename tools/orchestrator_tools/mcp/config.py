@@ -1,8 +1,8 @@
-"""Which MCP servers there are, and what their tools may do: read from a file or a mapping, and checked.
+"""Settings of MCP servers and their tools, read from a file or a mapping.
 
 The file has the shape that other MCP clients use, `{"mcpServers": {"name": {"command": …} | {"url": …}}}`, with
-fields of our own beside theirs. What is not known is refused: a misspelt field would protect nothing. Values may name
-variables of the environment as `${NAME}`, so that no key has to stand in the file; messages never show a value.
+additional fields. Unknown fields are refused, because a misspelt one would protect nothing. Values may name variables
+of the environment as `${NAME}`, so that the file needs no keys. Error messages never show a value.
 """
 
 import json
@@ -21,19 +21,19 @@ _STDIO_ONLY: Final = ("args", "env", "cwd")
 
 
 class McpServerError(Exception):
-    """An MCP server is set up wrongly, or cannot be used; the message names it and says why, for a person."""
+    """The settings of an MCP server are wrong, or the server cannot be used; the message is for a person."""
 
 
 class ToolSettings(BaseModel):
-    """What is said of a server's tools, or of one of them.
+    """Settings of all tools of a server, or of one of them.
 
     Args:
-        risk: The worst that a call can do.
-        effect: Whether a call changes the world outside, and whether repeating it changes it again.
-        trust: Whether answers may be taken for true.
-        time_limit_s: Seconds that one call may take, with starting the server where that is needed.
-        output_limit: Most characters of one answer; what is over is cut off.
-        sends: The argument that would carry a secret out, such as an address. Of use for a tool that only reads.
+        risk: The worst effect that a call can have.
+        effect: `none` if a call changes nothing outside, `idempotent` if repeating it changes nothing more, or `once`.
+        trust: `trusted` if answers may be taken for true.
+        time_limit_s: Seconds for one call, including the start of the server if needed.
+        output_limit: Largest number of characters of one answer; a longer answer is cut off.
+        sends: The argument that could carry a secret out, such as an address; for a tool that only reads.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -50,18 +50,18 @@ class ServerSettings(ToolSettings):
     """One server: a program to start, or an address.
 
     Args:
-        command: The program; it speaks MCP over its standard input and output.
-        args: Its arguments.
-        env: Its environment, besides what a program needs to start (PATH, HOME, LANG and the like).
-        cwd: Its working folder.
-        url: The address of a server that speaks streamable HTTP.
-        headers: Sent with every request to it, and to nobody else.
-        transport: `stdio` or `http`; other clients call it `type`. It only has to agree with the rest.
-        disabled: Leaves the server out.
-        workers: Whose tools these are; every worker's when it is left out.
-        tools: Names of the tools to take, as the server calls them; all when it is left out.
-        trust_annotations: Whether to believe the server when it says that a tool only reads, or may be repeated.
-        overrides: Settings of single tools, by the names that the server gives them.
+        command: A program that speaks MCP over its standard input and output.
+        args: Arguments of the program.
+        env: Environment of the program, besides the variables that it needs to start (PATH, HOME, LANG and the like).
+        cwd: Working folder of the program.
+        url: Address of a server that speaks streamable HTTP.
+        headers: Headers for every request to this server, and to no other.
+        transport: `stdio` or `http`, which must agree with the other fields; other clients call this field `type`.
+        disabled: True to leave the server out.
+        workers: Names of the workers that get the tools; by default all.
+        tools: Names of the tools to take, as the server calls them; by default all.
+        trust_annotations: True to believe the server's hints that a tool only reads, or may be repeated.
+        overrides: Settings of single tools, by the server's names.
     """
 
     command: str | None = Field(None, min_length=1)
@@ -97,7 +97,7 @@ class ServerSettings(ToolSettings):
         return self
 
     def for_tool(self, name: str) -> ToolSettings:
-        """What holds for one tool: its own settings, else the server's."""
+        """Return the settings of one tool: its own, or else the server's."""
         own = self.overrides.get(name, ToolSettings())
         return ToolSettings(
             **{
@@ -111,19 +111,19 @@ _OWN: Final = tuple(ToolSettings.model_fields)
 
 
 def read_servers(servers: Mapping[str, Any] | str | Path) -> dict[str, ServerSettings]:
-    """The servers that are to be used, by name.
+    """Return the settings of all servers that are not disabled, by name.
 
     Args:
-        servers: The path of a JSON file; or what stands in one, with `mcpServers` around it or without.
+        servers: Path of a JSON file, or the content of one, with or without `mcpServers` around it.
 
     Raises:
-        McpServerError: Something in it is wrong; the message names the server and the field.
+        McpServerError: A setting is wrong; the message names the server and the field.
     """
     source, data = _loaded(servers)
     listed = data["mcpServers"] if "mcpServers" in data or source else data
     if not isinstance(listed, Mapping):
         raise McpServerError(f"{source or 'the MCP servers'}: 'mcpServers' must be an object with one entry a server")
-    found: dict[str, ServerSettings] = {}
+    enabled: dict[str, ServerSettings] = {}
     for name, entry in listed.items():
         if not isinstance(name, str) or not re.search(r"[A-Za-z]", name):
             raise McpServerError(f"the name {str(name)!r} of an MCP server has no letter in it; give it a name")
@@ -131,17 +131,17 @@ def read_servers(servers: Mapping[str, Any] | str | Path) -> dict[str, ServerSet
             raise McpServerError(f"the MCP server '{name}' must be an object with 'command' or 'url'")
         settings = _checked(name, entry)
         if not settings.disabled:
-            found[name] = settings
-    return found
+            enabled[name] = settings
+    return enabled
 
 
 def _loaded(servers: Mapping[str, Any] | str | Path) -> tuple[str, Mapping[str, Any]]:
-    """Where the servers stand (empty for a mapping), and what stands there."""
+    """Return the name of the source (empty for a mapping), and its content."""
     if isinstance(servers, Mapping):
         return "", servers
     source = f"the file of MCP servers '{servers}'"
     try:
-        data = json.loads(Path(servers).read_text(encoding="utf-8-sig"))
+        data = json.loads(Path(servers).read_text(encoding="utf-8-sig"))  # editors on Windows add a byte order mark
     except OSError as error:
         raise McpServerError(f"{source} cannot be read: {error.strerror}") from error
     except UnicodeError as error:
@@ -158,45 +158,43 @@ def _checked(name: str, entry: Mapping[str, Any]) -> ServerSettings:
     if "transport" in plain:
         if "type" in plain:
             raise McpServerError(f"the MCP server '{name}' has both 'type' and 'transport'; give one of them")
-        plain["type"] = plain.pop("transport")
+        plain["type"] = plain.pop("transport")  # some clients write one name, and some the other
     if str(plain.get("type")) in ("sse", "websocket", "ws"):
         raise McpServerError(
             f"the MCP server '{name}', field 'type': '{plain['type']}' is not supported; use stdio or streamable HTTP"
         )
     try:
-        if not plain.get("disabled"):
+        if not plain.get("disabled"):  # a disabled server may name variables that are not set
             for field in _EXPANDED:
                 if field in plain:
                     plain[field] = _expanded(name, field, plain[field])
         return ServerSettings.model_validate(plain)
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
+        path = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = sorted(f.alias or n for n, f in ServerSettings.model_fields.items() if n != "sends")
-            known = list(_OWN) if place.startswith("overrides.") else known
+            known = list(_OWN) if path.startswith("overrides.") else known
             why = f"there is no such field; there is {', '.join(known)}"
         else:
             why = first["msg"].removeprefix("Value error, ")
-        raise McpServerError(
-            f"the MCP server '{name}'" + (f", field '{place}'" if place else "") + f": {why}"
-        ) from None
+        raise McpServerError(f"the MCP server '{name}'" + (f", field '{path}'" if path else "") + f": {why}") from None
 
 
 def _expanded(name: str, field: str, value: Any) -> Any:
-    """The value with `${NAME}` taken from the environment, in lists and objects too."""
+    """Return a value with every `${NAME}` replaced from the environment, in lists and objects too."""
     if isinstance(value, Mapping):
         return {key: _expanded(name, f"{field}.{key}", one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_expanded(name, f"{field}.{place}", one) for place, one in enumerate(value)]
+        return [_expanded(name, f"{field}.{index}", one) for index, one in enumerate(value)]
     if not isinstance(value, str):
         return value
 
-    def taken(match: re.Match[str]) -> str:
+    def variable(match: re.Match[str]) -> str:
         if match[1] not in os.environ:
             raise McpServerError(
                 f"the MCP server '{name}', field '{field}': the environment has no variable '{match[1]}'; set it"
             )
         return os.environ[match[1]]
 
-    return _PLACEHOLDER.sub(taken, value)
+    return _PLACEHOLDER.sub(variable, value)

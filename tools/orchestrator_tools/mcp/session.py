@@ -1,13 +1,15 @@
-"""Connections to MCP servers, kept open, on one background event loop.
+"""Connections to MCP servers, kept open on one background event loop.
 
-A server keeps its session as long as its tools are in use: starting a program takes seconds, and many servers hold
-what a later call builds on (an open page, a transaction). A session belongs to the event loop and the task that opened
-it, while tools are called from threads and from any loop; so all sessions live on a loop of their own, each in a task
-of its own, and callers only wait for that loop. A session that is found dead is opened anew by the next call. A call
-that was sent is never sent again: nobody knows whether it had its effect.
+A server keeps its session while its tools are in use. Starting a program takes seconds, and many servers hold state
+for later calls (an open page, a transaction).
 
-Programs end when their tools are gone or the process ends, by force if they must. Where the process itself is killed
-by force, all they see is the end of their input; a program that goes on regardless is not stopped by anybody.
+A session belongs to the event loop and the task that opened it, but tools are called from threads and from any loop.
+All sessions therefore live on one loop, each in a task of its own, and callers wait for that loop.
+
+The next call reopens a dead session. A call that was sent is never sent again, because it may have had its effect.
+
+Programs end when their tools are gone or the process ends, if necessary by force. If the process itself is killed, they
+only see the end of their input, and a program that ignores it goes on.
 """
 
 import asyncio
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _PATIENCE_S: Final = 10.0
-"""For ending everything; the SDK gives a program 2 s to end by itself and 2 s after being asked."""
+"""Time to end all sessions. The SDK gives a program 2 s to end by itself, and 2 s more after a request."""
 _PING_S: Final = 5.0
 _LAST_WORDS_S: Final = 1.0
 _TAIL: Final = 2_000
@@ -40,7 +42,7 @@ _TAIL: Final = 2_000
 _lock = threading.Lock()
 _loop: asyncio.AbstractEventLoop | None = None
 _live: set["_Session"] = set()
-"""Touched on the background loop only."""
+"""Used on the background loop only."""
 
 
 def _background() -> asyncio.AbstractEventLoop:
@@ -89,28 +91,28 @@ async def _end_all() -> None:
 
 
 def blocking(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine on the background loop and waits for it in this thread."""
+    """Run a coroutine on the background loop, and wait for the result in this thread."""
     future = asyncio.run_coroutine_threadsafe(work, _background())
     try:
         return future.result()
     except BaseException:
-        future.cancel()  # the wait was interrupted; does nothing when the work itself raised
+        future.cancel()  # for an interrupted wait; without effect if the work itself has raised
         raise
 
 
 async def awaiting(work: Coroutine[Any, Any, T]) -> T:
-    """Runs a coroutine on the background loop and waits for it on this one."""
+    """Run a coroutine on the background loop, and wait for the result on this loop."""
     return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, _background()))
 
 
 def close_mcp_servers() -> None:
-    """Ends all servers that were started, and all connections. A later call of a tool opens them again."""
+    """End all started servers and all connections. A later call of a tool opens them again."""
     if _loop is not None and not _loop.is_closed():
         blocking(_end_all())
 
 
 class _Tail(asyncio.Protocol):
-    """The end of what a program writes to its standard error."""
+    """The last bytes that a program writes to its standard error."""
 
     def __init__(self) -> None:
         self._raw = b""
@@ -119,13 +121,13 @@ class _Tail(asyncio.Protocol):
         self._raw = (self._raw + data)[-_TAIL:]
 
     def lines(self) -> str:
-        """Its last lines, in one line."""
+        """Return the last lines as one line."""
         kept = self._raw.decode("utf-8", "replace").strip().splitlines()[-3:]
         return " / ".join("".join(c if c.isprintable() else " " for c in line).strip() for line in kept)
 
 
 def _is_no_noise(record: logging.LogRecord) -> bool:
-    """Leaves out a traceback for each line of a program that is no message; such lines are passed over or mended."""
+    """False for the SDK's traceback about a line that is no message; such lines are skipped or repaired."""
     return record.msg != "Failed to parse JSONRPC message from server"
 
 
@@ -134,8 +136,8 @@ async def _stdio(settings: ServerSettings, tail: _Tail) -> AsyncIterator[tuple[A
     from mcp import StdioServerParameters
     from mcp.client.stdio import stdio_client
 
-    # The SDK adds what a program needs to start; the user's keys are not among that.
     logging.getLogger(stdio_client.__module__).addFilter(_is_no_noise)
+    # The SDK adds the variables that a program needs to start, and no keys of the user's.
     language = {name: os.environ[name] for name in ("LANG", "LC_ALL") if name in os.environ}
     started = StdioServerParameters(
         command=settings.command or "",
@@ -149,7 +151,7 @@ async def _stdio(settings: ServerSettings, tail: _Tail) -> AsyncIterator[tuple[A
     try:
         with os.fdopen(writing, "w") as errors:
             async with stdio_client(started, errlog=errors) as streams:
-                errors.close()  # the program has its own copy now
+                errors.close()  # the program has a copy, and the pipe must end with the program
                 yield streams
     finally:
         pipe.close()
@@ -157,7 +159,7 @@ async def _stdio(settings: ServerSettings, tail: _Tail) -> AsyncIterator[tuple[A
 
 @cache
 def _tls() -> ssl.SSLContext:
-    """Shared, because making one reads all of the system's certificates."""
+    """Return the shared TLS context; making one reads all certificates of the system."""
     import httpx
 
     return httpx.create_ssl_context()
@@ -182,7 +184,7 @@ async def _http(settings: ServerSettings) -> AsyncIterator[tuple[Any, Any]]:
 
 
 class _Session:
-    """One live session, owned by one task: what the SDK opens must be closed by the task that opened it."""
+    """One live session, owned by one task: the SDK's contexts must be closed by the task that opened them."""
 
     def __init__(self, settings: ServerSettings, limit: float) -> None:
         self.settings = settings
@@ -190,7 +192,7 @@ class _Session:
         self.opened: asyncio.Future[ClientSession] = asyncio.get_running_loop().create_future()
         self.in_flight = 0
         self.suspect = False
-        """Whether a call got no answer in time, so that the server may hang."""
+        """True if a call got no answer in time, so that the server may hang."""
         self.cause: BaseException | None = None
         self.tail = _Tail()
         self.task = asyncio.create_task(self._own(limit))
@@ -199,18 +201,18 @@ class _Session:
 
     @property
     def usable(self) -> bool:
-        """Whether a call may be sent."""
+        """True if a call may be sent."""
         return not self.task.done() and not self.stop.is_set()
 
     async def _own(self, limit: float) -> None:
         try:
             await self._open_until_stopped(limit)
-        except BaseException as error:  # noqa: BLE001 - whoever waits for the session is told
+        except BaseException as error:  # noqa: BLE001 - raised again for the callers that wait
             self.cause = error
         finally:
             if not self.opened.done():
                 self.opened.set_exception(self.cause or ConnectionError("it was ended"))
-                self.opened.exception()  # nobody may be waiting any more
+                self.opened.exception()  # marks it as retrieved: there may be no caller left
 
     async def _open_until_stopped(self, limit: float) -> None:
         import anyio
@@ -218,8 +220,8 @@ class _Session:
         from mcp.shared.message import SessionMessage
 
         async with AsyncExitStack() as stack:
-            # Entering starts the program, or connects nothing yet. Cut off in the middle, the SDK would leave its
-            # streams open, so the limit begins after it.
+            # Entering only starts the program, or connects nothing yet. A timeout in the middle of it would leave
+            # the SDK's streams open, so the limit begins afterwards.
             transport = _stdio(self.settings, self.tail) if self.settings.command else _http(self.settings)
             read, write = await stack.enter_async_context(transport)
             async with asyncio.timeout(limit):
@@ -234,7 +236,7 @@ class _Session:
             await self.stop.wait()
 
     async def _pass_on(self, read: Any, sink: Any) -> None:
-        """Hands messages to the session, mended where they can be; the end of the stream is the end of the session."""
+        """Pass messages to the session, repaired if possible, and end the session with the stream."""
         import anyio
 
         async with sink:
@@ -245,10 +247,12 @@ class _Session:
             self.stop.set()
 
     async def ask(self, make: Callable[["ClientSession"], Awaitable[T]]) -> T:
-        """One request; ends when the session does.
+        """Make one request, and stop waiting if the session ends.
 
         Raises:
-            Exception: The session ended first: what ended it, or ConnectionError. McpError: the server refuses.
+            McpError: The server refuses the request.
+            ConnectionError: The session ended first, for an unknown cause.
+            Exception: The session ended first, with this error.
         """
         import anyio
         from mcp import McpError
@@ -265,7 +269,7 @@ class _Session:
         except (anyio.ClosedResourceError, anyio.BrokenResourceError, McpError, ConnectionError) as error:
             if isinstance(error, McpError) and error.error.code != CONNECTION_CLOSED:
                 raise
-            await asyncio.wait({self.task}, timeout=_LAST_WORDS_S)  # what went wrong is known when it has ended
+            await asyncio.wait({self.task}, timeout=_LAST_WORDS_S)  # the cause is known when the task has ended
             raise self.cause or ConnectionError("it ended") from error
         finally:
             self.in_flight -= 1
@@ -278,21 +282,21 @@ async def _ended(task: "asyncio.Future[Any]") -> None:
 
 
 class Server:
-    """A server as its tools see it. Its coroutines run on the background loop; see `blocking` and `awaiting`.
+    """A server, as its tools use it. Run its coroutines on the background loop: see `blocking` and `awaiting`.
 
     Args:
-        name: As in the settings.
-        settings: How to reach it.
-        time_limit_s: Seconds for starting it, and for listing its tools.
+        name: Name in the settings.
+        settings: The program or address, and its settings.
+        time_limit_s: Seconds to start the server, and to list its tools.
     """
 
     def __init__(self, name: str, settings: ServerSettings, time_limit_s: float) -> None:
         self.name = name
         self.settings = settings
         self.time_limit_s = time_limit_s
-        self._slot: list[_Session] = []
+        self._slot: list[_Session] = []  # a list, so that the finalizer needs no reference to the server
         self._opening = asyncio.Lock()
-        weakref.finalize(self, _let_go, self._slot).atexit = False
+        weakref.finalize(self, _let_go, self._slot).atexit = False  # at exit, `_shut_down` ends all sessions
         forget_in_children(self)
 
     def forget_parent(self) -> None:
@@ -302,10 +306,10 @@ class Server:
         self._opening = asyncio.Lock()
 
     async def list(self, use: Callable[["ClientSession"], Awaitable[T]]) -> T:
-        """Uses a session for something that may be repeated.
+        """Use a session for a request that may be repeated.
 
         Raises:
-            McpCallError: The server cannot be used; for a person, with what it wrote.
+            McpCallError: The server cannot be used; the message is for a person, and quotes the server's output.
         """
         session: _Session | None = None
         try:
@@ -314,19 +318,19 @@ class Server:
                 return await session.ask(use)
         except Exception as error:
             tail = session.tail.lines() if session else (self._slot[-1].tail.lines() if self._slot else "")
-            said = f"; it wrote: {tail}" if tail else ""
-            raise McpCallError(reason(error, self.settings, self.time_limit_s) + said) from error
+            output = f"; it wrote: {tail}" if tail else ""
+            raise McpCallError(reason(error, self.settings, self.time_limit_s) + output) from error
 
     async def call(self, tool: str, arguments: dict[str, Any], limit: float) -> "CallToolResult":
-        """Calls a tool, at most once.
+        """Call a tool, at most once.
 
         Args:
-            tool: As the server calls it.
-            arguments: Plain JSON.
-            limit: Seconds for everything.
+            tool: The server's name of the tool.
+            arguments: Arguments as plain JSON.
+            limit: Seconds for opening the session and the call together.
 
         Raises:
-            McpCallError: There is no answer; the message says whether the call may have been carried out.
+            McpCallError: There is no answer; `unsure` is true if the call may have been carried out.
         """
         from mcp import McpError
 
@@ -339,7 +343,8 @@ class Server:
                     try:
                         return await session.ask(lambda open_session: _call(open_session, tool, arguments))
                     except McpError as error:
-                        # An HTTP server that was started anew refuses the old session before it looks at the call.
+                        # A restarted HTTP server refuses the old session before it looks at the call, so the call
+                        # can be sent again.
                         if reopened or error.error.code != SESSION_UNKNOWN or self.settings.url is None:
                             raise
                         session.stop.set()
@@ -350,38 +355,38 @@ class Server:
             raise McpCallError(reason(error, self.settings, limit), unsure=sent) from error
 
     async def _session(self) -> _Session:
-        """A session that can be used, opened if there is none."""
+        """Return a usable session, and open one if there is none."""
         async with self._opening:
-            known = self._slot[-1] if self._slot else None
-            if known is not None and known.usable and known.suspect and not known.in_flight:
-                await self._probe(known)
-            if known is None or not known.usable:
-                known = _Session(self.settings, self.time_limit_s)
-                self._slot[:] = [known]
-        if not known.opened.done() or known.opened.exception() is not None:
-            await asyncio.shield(known.opened)
-        return known
+            session = self._slot[-1] if self._slot else None
+            if session is not None and session.usable and session.suspect and not session.in_flight:
+                await self._probe(session)
+            if session is None or not session.usable:
+                session = _Session(self.settings, self.time_limit_s)
+                self._slot[:] = [session]
+        if not session.opened.done() or session.opened.exception() is not None:
+            await asyncio.shield(session.opened)
+        return session
 
     async def _probe(self, session: _Session) -> None:
-        """Ends a session whose server hangs, and with it the server where it was started here."""
+        """End a session whose server hangs, together with a program that was started here."""
         try:
             async with asyncio.timeout(_PING_S):
                 await session.ask(lambda opened: opened.send_ping())
             session.suspect = False
-        except Exception:  # noqa: BLE001 - whatever is wrong, a new session is the remedy
+        except Exception:  # noqa: BLE001 - a new session is the remedy for any error
             session.stop.set()
 
 
 async def _call(session: "ClientSession", tool: str, arguments: dict[str, Any]) -> "CallToolResult":
     from mcp import types
 
-    # `ClientSession.call_tool` would go on to list the tools and check the answer's form, and might lose it.
+    # `ClientSession.call_tool` also lists the tools and checks the answer's form, and can lose the answer by that.
     request = types.CallToolRequest(params=types.CallToolRequestParams(name=tool, arguments=arguments))
     return await session.send_request(types.ClientRequest(request), types.CallToolResult)
 
 
 def _let_go(slot: list[_Session]) -> None:
-    """Ends the session of a server whose tools are gone."""
+    """End the session of a server whose tools are gone."""
     if _loop is not None and not _loop.is_closed():
         for session in slot:
             _loop.call_soon_threadsafe(session.stop.set)

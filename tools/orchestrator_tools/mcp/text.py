@@ -1,8 +1,8 @@
-"""What passes between MCP servers and models, as clean text: arguments, answers, descriptions and reasons.
+"""Clean texts between MCP servers and models: arguments, answers, descriptions and reasons.
 
-A server is a stranger. Its descriptions stand in the prompts of every worker that has its tools, before any of them is
-called and without a mark that they came from outside. They are shortened here, and what could hide in them (control,
-formatting and private characters) is taken out; that makes a planted instruction shorter and visible, not harmless.
+A server is a stranger. Its descriptions stand in the prompts of every worker that has its tools, before any call and
+without a mark that they came from outside. They are shortened here, and invisible characters (control, formatting,
+private) are removed. A planted instruction becomes shorter and visible by that, but not harmless.
 """
 
 import json
@@ -22,7 +22,7 @@ _MOST_ABOUT_ARGUMENT: Final = 300
 _MOST_SCHEMA: Final = 20_000
 _MOST_REASON: Final = 500
 SESSION_UNKNOWN: Final = 32600
-"""The SDK's code (without the minus of JSON-RPC's) for HTTP status 404: no such session, or no such page."""
+"""The SDK's code for HTTP status 404, without the minus of JSON-RPC: no such session, or no such page."""
 _PROSE: Final = ("description", "title", "$comment")
 
 
@@ -30,8 +30,8 @@ class McpCallError(Exception):
     """A server gave no answer.
 
     Args:
-        why: Continues a sentence that begins with the server.
-        unsure: Whether the call had been sent, so that it may have been carried out.
+        why: The reason, as the rest of a sentence that begins with the server.
+        unsure: True if the call was sent, so that it may have been carried out.
     """
 
     def __init__(self, why: str, *, unsure: bool = False) -> None:
@@ -40,12 +40,12 @@ class McpCallError(Exception):
 
 
 def whole(text: str) -> str:
-    """The text with halves of surrogate pairs joined, and replaced where the other half is missing."""
+    """Return a text with surrogate halves joined, and replaced if the other half is missing."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def sendable(value: Any) -> Any:
-    """A call's arguments as they can be written as UTF-8."""
+    """Return a call's arguments in a form that can be written as UTF-8."""
     if isinstance(value, str):
         return whole(value)
     if isinstance(value, Mapping):
@@ -54,31 +54,31 @@ def sendable(value: Any) -> Any:
 
 
 def line(text: object, most: int) -> str:
-    """A stranger's text in one line without hidden characters, shortened."""
+    """Return a stranger's text as one short line without hidden characters."""
     shown = "".join(" " if c.isspace() else "" if unicodedata.category(c) in _HIDDEN else c for c in str(text)[:20_000])
     shown = " ".join(shown.split())
     return shown if len(shown) <= most else shown[: most - 1] + "…"
 
 
-def description(server: str, said: str | None) -> str:
-    """What a tool's description is made of: whose it is, and what the server says of it."""
-    text = line(said or "", _MOST_DESCRIPTION)
+def description(server: str, stated: str | None) -> str:
+    """Return a tool's description: the name of its server, and the server's own description."""
+    text = line(stated or "", _MOST_DESCRIPTION)
     return f"A tool of the MCP server '{line(server, 60)}'. The server describes it so: {text or '(not at all)'}"
 
 
-def schema(server: str, tool: str, given: Any) -> dict[str, Any]:
-    """The schema of a tool's arguments, with its prose cleaned and every argument described.
+def schema(server: str, tool: str, stated: Any) -> dict[str, Any]:
+    """Return the schema of a tool's arguments, with clean prose and a description of every argument.
 
     Raises:
-        McpServerError: It is too long to stand in a prompt.
+        McpServerError: The schema is too long for a prompt.
     """
-    kept = _clean(given, prose=True) if isinstance(given, Mapping) else {}
+    kept = _clean(stated, prose=True) if isinstance(stated, Mapping) else {}
     properties = kept.get("properties")
     kept = {**kept, "type": "object", "properties": properties if isinstance(properties, dict) else {}}
-    for name, about in kept["properties"].items():
-        about = about if isinstance(about, dict) else {}
-        told = about.get("description") or about.get("title") or "(the server does not describe it)"
-        kept["properties"][name] = {**about, "description": told}
+    for name, argument in kept["properties"].items():
+        fields = argument if isinstance(argument, dict) else {}
+        text = fields.get("description") or fields.get("title") or "(the server does not describe it)"
+        kept["properties"][name] = {**fields, "description": text}
     if len(json.dumps(kept)) > _MOST_SCHEMA:
         raise McpServerError(
             f"the MCP server '{server}': the arguments of its tool '{line(tool, 80)}' take more than "
@@ -88,14 +88,14 @@ def schema(server: str, tool: str, given: Any) -> dict[str, Any]:
 
 
 def _clean(value: Any, *, prose: bool) -> Any:
-    """Prose is shortened; what a call must match word for word (names, enumerations, defaults) stays."""
+    """Return a schema with short prose. Names, enumerations and defaults stay, because calls must match them."""
     if isinstance(value, Mapping):
         kept = {}
         for name, one in value.items():
             if prose and name in _PROSE and isinstance(one, str):
                 kept[name] = line(one, _MOST_ABOUT_ARGUMENT)
             else:
-                # Below `properties` and `$defs` the names are the server's own, and no words of the schema language.
+                # Below `properties` and `$defs` the names are the server's own, and no keywords of JSON schema.
                 kept[whole(str(name))] = _clean(one, prose=name not in ("properties", "$defs", "definitions"))
         return kept
     if isinstance(value, list):
@@ -104,11 +104,11 @@ def _clean(value: Any, *, prose: bool) -> Any:
 
 
 def answer(result: "CallToolResult", most: int) -> str:
-    """What a tool answered, as text; what is no text is named.
+    """Return a tool's answer as text. Images, files and the like are only named.
 
     Args:
         result: The answer.
-        most: Most characters.
+        most: Largest number of characters.
     """
     parts = [part for content in result.content if (part := _part(content)).strip()]
     if not parts and result.structuredContent:
@@ -117,7 +117,7 @@ def answer(result: "CallToolResult", most: int) -> str:
 
 
 def cut(text: str, most: int) -> str:
-    """The text, or its beginning and a note that it goes on."""
+    """Return a text, or its beginning and a note that the text continues."""
     if len(text) <= most:
         return text
     note = f"\n[… cut off after {most:,} of {len(text):,} characters; ask for less]"
@@ -142,7 +142,7 @@ def _part(content: Any) -> str:
 
 
 def mended(error: Exception) -> Any:
-    """A message that could not be read because of half surrogates, made readable; otherwise the error that came."""
+    """Return a message that the SDK could not read because of surrogate halves, or else the SDK's error."""
     from mcp.shared.message import SessionMessage
     from mcp.types import JSONRPCMessage
     from pydantic import ValidationError
@@ -153,21 +153,21 @@ def mended(error: Exception) -> Any:
     if not isinstance(raw, (str, bytes)):
         return error
     try:
-        # Python's own reader takes half surrogates, which a server in JavaScript may well write.
+        # Python's json module accepts surrogate halves, which a server in JavaScript can write.
         return SessionMessage(JSONRPCMessage.model_validate(sendable(json.loads(raw))))
     except ValueError:
         return error
 
 
 def reason(error: BaseException, settings: ServerSettings, limit: float) -> str:
-    """Why a server cannot be used, to go on after its name; it shows no header, argument or query."""
+    """Return why a server cannot be used, as the rest of a sentence, without headers, arguments or query."""
     import anyio
     import httpx
     from mcp import McpError
 
-    first = next(_leaves(error))
+    first = next(_leaves(error))  # the SDK's task groups wrap errors in groups
     url = urlsplit(settings.url or "")
-    place = f"{url.scheme}://{url.hostname}" + (f":{url.port}" if url.port else "")
+    origin = f"{url.scheme}://{url.hostname}" + (f":{url.port}" if url.port else "")
     match first:
         case TimeoutError() | httpx.TimeoutException():
             return f"did not answer within {limit:g} s"
@@ -176,15 +176,15 @@ def reason(error: BaseException, settings: ServerSettings, limit: float) -> str:
         case httpx.HTTPStatusError():
             return f"answers with HTTP status {first.response.status_code}"
         case httpx.TransportError():
-            return f"cannot be reached at {place}"
+            return f"cannot be reached at {origin}"
         case McpError() if first.error.code == SESSION_UNKNOWN and settings.url:
-            return f"has no MCP at this address of {place} (HTTP status 404)"
+            return f"has no MCP at this address of {origin} (HTTP status 404)"
         case McpError() if first.error.message != "Connection closed":
             return f"answers with an error: {line(first.error.message, _MOST_REASON)}"
         case FileNotFoundError() | PermissionError() | NotADirectoryError():
             return f"cannot be started: '{settings.command}': {first.strerror}"
         case McpError() | ConnectionError() | anyio.BrokenResourceError() | anyio.ClosedResourceError():
-            return "ended" if settings.command else f"ended the connection to {place}"
+            return "ended" if settings.command else f"ended the connection to {origin}"
     return f"cannot be used ({type(first).__name__}: {line(first, 200)})"
 
 

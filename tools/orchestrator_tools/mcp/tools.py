@@ -1,15 +1,15 @@
 """Tools of MCP servers, by langchain-mcp-adapters: programs on this machine, or addresses in the network.
 
-What such a tool does is only known from what its server says, and the server is a stranger. So each tool counts as one
-that writes, whose call must not be repeated and whose answers come from outside: a human is asked before each call,
-until the settings say otherwise. The server's own hints (it only reads, it may be repeated) are believed only with
-`trust_annotations`. Descriptions come from the server too, and stand in prompts: see `tools/mcp_text.py`.
+Only the server says what its tools do, and the server is a stranger. Each tool therefore counts as one that writes,
+that must not be repeated, and whose answers come from outside. A human approves each call, unless the settings say
+otherwise. The server's hints (a tool only reads, or may be repeated) count only with `trust_annotations`. The server's
+descriptions stand in prompts: see `text.py`.
 
-A tool's name always begins with its server's. It then depends on nothing but that server, so a policy keeps meaning
-the same tool when another server comes in, and no server can take the name of a tool that is trusted.
+A tool's name begins with the name of its server. A policy therefore means the same tool when another server is added,
+and no server can take the name of a trusted tool.
 
-Connections stay open between calls and are opened anew when a server has died (`tools/mcp_session.py`). A call that is
-given up may go on in its server. Requests of a server to this side (to ask the model or the user) are refused.
+Connections stay open between calls, and the next call reopens a dead one (`session.py`). A call past its time limit may
+continue in its server. Requests from a server (to ask the model or the user) are refused.
 """
 
 import asyncio
@@ -43,21 +43,22 @@ __all__ = [
 _TIME_LIMIT_S: Final = 60.0
 _OUTPUT_LIMIT: Final = 100_000
 _MARGIN_S: Final = 5.0
-"""The tool says itself that its time is up, before whoever calls it gives it up."""
+"""The tool reports its own timeout, before the engine's time limit for the call ends."""
 _LONGEST_NAME: Final = 64
 
 Servers = Mapping[str, Any] | str | Path
 
 
 class McpTool(BaseTool):
-    """One tool of a server. Works on any event loop and on none.
+    """One tool of a server, for threads and for any event loop.
 
-    Not a StructuredTool, because arguments may have any name here: LangChain would take `config` for its own.
+    It is no StructuredTool, because its arguments may have any name: LangChain would take `config` for its own.
     """
 
     handle_tool_error: Any = True
     _ask: Any = PrivateAttr()
 
+    # "/": a tool may have an argument that is called "self".
     def _run(self, /, **arguments: Any) -> str:
         return blocking(self._answer(arguments))
 
@@ -70,7 +71,7 @@ class McpTool(BaseTool):
 
 
 class _Relay:
-    """Makes the calls of one server's tools over its kept connection, and their answers into text."""
+    """Makes the calls of one server's tools over the open connection, and turns the answers into text."""
 
     def __init__(self, server: Server, time_limit_s: Mapping[str, float], output_limit: Mapping[str, int]) -> None:
         self.server = server
@@ -82,20 +83,20 @@ class _Relay:
     ) -> "CallToolResult":
         from mcp.types import CallToolResult, TextContent
 
-        # The adapter keeps an argument of this name back for LangGraph; nobody passes one here but the model.
+        # The adapter reserves an argument of this name for LangGraph, but here only the model passes one.
         own = {} if request.runtime is None else {"runtime": request.runtime}
         name, server = request.name, self.server.name
         most = self.output_limit[name]
         try:
             result = await self.server.call(name, sendable({**request.args, **own}), self.time_limit_s[name])
         except McpCallError as error:
-            done = (
+            consequence = (
                 "the call may have been carried out or not: do not repeat it if that could do harm"
                 if error.unsure
                 else "nothing was done"
             )
             raise ToolException(
-                cut(f"error: the MCP server '{server}' {error}; {done}; go on without it, and say so", most)
+                cut(f"error: the MCP server '{server}' {error}; {consequence}; go on without it, and say so", most)
             ) from error
         text = answer(result, most)
         if result.isError:
@@ -105,37 +106,39 @@ class _Relay:
 
 
 def mcp_tools(servers: Servers) -> list[BaseTool]:
-    """The tools of MCP servers. Starts or reaches each server to list them; inside an event loop use `amcp_tools`.
+    """Return the tools of MCP servers, after starting or contacting each server.
+
+    Inside an event loop, use `amcp_tools`.
 
     Args:
-        servers: The path of a JSON file `{"mcpServers": {"name": {…}}}`, or such a mapping, with `mcpServers` around
-            it or without. `mcp.config.ServerSettings` lists the fields of a server.
+        servers: Path of a JSON file `{"mcpServers": {"name": {…}}}`, or such a mapping, with or without `mcpServers`
+            around it. `mcp.config.ServerSettings` lists the fields of a server.
 
     Raises:
-        McpServerError: The settings are wrong, a server cannot be used, or the packages are not installed.
+        McpServerError: The settings are wrong, a server cannot be used, or packages are missing.
     """
     return _all_of(mcp_tools_by_worker(servers))
 
 
 async def amcp_tools(servers: Servers) -> list[BaseTool]:
-    """The async twin of `mcp_tools`."""
+    """Async twin of `mcp_tools`."""
     return _all_of(await amcp_tools_by_worker(servers))
 
 
 def mcp_tools_by_worker(servers: Servers) -> dict[str, list[BaseTool]]:
-    """The same tools by the workers that the settings give them to; under `*` those that are for every worker.
+    """Return the tools of MCP servers by worker; the key `*` holds the tools for every worker.
 
     Args:
-        servers: As for `mcp_tools`.
+        servers: See `mcp_tools`.
 
     Raises:
-        McpServerError: As for `mcp_tools`.
+        McpServerError: See `mcp_tools`.
     """
     return blocking(_by_worker(read_servers(servers)))
 
 
 async def amcp_tools_by_worker(servers: Servers) -> dict[str, list[BaseTool]]:
-    """The async twin of `mcp_tools_by_worker`."""
+    """Async twin of `mcp_tools_by_worker`."""
     settings = await asyncio.to_thread(read_servers, servers)
     return await awaiting(_by_worker(settings))
 
@@ -149,7 +152,7 @@ async def _by_worker(servers: Mapping[str, ServerSettings]) -> dict[str, list[Ba
     listed = await asyncio.gather(
         *(_tools_of(name, settings) for name, settings in servers.items()), return_exceptions=True
     )
-    found: dict[str, list[BaseTool]] = {}
+    by_worker: dict[str, list[BaseTool]] = {}
     owners: dict[str, str] = {}
     for (server, settings), tools in zip(servers.items(), listed, strict=True):
         if isinstance(tools, BaseException):
@@ -162,8 +165,8 @@ async def _by_worker(servers: Mapping[str, ServerSettings]) -> dict[str, list[Ba
                 )
             owners[tool.name] = server
             for worker in settings.workers or ("*",):
-                found.setdefault(worker, []).append(tool)
-    return found
+                by_worker.setdefault(worker, []).append(tool)
+    return by_worker
 
 
 def _need_packages() -> None:
@@ -178,6 +181,7 @@ def _need_packages() -> None:
 async def _tools_of(name: str, settings: ServerSettings) -> list[BaseTool]:
     from langchain_mcp_adapters.tools import load_mcp_tools
 
+    # The relay is needed to list the tools, and the limits of each are known only then.
     time_limits: dict[str, float] = {}
     output_limits: dict[str, int] = {}
     server = Server(name, settings, settings.time_limit_s or _TIME_LIMIT_S)
@@ -188,53 +192,54 @@ async def _tools_of(name: str, settings: ServerSettings) -> list[BaseTool]:
         )
     except McpCallError as error:
         raise McpServerError(f"the MCP server '{name}' {error}") from error
-    there = [tool.name for tool in adapted]
-    for asked in (*(settings.tools or ()), *settings.overrides):
-        if asked not in there:
-            raise McpServerError(f"the MCP server '{name}' has no tool '{asked}'; it has {_listed(there)}")
+    offered = [tool.name for tool in adapted]
+    for wanted in (*(settings.tools or ()), *settings.overrides):
+        if wanted not in offered:
+            raise McpServerError(f"the MCP server '{name}' has no tool '{wanted}'; it has {_listed(offered)}")
     tools: list[BaseTool] = []
     for tool in adapted:
         if settings.tools is None or tool.name in settings.tools:
             metadata = _metadata(settings, tool)
             time_limits[tool.name] = metadata["time_limit_s"] - _MARGIN_S
             output_limits[tool.name] = metadata["output_limit"]
-            tools.append(_made(name, tool, metadata))
+            tools.append(_mcp_tool(name, tool, metadata))
     return tools
 
 
-def _made(server: str, adapted: Any, metadata: dict[str, Any]) -> McpTool:
-    made = McpTool(
+def _mcp_tool(server: str, adapted: Any, metadata: dict[str, Any]) -> McpTool:
+    tool = McpTool(
         name=_name(server, adapted.name),
         description=description(server, adapted.description),
         args_schema=schema(server, adapted.name, adapted.args_schema),
         metadata=metadata,
     )
-    made._ask = adapted.coroutine
-    return made
+    tool._ask = adapted.coroutine
+    return tool
 
 
 def _metadata(settings: ServerSettings, adapted: BaseTool) -> dict[str, Any]:
-    """What the engine is told: what the user says, else the worst."""
-    said = settings.for_tool(adapted.name)
+    """Return the tool's declaration for the engine: the user's settings, or else the worst case."""
+    own = settings.for_tool(adapted.name)
     hints = (adapted.metadata or {}) if settings.trust_annotations else {}
-    risk = said.risk or ("read" if hints.get("readOnlyHint") is True else "write")
+    risk = own.risk or ("read" if hints.get("readOnlyHint") is True else "write")
     repeatable = "idempotent" if hints.get("idempotentHint") is True else "once"
-    told: dict[str, Any] = {
+    declared: dict[str, Any] = {
         "risk": risk,
-        "effect": said.effect or ("none" if risk == "read" else repeatable),
-        "trust": said.trust or "untrusted",
-        "time_limit_s": (said.time_limit_s or _TIME_LIMIT_S) + _MARGIN_S,
-        "output_limit": said.output_limit or _OUTPUT_LIMIT,
+        "effect": own.effect or ("none" if risk == "read" else repeatable),
+        "trust": own.trust or "untrusted",
+        "time_limit_s": (own.time_limit_s or _TIME_LIMIT_S) + _MARGIN_S,
+        "output_limit": own.output_limit or _OUTPUT_LIMIT,
     }
-    return {**told, "sends": said.sends} if said.sends else told
+    return {**declared, "sends": own.sends} if own.sends else declared
 
 
 def _name(server: str, tool: str) -> str:
-    """`server_tool`, in the characters that models may use; a long one ends in a mark of the whole."""
+    """Return `server_tool` in the characters that endpoints allow; a long name ends in a hash of the whole."""
     words = re.sub(r"[^a-z0-9]+", "_", f"{server}_{tool}".lower()).strip("_")
     name = words if words[0].isalpha() else f"mcp_{words}"
     if len(name) <= _LONGEST_NAME:
         return name
+    # Two long names may begin with the same characters.
     return f"{name[: _LONGEST_NAME - 9]}_{hashlib.sha256(f'{server}/{tool}'.encode()).hexdigest()[:8]}"
 
 
