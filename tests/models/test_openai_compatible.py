@@ -1,4 +1,4 @@
-"""The true HTTP path, over loopback: structured output, tools, usage, and what every kind of failure looks like."""
+"""The true HTTP path, over loopback: structured output, tools, usage, and every kind of failure."""
 
 import json
 import socket

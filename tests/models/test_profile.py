@@ -1,4 +1,4 @@
-"""ModelProfile: what is known of a model, whatever its class."""
+"""ModelProfile: the facts of a model of any class."""
 
 from typing import Any
 

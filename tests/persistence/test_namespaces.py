@@ -1,4 +1,4 @@
-"""Namespaces: a thread's items apart from another's, read and deleted as a whole however many there are."""
+"""Namespaces: all items of one are read or deleted, and no others, however many there are."""
 
 import asyncio
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""The workspace of a thread: where tools find it, what the result says of it, and that it goes with its thread."""
+"""The workspace of a thread: its path for tools, its files in the result, and its end with the thread."""
 
 from pathlib import Path
 from typing import Any

@@ -132,7 +132,7 @@ class Studio:
         self.start()
 
     def settle(self, thread_id: str) -> None:
-        """Waits for what the server begins again by itself: what its notes, some seconds old, call unfinished."""
+        """Wait for runs that the server restarts by itself: its notes, some seconds old, call them unfinished."""
         while any(run["status"] in ("pending", "running") for run in self.client.runs.list(thread_id)):
             time.sleep(0.1)
 
@@ -140,7 +140,7 @@ class Studio:
         return self.client.runs.wait(thread_id, "research_team", **given)
 
     def questions(self, thread_id: str) -> dict[str, Any]:
-        """Open interrupts by the sub-task that they are about, or by kind."""
+        """Return the open interrupts by their sub-task, or by kind."""
         tasks = self.client.threads.get_state(thread_id)["tasks"]
         found = [interrupt for task in tasks for interrupt in task["interrupts"]]
         return {i["value"].get("sub_task_id") or i["value"]["kind"]: i for i in found}
@@ -163,7 +163,7 @@ def studio(model: OpenAIServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def requests_of(model: OpenAIServer, thread_from: int, sub_task: str) -> int:
-    """How often a worker asked the model about a sub-task since request number `thread_from`."""
+    """Return how often a worker asked the model about a sub-task since request number `thread_from`."""
     begins = re.compile(rf"^Sub-task {sub_task}: ", re.MULTILINE)
     return sum(any(begins.search(str(m["content"])) for m in body["messages"]) for body in model.bodies[thread_from:])
 
