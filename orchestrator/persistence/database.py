@@ -64,6 +64,7 @@ def _check_kind(path: Path) -> None:
 
 
 def _connect(path: Path | None) -> sqlite3.Connection:
+    # Without an isolation level: saver and store begin and end their transactions themselves.
     connection = sqlite3.connect(
         path or ":memory:", check_same_thread=False, isolation_level=None, timeout=BUSY_TIMEOUT_S
     )

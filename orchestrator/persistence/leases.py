@@ -27,7 +27,7 @@ class Leases:
 
     def __init__(self, database: Path | None) -> None:
         self._database = database
-        self._held: set[str] = set()
+        self._held: set[str] = set()  # for a database in memory, which has no lock files, too
 
     @contextlib.contextmanager
     def hold(self, thread_id: str, *, patience_s: float = _PATIENCE_S) -> Iterator[None]:

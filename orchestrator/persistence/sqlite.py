@@ -100,6 +100,7 @@ class Saver(SqliteSaver):
                 self.setup()
                 cursor = self.conn.cursor()
                 if transaction:
+                    # IMMEDIATE: SQLite does not wait for another writer once a transaction has begun to read.
                     cursor.execute("BEGIN IMMEDIATE")
                 try:
                     yield cursor
@@ -181,6 +182,7 @@ class Saver(SqliteSaver):
         """Delete the checkpoints of a finished worker's subgraph; the result is already in the shared memory."""
         with self.cursor() as cursor:
             for table in ("checkpoints", "writes"):
+                # `substr` instead of LIKE, whose wildcards may occur in a namespace.
                 cursor.execute(
                     f"DELETE FROM {table} WHERE thread_id = ?"
                     " AND (checkpoint_ns = ? OR substr(checkpoint_ns, 1, ?) = ?)",
@@ -194,6 +196,7 @@ class Saver(SqliteSaver):
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints that these runs of a LangGraph server saved."""
         marks = ", ".join("?" * len(run_ids))
+        # CAST: SQLite refuses a BLOB as JSON, and since 3.45 takes it for its binary form of JSON.
         saved = (
             f"SELECT checkpoint_id FROM checkpoints WHERE json_extract(CAST(metadata AS TEXT), '$.run_id') IN ({marks})"
         )
@@ -213,7 +216,7 @@ class Store(SqliteStore):
     @contextlib.contextmanager
     def _cursor(self, *, transaction: bool = True) -> Iterator[sqlite3.Cursor]:
         try:
-            self.setup()
+            self.setup()  # outside the lock, which the store's set-up takes itself
             with self.lock:
                 cursor = self.conn.cursor()
                 if transaction:

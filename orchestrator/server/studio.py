@@ -55,7 +55,7 @@ class Database:
         Raises:
             PersistenceError: The database cannot be opened.
         """
-        await asyncio.to_thread(self._enter)
+        await asyncio.to_thread(self._enter)  # opening the database reads files
         try:
             yield self
         finally:
@@ -113,6 +113,7 @@ class ServerSaver(BaseCheckpointSaver[str]):
     ) -> AsyncIterator[CheckpointTuple]:
         """Yield the checkpoints, newest first."""
 
+        # To its end on the database's thread: a generator would call SQLite from the event loop.
         def read() -> list[CheckpointTuple]:
             return list(self._saver.list(config, filter=filter, before=before, limit=limit))
 
@@ -182,7 +183,7 @@ class ServerStore(BaseStore):
         return await self._database.call(self._store.insert_if_absent, op)
 
 
-_DATABASE = Database()
+_DATABASE = Database()  # of both factories, which the server calls apart from each other
 
 
 @asynccontextmanager

@@ -125,6 +125,7 @@ def read_servers(servers: Mapping[str, Any] | str | Path) -> dict[str, ServerSet
         raise McpServerError(f"{source or 'the MCP servers'}: 'mcpServers' must be an object with one entry a server")
     enabled: dict[str, ServerSettings] = {}
     for name, entry in listed.items():
+        # The server's name becomes the beginning of its tools' names.
         if not isinstance(name, str) or not re.search(r"[A-Za-z]", name):
             raise McpServerError(f"the name {str(name)!r} of an MCP server has no letter in it; give it a name")
         if not isinstance(entry, Mapping):

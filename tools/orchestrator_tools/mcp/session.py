@@ -144,8 +144,9 @@ async def _stdio(settings: ServerSettings, tail: _Tail) -> AsyncIterator[tuple[A
         args=list(settings.args),
         env={**language, **settings.env},
         cwd=settings.cwd,
-        encoding_error_handler="replace",
+        encoding_error_handler="replace",  # a program may write bytes that are no UTF-8
     )
+    # The SDK hands its error log to the program, so the log must be a file with a descriptor.
     reading, writing = os.pipe()
     pipe, _ = await asyncio.get_running_loop().connect_read_pipe(lambda: tail, os.fdopen(reading, "rb"))
     try:
@@ -176,7 +177,7 @@ async def _http(settings: ServerSettings) -> AsyncIterator[tuple[Any, Any]]:
         headers=settings.headers,
         timeout=httpx.Timeout(30.0, read=None),  # each request has a deadline of its own
         verify=_tls(),
-        follow_redirects=False,
+        follow_redirects=False,  # a redirect would carry the headers to another server
         trust_env=not (host == "localhost" or host.startswith("127.") or host == "::1"),  # no proxy to this machine
     )
     async with client, streamable_http_client(url, http_client=client) as (read, write, _):
