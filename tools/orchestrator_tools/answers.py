@@ -12,13 +12,14 @@ _SHOWN_NAMES = 20
 
 def decode(raw: bytes) -> str | None:
     """Bytes as text with `\\n` line ends; None when they are not text."""
+    # Before the zero bytes: in UTF-16 every Latin letter has one.
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = raw.decode("utf-16", errors="replace")
     elif b"\0" in raw:
         return None
     else:
         try:
-            text = raw.decode("utf-8-sig")
+            text = raw.decode("utf-8-sig")  # editors on Windows begin UTF-8 with a mark
         except UnicodeDecodeError:
             # Old western text files; random bytes give themselves away by their control characters.
             if sum(byte < 32 and byte not in (9, 10, 12, 13) for byte in raw) > len(raw) // 100:

@@ -41,4 +41,5 @@ def room_for(source: str, title: str, date: str | None) -> int:
         title: As in `Found`.
         date: As in `Found`.
     """
+    # The first 9 are "(date: )" with its line break. The other 9 are "1. ", " > " and three line breaks.
     return len(source) + len(title) + (len(date) + 9 if date else 0) + 9

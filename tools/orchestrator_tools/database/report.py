@@ -33,6 +33,7 @@ def report_tools(url: str | Path, *, max_rows: int = _ROWS, time_limit_s: float 
         max_rows: Most rows of one file.
         time_limit_s: Longest time of one statement.
     """
+    # The rows go into a file. So the limit of characters is far beyond what a model could read.
     database = open_database(url, limits=Limits(max_rows, 20_000_000, time_limit_s))
     return [_tool(_save_table(database), time_limit_s), _tool(_draw_chart(database), time_limit_s)]
 

@@ -40,7 +40,8 @@ _DRIVERS: Final = {
 }
 _PACKAGES: Final = {"psycopg": "psycopg[binary]", "MySQLdb": "mysqlclient", "pyodbc": "pyodbc"}
 _SYSTEM: Final = ("information_schema", "pg_catalog", "mysql", "performance_schema", "sys")
-_CONNECT_S: Final = 5
+_CONNECT_S: Final = 5  # Linux itself tries a silent host for two minutes
+# The session's user counts too, since RESET ROLE leads back to it. A role that is not found counts as powerful.
 _SUPERUSER: Final = """
 SELECT coalesce(bool_or(mine.rolsuper OR mine.rolreplication OR pg_has_role(mine.oid, power.oid, 'MEMBER')), true)
 FROM pg_roles AS mine, pg_roles AS power
@@ -136,7 +137,7 @@ class ServerDatabase:
             with self._clear(text):
                 result = self._run(connection, statement, self._limits, writing=True)
                 changed = -1 if result.changed is None else result.changed
-                if changed < 0:
+                if changed < 0:  # PEP 249: -1 where the driver cannot tell
                     raise ToolException("error: nothing was changed: the driver does not say how many rows; do without")
                 if changed > self._limits.changes:
                     raise ToolException(
@@ -272,6 +273,7 @@ class ServerDatabase:
         try:
             url = make_url(self._url)
             url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+            # libpq takes a password from the query of the address too.
             secret = [str(value) for name, value in url.query.items() if "pass" in name.lower()]
             self._secrets = [text for text in [str(url.password or ""), *secret] if text]
             # NullPool closes each connection with its call, and `hide_parameters` keeps values out of error messages.
@@ -296,6 +298,7 @@ class ServerDatabase:
         try:
             yield
         except DBAPIError as error:
+            # `from None`: a log of the original error would show the password.
             raise ToolException(self._hidden(self._reason(error.orig or error, sql))) from None
         except (SQLAlchemyError, OSError, UnicodeError, ValueError, OverflowError) as error:
             raise ToolException(self._hidden(self._reason(error, sql))) from None
@@ -304,6 +307,8 @@ class ServerDatabase:
         message = " ".join(str(error).split())[:300] or type(error).__name__
         state = str(getattr(error, "sqlstate", "") or "")
         low = message.lower()
+        # PostgreSQL's states: 57014 query_canceled, 42P01 undefined_table, 42703 undefined_column,
+        # 55P03 lock_not_available, 42501 insufficient_privilege.
         reasons: list[tuple[bool, Callable[[], str]]] = [
             (state == "57014" or "statement timeout" in low or "maximum statement execution" in low, self._too_slow),
             (state == "42P01" or "doesn't exist" in low, lambda: f"error: {message}; {unknown_table(self.tables())}"),
@@ -324,7 +329,7 @@ class ServerDatabase:
         from urllib.parse import quote_plus
 
         for secret in self._secrets:
-            for shape in (secret, quote_plus(secret)):
+            for shape in (secret, quote_plus(secret)):  # an error that quotes the address has it escaped
                 text = text.replace(shape, "***")
         return text
 

@@ -53,6 +53,7 @@ _FUNCTIONS: Final = frozenset(
 )
 """Functions that sqlglot knows by a class of their own."""
 
+# Left out on purpose: `repeat` builds a gigabyte, `query_to_xml` runs its text as SQL, `pg_sleep` holds a connection.
 _NAMED: Final = frozenset(
     re.findall(
         r"\w+",
@@ -68,6 +69,7 @@ _NAMED: Final = frozenset(
 _WRITING: Final = frozenset(["Insert", "Update", "Delete", "Returning", "Schema", "OnConflict"])
 _READS: Final = ("Select", "Union", "Except", "Intersect", "Values")
 _WRITES: Final = ("Insert", "Update", "Delete")
+# A cast such as 'secret'::regclass looks a name up in the catalogue, past the check of tables.
 _TYPES_REFUSED: Final = ("USERDEFINED", "OBJECT_IDENTIFIER")
 _MAX_NODES: Final = 2_000
 _MAX_NESTING: Final = 30
@@ -120,6 +122,7 @@ class Guard:
         for node in nodes:
             self._check_table(node, tree)
         try:
+            # Without comments, because MySQL runs what stands in /*! … */.
             return tree.sql(dialect=self.dialect, comments=False)
         except (ValueError, RecursionError) as error:
             raise ToolException(
@@ -149,6 +152,8 @@ class Guard:
         if type(table.this).__name__ != "Identifier":
             return  # a function that returns rows; functions have been checked
         name = self._name(table.this)
+        # With a schema, a name is never a common table expression. Else `WITH secret AS (SELECT 1) SELECT * FROM
+        # public.secret` would pass.
         if not table.db and not table.catalog and not _changed(table, tree) and self._is_cte(table, name):
             return
         schema = self._name(table.args["db"]) if table.db else self.schema
@@ -164,6 +169,7 @@ class Guard:
 
     def _name(self, identifier: "exp.Expr") -> str:
         name = str(identifier.this)
+        # A quoted name keeps its letters: `WITH "SECRET" AS …` gives no right to read `secret`.
         return name if identifier.args.get("quoted") or not self.folds else name.lower()
 
     def _is_cte(self, table: "exp.Table", name: str) -> bool:
@@ -181,6 +187,7 @@ class Guard:
             if above is not None and (block := above.args.get("with_")) is not None:
                 visible = block.expressions
                 if below is block and inside is not None:
+                    # `WITH a AS (SELECT * FROM secret), secret AS (SELECT 1) …` reads the table in `a`.
                     position = next(number for number, cte in enumerate(visible) if cte is inside)
                     visible = visible[: position + 1 if block.args.get("recursive") else position]
                 if any(self._name(cte.args["alias"].this) == name for cte in visible):
@@ -225,7 +232,7 @@ def _changed(table: "exp.Table", tree: "exp.Expr") -> bool:
 def _problem(node: "exp.Expr", tree: "exp.Expr", syntax: frozenset[str]) -> str:
     """Return why a node may not be in a statement, or an empty text."""
     kind = type(node).__name__
-    if kind in _WRITES and node is not tree:
+    if kind in _WRITES and node is not tree:  # PostgreSQL: WITH x AS (DELETE … RETURNING *) SELECT …
         return f"{kind.upper()} inside another statement is not allowed"
     if kind in ("Anonymous", "AnonymousAggFunc"):
         name = str(node.this).lower() if isinstance(node.this, str) else ""

@@ -92,7 +92,7 @@ class Result:
         room = limits.characters
         for row in rows:
             if len(self.rows) >= limits.rows or (self.rows and room <= 0):
-                self.more = True
+                self.more = True  # the rest may be endless, as of a recursive query
                 return
             cells = [cell(value) for value in row]
             room -= sum(map(len, cells)) + 3 * len(cells) + 2
@@ -146,8 +146,8 @@ def cell(value: Any) -> str:
         case datetime.datetime() | datetime.date() | datetime.time():
             return value.isoformat(" ") if isinstance(value, datetime.datetime) else value.isoformat()
         case float():
-            return format(value, ".12g")
-        case int() if value.bit_length() > 1_000:
+            return format(value, ".12g")  # shows 0.1 + 0.2 as 0.3
+        case int() if value.bit_length() > 1_000:  # Python 3.11 refuses str() beyond 4,300 digits
             return "(a number too long to show)"
     return _cut(_escaped(str(value)), _CELL)
 
@@ -185,6 +185,7 @@ def unknown_column(sql: str, tables: Iterable[TableFacts]) -> str:
 
 def _escaped(text: str) -> str:
     # A cell is one line, and a bar would end it.
+    # Shortened before the work, because a cell may hold a megabyte.
     return " ".join(text[: 4 * _CELL].split()).replace("|", "\\|")
 
 

@@ -112,7 +112,7 @@ class _Rules:
         if action in _CHANGES:
             if not self._writing:
                 return "this tool only reads; write a SELECT"
-            if one.lower().startswith("sqlite_"):
+            if one.lower().startswith("sqlite_"):  # rows of sqlite_master are the structure
                 return _ONLY_ROWS
             self.wrote = True
             return self._table(one.lower(), database, context, counted=False)
@@ -194,10 +194,10 @@ class SqliteDatabase:
             with self._clear(text, schema.tables, rules):
                 connection.execute("PRAGMA foreign_keys = ON")  # SQLite does not enforce them by default
                 connection.execute("BEGIN IMMEDIATE")  # a connection closed without COMMIT rolls back
-                before = connection.total_changes
+                before = connection.total_changes  # with rows that triggers and foreign keys change
                 connection.set_authorizer(rules)
                 result = _run(connection, text, self._limits)
-                connection.set_authorizer(None)
+                connection.set_authorizer(None)  # it refuses COMMIT, as it must for the model
                 result.changed = connection.total_changes - before
                 if not rules.wrote:
                     raise ToolException("error: this statement changes nothing; use query_database to read")
@@ -211,7 +211,7 @@ class SqliteDatabase:
 
     @contextmanager
     def _open(self, *, writing: bool = False) -> Iterator[sqlite3.Connection]:
-        if sqlite3.sqlite_version_info < (3, 37):
+        if sqlite3.sqlite_version_info < (3, 37):  # the first with pragma_table_list
             raise ToolException(
                 f"error: SQLite {sqlite3.sqlite_version} is too old; a person must install 3.37 or newer"
             )
@@ -276,13 +276,13 @@ class SqliteDatabase:
         for limit, most in {
             sqlite3.SQLITE_LIMIT_LENGTH: _LENGTH,
             sqlite3.SQLITE_LIMIT_SQL_LENGTH: 50_000,
-            sqlite3.SQLITE_LIMIT_COLUMN: max(100, widest),
+            sqlite3.SQLITE_LIMIT_COLUMN: max(100, widest),  # SELECT * of every table must work
             sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 100,
             sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 20,
             sqlite3.SQLITE_LIMIT_VDBE_OP: 250_000,
             sqlite3.SQLITE_LIMIT_FUNCTION_ARG: 64,
             sqlite3.SQLITE_LIMIT_ATTACHED: 0,
-            sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,
+            sqlite3.SQLITE_LIMIT_LIKE_PATTERN_LENGTH: 200,  # LIKE '%a%a…' runs within one step, past the clock
             sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 10,
             sqlite3.SQLITE_LIMIT_WORKER_THREADS: 0,
         }.items():

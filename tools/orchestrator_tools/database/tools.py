@@ -225,6 +225,7 @@ def _detail(database: Database, table: TableFacts, limits: Limits) -> str:
     name = ".".join(quote + part.replace(quote, 2 * quote) + quote for part in _parts(database, table.name))
     lines = [f"{_title(table)} ({database.dialect})", *(f"- {column}" for column in table.columns)]
     if not table.view:  # to count the rows of a view, the database may have to run its whole query
+        # The LIMIT keeps a table of millions of rows from being read to its end.
         counted = database.read(f"SELECT count(*) FROM (SELECT 1 FROM {name} LIMIT {_COUNTED + 1}) AS counted")
         rows = int(counted.rows[0][0])
         lines[0] += f": more than {_COUNTED:,} rows" if rows > _COUNTED else f": {rows:,} row{'' if rows == 1 else 's'}"

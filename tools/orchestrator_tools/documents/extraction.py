@@ -36,6 +36,7 @@ def main() -> None:
         answer: dict[str, str | None] = {"pdf": _pdf, "docx": _docx, "html": _html}[kind](raw)
     except Refused as error:
         answer = {"error": str(error)}
+    # A PDF's text may have half of a surrogate pair. UTF-8 cannot carry it, but an escape of JSON can.
     sys.stdout.buffer.write(json.dumps(answer).encode("ascii"))
 
 
@@ -61,7 +62,7 @@ def _pdf(raw: bytes) -> dict[str, str | None]:
     if reader.is_encrypted:
         try:
             opened = reader.decrypt("")  # many files are encrypted with an empty password
-        except (pypdf.errors.DependencyError, NotImplementedError):
+        except (pypdf.errors.DependencyError, NotImplementedError):  # pypdf: AES needs the package cryptography
             opened = pypdf.PasswordType.NOT_DECRYPTED
         if opened == pypdf.PasswordType.NOT_DECRYPTED:
             raise Refused("is encrypted")
@@ -89,6 +90,7 @@ def _docx(raw: bytes) -> dict[str, str | None]:
     import docx
     from docx.table import Table
 
+    # The signature of OLE2. Word's old format is stored in it, and so is an encrypted .docx file.
     if raw.startswith(b"\xd0\xcf\x11\xe0"):
         raise Refused("is encrypted, or in Word's old format")
     # A zip bomb cannot hide: zipfile never unpacks more of an entry than the size that the entry states.
@@ -107,6 +109,7 @@ def _docx(raw: bytes) -> dict[str, str | None]:
             continue
         style = (block.style.name if block.style else None) or ""
         heading = re.fullmatch(r"(?i)heading ([1-6])", style)
+        # One level lower than in Word: `split` takes a heading of the first level for the document's title.
         sign = "#" * (int(heading[1]) + 1) + " " if heading else "# " if style == "Title" else ""
         sign = sign or ("- " if style.startswith("List") else "")
         if block.text.strip():
@@ -138,12 +141,14 @@ def _rows(table: "Table") -> str:
 def _html(raw: bytes) -> dict[str, str | None]:
     import trafilatura
 
+    # The package loads no module before its use. LangChain would take much of the memory that is allowed here.
     from orchestrator_tools.documents.passages import plain
 
     page = raw.decode("utf-8")
     tree = trafilatura.load_html(page)
     if tree is None:
         return {"text": plain("page.html", page), "title": None, "date": None}
+    # Its extensive search would guess a date from the text. Only a date that the page states counts.
     facts = trafilatura.extract_metadata(tree, extensive=False)
     text = trafilatura.extract(tree, output_format="markdown", include_comments=False, with_metadata=False) or ""
     if len(text) < _SHORT_ARTICLE:  # a list, a table or a start page, which holds no article
@@ -156,6 +161,7 @@ def _html(raw: bytes) -> dict[str, str | None]:
 
 def _line(text: str | None) -> str | None:
     """Return a title as one printable line, or None if nothing is left of it."""
+    # The title stands in a result's first line. With a line break in it, one result could look like two.
     printable = "".join(sign if sign.isprintable() else " " for sign in str(text or ""))
     return " ".join(printable.split())[:200] or None
 

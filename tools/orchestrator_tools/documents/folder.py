@@ -112,12 +112,14 @@ class Folder:
 
     def _inside(self, name: str) -> Path:
         """Return the resolved path of a file that may be read."""
+        # Windows separates folders by a backslash. So `..\secret.txt` is refused on every system.
         asked = name.strip().replace("\\", "/")
         parts = PurePosixPath(asked).parts
         name = name[:200]  # only the messages use it from here on
         refused = f"error: '{name}' is outside the folder; use a name as listed, without '/' in front or '..'"
         if not parts or not asked.isprintable():  # a zero byte, or half of a surrogate pair
             raise ToolException("error: no file was named; give the name of a file as it was listed")
+        # A colon in front is a drive of Windows: `c:a.txt` leads out without any slash.
         if asked.startswith("/") or ".." in parts or Path(asked).is_absolute() or ":" in parts[0]:
             raise ToolException(refused)
         if any(part.startswith(".") for part in parts):
@@ -129,6 +131,7 @@ class Folder:
             path = (root / asked).resolve()
             if not path.is_relative_to(root):
                 raise ToolException(refused)
+            # Asked again for the resolved path: a link with a plain name may lead to `.env`.
             if any(part.startswith(".") for part in path.relative_to(root).parts):
                 raise ToolException(f"error: '{name}' is hidden and may not be read; use a name as it was listed")
             if path.is_dir():

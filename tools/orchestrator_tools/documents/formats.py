@@ -63,8 +63,8 @@ def extract(kind: Kind, raw: bytes, *, seconds: float = _SECONDS) -> Text:
             [sys.executable, "-P", "-B", "-X", "utf8", str(_SCRIPT), kind, str(max(1, round(seconds)))],
             input=raw,
             capture_output=True,
-            timeout=seconds,
-            env=environment,
+            timeout=seconds,  # the child's own limit counts CPU time, and not waiting
+            env=environment,  # the parent's may hold keys
             check=False,
         )
     except subprocess.TimeoutExpired:

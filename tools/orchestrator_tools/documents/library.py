@@ -51,7 +51,7 @@ class Library(Folder):
         try:
             # As in `Folder.read`: do not follow a link that was put here since, and do not wait for a pipe.
             flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-            flags |= getattr(os, "O_BINARY", 0)
+            flags |= getattr(os, "O_BINARY", 0)  # Windows changes line ends without it
             with os.fdopen(os.open(path, flags), "rb") as file:
                 if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                     raise ToolException(f"error: '{name}' is not a file; give the name of a file")

@@ -193,6 +193,7 @@ class MeaningIndex:
         if self._matrix is None:
             self._matrix = np.frombuffer(b"".join(self._vectors.values()), dtype=np.float32)
             self._matrix = self._matrix.reshape(len(self._vectors), -1)
+        # Stable, because numpy's default sort does not keep the order of passages that are equally near.
         order = np.argsort(-(self._matrix @ _unit(query)), kind="stable")[:limit]
         numbers = list(self._vectors)
         return [numbers[at] for at in order]
@@ -238,6 +239,7 @@ class VectorCache:
 
         def write(database: sqlite3.Connection) -> None:
             with database:
+                # REPLACE gives a row a new rowid, so the lowest rowids are the vectors that were written longest ago.
                 database.executemany("INSERT OR REPLACE INTO vectors (key, vector) VALUES (?, ?)", rows)
                 oldest = "SELECT rowid FROM vectors ORDER BY rowid DESC LIMIT -1 OFFSET ?"
                 database.execute(f"DELETE FROM vectors WHERE rowid IN ({oldest})", (_MOST_KEPT,))

@@ -169,6 +169,7 @@ class DocumentIndex:
     def _refresh(self) -> sqlite3.Connection:
         """Bring the index up to date with the folder. The caller holds the lock."""
         if self._database is None:
+            # LangChain calls from changing threads. The lock keeps them apart.
             self._database = sqlite3.connect(":memory:", check_same_thread=False)
             self._database.execute(_SCHEMA)
             weakref.finalize(self, self._database.close)
@@ -220,6 +221,7 @@ def _matches(query: str) -> list[str]:
     They match all words with two of them in a row, then all words, then any word. Words are quoted, so that AND, NEAR,
     * and brackets in a query have no meaning for FTS5.
     """
+    # FTS5 finds no word in "_". Such a phrase matches nothing, and with AND nothing else would match either.
     words = [word for word in re.findall(r"\w+", query) if any(sign.isalnum() for sign in word)]
     telling = [word for word in words if word.lower() not in _STOP_WORDS] or words
     words = [word[:60] for word in telling[:16]]
