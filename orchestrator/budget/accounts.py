@@ -82,6 +82,7 @@ class Accounts:
     def spend(self, account: Account, model: str, amount: Spend) -> None:
         """Book an amount as spent."""
         row = self._change(account.agent)
+        # The row has changed all the same: a closed reservation must not count as spent after a crash.
         if amount == Spend():
             return
         tasks = row.spent.setdefault(model, {})

@@ -77,6 +77,7 @@ class Allowance:
             return None
         needed = amount()
         for dimension, amount_left in left.items():
+            # This call and another one: a worker gives its result in the last call that fits, without tools.
             if amount_left is not None and amount_left < 2 * getattr(needed, dimension):
                 return BudgetSpentError(dimension, "run", self.ledger.spent, self.budget.limits()[dimension])
         return None

@@ -78,6 +78,7 @@ class Budget(Checked):
         if self.cost_usd is not None:
             limits["nano_usd"] = int(self.cost_usd * NANO * share)
         if self.model_calls is not None:
+            # Rounded down to 0, a small share could never ask its model.
             limits["model_calls"] = max(1, int(self.model_calls * share))
         if self.tool_calls is not None:
             limits["tool_calls"] = int(self.tool_calls * share)
@@ -85,8 +86,10 @@ class Budget(Checked):
 
     def kept_back(self) -> dict[str, int]:
         """Return the amounts that only the summary may spend: one model call, and its share of tokens and cost."""
+        # The summary calls no tools.
         kept = {name: int(limit * self.summary) for name, limit in self.limits().items() if name != "tool_calls"}
         if "model_calls" in kept:
+            # With a single call in all, keeping it back would leave none to plan with.
             kept["model_calls"] = 1 if self.summary and self.limits()["model_calls"] > 1 else 0
         return kept
 
@@ -151,6 +154,7 @@ class BudgetSpentError(OrchestratorError):
         self.dimension = dimension
         self.scope = scope
         noun = _WORDS.get(dimension, dimension)
+        # Read back from a checkpoint (`AttemptEnd.of`), `used` is the number itself.
         amount = getattr(used, dimension) if isinstance(used, Spend) else used
         self.used, self.limit = amount, limit
         shown = (

@@ -39,6 +39,8 @@ def exceeded_limit(
         for dimension, limit in budget.limits(share).items():
             usable = limit - (kept.get(dimension, 0) if scope[0] == "run" else 0)
             wanted = getattr(amount, dimension)
+            # Endpoints can report more than was reserved. A limit of tokens that was passed in this way must not refuse
+            # a tool call, which needs none.
             if wanted and getattr(used, dimension) + wanted > usable:
                 return BudgetSpentError(dimension, scope[1] or "run", used, usable)
     return None
@@ -84,6 +86,7 @@ def largest_fitting(worst: Spend, least: Spend, fits: Callable[[Spend], bool]) -
         least: The amount with the shortest useful answer, which fits.
         fits: True for an amount that fits.
     """
+    # By halving: several limits and shares hold at once, and the rounded price has no exact inverse.
     low, high = 0, worst.output_tokens - least.output_tokens
     while low < high:
         middle = (low + high + 1) // 2
@@ -98,6 +101,7 @@ def _between(worst: Spend, least: Spend, extra_tokens: int) -> Spend:
     """Return the least amount with a longer answer; its price is rounded up."""
     span = worst.output_tokens - least.output_tokens
     price_span = worst.nano_usd - least.nano_usd
+    # Rounded down, a shortened answer could pass the limit of cost by a nano-dollar.
     extra_price = -(-price_span * extra_tokens // span) if span else 0
     return Spend(
         worst.input_tokens,

@@ -65,6 +65,7 @@ class Ledger:
         self._clock = clock
         self._began = clock()
         self._seconds_before = 0.0
+        # From 0 in every process: reservations of an earlier process are booked as spent when they are loaded.
         self._ids = itertools.count()
         self._written = 0
         self._written_at = self._began
@@ -78,6 +79,7 @@ class Ledger:
         if self._loaded:
             return
         async with self._write_lock:
+            # A concurrent caller may have loaded the rows meanwhile, and a second time would count them twice.
             if self._loaded:
                 return
             rows = await read_rows(bridge, self._store, self._thread_id)
@@ -94,8 +96,9 @@ class Ledger:
                 continue
             for sub_task_id, model, amount in amounts_of(value):
                 self._accounts.spend(Account(agent, sub_task_id), model, amount)
+            # Each row holds the run's seconds at its own last write. The largest number is the newest.
             self._seconds_before = max(self._seconds_before, float(value.get("seconds", 0)))
-        self._written = self._accounts.changes
+        self._written = self._accounts.changes  # the first flush must not write back what was just read
 
     async def count_tool_call(self, bridge: Bridge, account: Account) -> None:
         """Book a tool call before it is made; durable where tool calls are limited.
@@ -103,6 +106,7 @@ class Ledger:
         Raises:
             BudgetSpentError: No tool call is left.
         """
+        # Spent at once, without a reservation: a tool call never costs less than it is booked for.
         one = Spend(tool_calls=1)
         with self._lock:
             if (error := self._exceeded(account, one)) is not None:
@@ -180,6 +184,7 @@ class Ledger:
         under_way = self._accounts.under_way
         exceeded = self._exceeded(account, worst)
         is_crowded = under_way >= _CROWD and self.stage() in ("short", "spent")
+        # Waiting helps only if the least amount fits once the calls under way have given everything back.
         if is_crowded or (exceeded and under_way and not self._exceeded(account, least, with_reserved=False)):
             self._waiters.append(waiter)
             return None
@@ -210,12 +215,14 @@ class Ledger:
         """
         with self._lock:
             self._accounts.close(reservation, actual)
+        # Before the write: there is room in the budget now, and the waiting calls need not wait for the disk.
         self._wake()
         if self.budget.is_limited or self._clock() - self._written_at >= _REPORT_S:
             await self.flush(bridge)
 
     def _wake(self) -> None:
         with self._lock:
+            # All of them: whether a call fits depends on its own account and amount, and each tries again.
             waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             waiter.wake()
@@ -267,6 +274,7 @@ class Ledger:
         """Return the budget stage if it changed since the last call, else ""."""
         with self._lock:
             stage = self.stage()
+            # A raised budget lowers the stage, and that is no news to warn of.
             if _STAGES.index(stage) <= _STAGES.index(self._announced):
                 return ""
             self._announced = stage

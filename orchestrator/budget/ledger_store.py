@@ -49,6 +49,7 @@ def reserved_in(value: Mapping[str, Any]) -> Iterator[Amount]:
 
 def row_op(thread_id: str, key: str, value: dict[str, Any] | None) -> PutOp:
     """Return the operation that writes a row, or deletes it if the value is None."""
+    # LangGraph 1.2: a store with an embedder indexes every item for which `index` is left out.
     return PutOp(namespace(thread_id, _KIND), key, value, index=False)
 
 

@@ -60,6 +60,7 @@ def nano_usd(
         given: Prices by the model's name, which go before published ones; "*" for any model.
     """
     profile = ModelProfile.of(model)
+    # Before `is_free`: a given price counts for a model of this process too.
     price = (given or {}).get(profile.name) or (given or {}).get("*")
     if price is not None:
         return round((price.input_usd * input_tokens + price.output_usd * output_tokens) * NANO / 1_000_000)
@@ -86,6 +87,7 @@ def published_nano_usd(name: str, url: str, input_tokens: int, output_tokens: in
     providers: list[dict[str, Any]] = [{"provider_api_url": url} if url else {"provider_id": "openai"}, {}]
     for provider in providers:
         try:
+            # Rounded up: a cost that is reserved too low could pass the limit.
             return int(calc_price(usage, name, **provider).total_price * NANO) + 1
         except LookupError:
             continue

@@ -15,6 +15,7 @@ class PromptMargins:
 
     def __init__(self, by_model: Mapping[str, float] | None = None) -> None:
         self._by_model = dict(by_model or {})
+        # `graph.invoke` runs workers in threads.
         self._lock = threading.Lock()
 
     def of(self, model: str) -> float:
@@ -25,6 +26,7 @@ class PromptMargins:
         """Raise a model's factor if a prompt had more tokens than estimated."""
         if estimated and reported > estimated:
             with self._lock:
+                # The estimate holds the factor so far already, so the ratio multiplies it.
                 self._by_model[model] = self._by_model.get(model, 1.0) * _HEADROOM * reported / estimated
 
     def plain(self) -> dict[str, float]:

@@ -60,6 +60,7 @@ class Spend:
 
     def plain(self) -> list[int]:
         """Return the numbers as a short list, without zeros at its end."""
+        # A row is written for every paid call, and most amounts end in zeros: no tool call, no cost.
         numbers = [self.input_tokens, self.output_tokens, self.model_calls, self.tool_calls, self.nano_usd]
         while numbers and not numbers[-1]:
             numbers.pop()
@@ -86,6 +87,7 @@ class Spend:
     @classmethod
     def of_usage(cls, usage: Mapping[str, int]) -> "Spend":
         """Read what `usage` or `counters` returned."""
+        # By name: counters that another version has written are left out.
         return cls(
             usage.get("input_tokens", 0),
             usage.get("output_tokens", 0),

@@ -40,6 +40,7 @@ class Spending:
                 model = booked.removesuffix(UNPRICED_LOCAL)
                 unpriced |= {model} if model != booked else set()
                 for group, name in (("model", model), ("worker", agent), ("sub_task", task)):
+                    # A tool's row names no model, and the supervisor's own calls have no sub-task.
                     if name:
                         sums[group][name] = sums[group].get(name, Spend()) + amount
             for _, _, amount in reserved_in(value):
