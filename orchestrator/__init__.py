@@ -132,6 +132,7 @@ __all__ = [
     "reviewer",
 ]
 
+# The names of the imports above, which only type checkers read. A test compares the two.
 _MODULES = {
     "agents.agent": ("Agent",),
     "agents.assignment": ("Result",),
@@ -199,10 +200,12 @@ if not TYPE_CHECKING:  # a type checker that saw this function would take any na
             return _installed_version()
         if name not in _MODULE_OF:
             raise AttributeError(f"module 'orchestrator' has no attribute '{name}'")
+        # Kept as a global: Python calls this function only for names that the module does not have (PEP 562).
         value = globals()[name] = getattr(import_module(f"orchestrator.{_MODULE_OF[name]}"), name)
         return value
 
 
+# Without it, `dir` and completion would show only names that were used before.
 def __dir__() -> list[str]:
     return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
 

@@ -124,6 +124,7 @@ class BackgroundWork(Generic[T]):
     async def _watched(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         try:
             return await work()
+        # asyncio raises the first two out of `run_forever` as well, which serves all runs of the process.
         except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
             raise as_exception(error) from error
         finally:
@@ -137,6 +138,7 @@ class BackgroundWork(Generic[T]):
         """
         while True:
             try:
+                # In short waits: a future whose loop has died is never settled.
                 return self._future.result(_CHECK_S)
             except TimeoutError:
                 if self._future.done():  # the coroutine's own

@@ -142,6 +142,7 @@ class _Blocking:
         threading.Thread(target=work, daemon=True, name="orchestrator-tool").start()
         try:
             return done.result(seconds)
+        # Python 3.11: a future's own TimeoutError is the builtin one, so the class does not tell whose it is.
         except TimeoutError:
             if done.done():  # the function's own TimeoutError
                 raise
@@ -225,6 +226,8 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("a coroutine on the blocking bridge suspended; it must do its waiting through the bridge")
 
 
+# LangGraph 1.2 takes a Runnable as it is. It sends a plain function to a thread under `ainvoke`, and cannot invoke a
+# coroutine function without a loop.
 class BridgedNode(Runnable[Any, Any]):
     """A graph node made from one coroutine function `body(bridge, state, config)`."""
 

@@ -189,6 +189,7 @@ class FellBack(Event, kind="fallback"):
     """
 
     sub_task_id: str
+    # The plain form is older than this class. Its key cannot name the field: `from` is a keyword.
     model: str = field(metadata={"key": "from"})
     instead: str = field(metadata={"key": "to"})
     error: str

@@ -53,6 +53,7 @@ def _edited(review: Review, console: Console) -> Decision | None:
             before if is_text else json.dumps(before, indent=2, ensure_ascii=False),
             extension=".txt" if is_text else ".json",
         )
+        # click's answer for an editor that was left without saving. It once counted as an approval.
         if saved is None:
             console.print("  nothing was saved, so nothing is decided")
             return None

@@ -46,6 +46,7 @@ def every_command(
 def main(argv: list[str] | None = None) -> None:
     """Run the command line. An error meant for a person becomes one line on stderr and an exit code."""
     try:
+        # Standalone mode: without it, typer returns the code of `typer.Exit`, and every command once exited with 0.
         app(argv, prog_name="orchestrator")  # completion asks for it by this name, also under `python -m`
     except OrchestratorError as error:
         typer.echo(f"error: {error}", err=True)

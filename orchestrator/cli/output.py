@@ -119,6 +119,7 @@ def print_run(run: Run, db: str | None) -> None:
 
 def print_json(run: Run) -> None:
     """Print a run as one JSON object."""
+    # Not printed by rich, which would break the lines of the JSON at the width of the terminal.
     typer.echo(json.dumps(run.to_dict(), ensure_ascii=False))
 
 

@@ -78,6 +78,7 @@ def record_answer(
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"cannot read {file}: {error}") from error
     data = None
+    # A bare number or `true` is JSON too, and stays the text that the person typed.
     if action == "answer" and isinstance(parsed := _parsed(content), dict | list):
         data, content = parsed, ""
     # A review's id is `<thread>/<kind>-<hash>`. Results are edited as text, plans, tool calls and budgets as JSON.

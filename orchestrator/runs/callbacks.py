@@ -24,6 +24,7 @@ def guarded(name: str, callback: Callable[[In], Out] | None) -> Callable[[In], O
     def call(value: In) -> Out:
         try:
             return callback(value)
+        # asyncio raises the first two of these out of its loop. A foreign CancelledError looks like a cancelled run.
         except (SystemExit, KeyboardInterrupt, GeneratorExit, asyncio.CancelledError) as error:
             raise CallbackError(f"{name} ended with {as_exception(error)}; the thread can be resumed") from error
 

@@ -59,6 +59,7 @@ class OrchestratorClient:
             return [r for r in (await self._states.run_of(thread_id)).reviews if not await self._is_answered(r)]
         records = await self.athreads()
         # Threads of another status have no open review. To read their states would take long where there are many.
+        # "running" counts too: after a crash the record still has it.
         runs = [await self._states.run_of(r.id) for r in records if r.status in ("waiting", "running", "interrupted")]
         return [review for run in runs for review in run.reviews if not await self._is_answered(review)]
 
@@ -135,6 +136,7 @@ class OrchestratorClient:
     async def adelete(self, thread_id: str) -> None:
         """Async twin of `delete`."""
         await self._states.record(thread_id)
+        # A run that goes on would write its rows again after they are deleted.
         with self.persistence.lease(thread_id):
             await self.persistence.checkpointer.adelete_thread(thread_id)
             await forget_ledger(AWAITING, self.persistence.store, thread_id)

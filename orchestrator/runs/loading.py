@@ -73,6 +73,7 @@ def _imported(name: str, module_name: str) -> ModuleType:
     except ModuleNotFoundError as error:
         missing = error.name or ""
         package, _, rest = module_name.partition(".")
+        # Only if the module itself is missing. One of the user's can have an old name and lack something else.
         if package in _RENAMED and f"{module_name}.".startswith(f"{missing}."):
             return _imported(name, f"{_RENAMED[package]}.{rest}")
         renamed = _RENAMED.get(missing.partition(".")[0])
@@ -165,12 +166,14 @@ def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> Task
     try:
         record = run_in_background(lambda: ThreadStates(persistence).record(thread_id))
         about = {**record.about, **{name: value for name, value in instead.items() if value}}
+        # Records of other programs and versions can lack it. This once ended `resume` with a traceback.
         if not about.get("team"):
             raise ConfigError(
                 f"thread '{thread_id}' was started from Python or Studio, where its team is: resume it there, or name "
                 "the team with --team"
             )
         return open_orchestrator(db, about, persistence)
+    # Ctrl-C included: no object is returned that the caller could close.
     except BaseException:
         persistence.close()
         raise

@@ -154,6 +154,8 @@ class TaskOrchestrator(OrchestratorClient):
         if plan is not None:
             graph_input["given_plan"] = self.supervisor.checked(Plan.parse(plan)).plain()
         with self.persistence.lease(thread_id):
+            # Checked under the lease, since LangGraph has no lock. Of two processes on one thread, both ran everything,
+            # and the last write won.
             if (await self.graph.aget_state(self._states.config(thread_id))).tasks:
                 raise ConfigError(
                     f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
@@ -210,6 +212,7 @@ class TaskOrchestrator(OrchestratorClient):
                 others["economy"] = self.team.calls.economy
             check_prices({agent.name: agent.model for agent in agents} | others, budget.prices)
 
+        # The first look-up of a published price takes a while, and the loop serves other runs.
         await in_own_thread(check)
 
     def resume(

@@ -83,6 +83,7 @@ class ThreadStates:
 
     async def agents_of(self, thread_id: str) -> frozenset[str]:
         """Return the workers of a thread's plan."""
+        # Read without a graph: these names decide which graph can read the rest.
         saved = await self._persistence.checkpointer.aget_tuple(self.config(thread_id))
         plan = (saved.checkpoint["channel_values"].get("plan") if saved is not None else None) or {}
         return frozenset(task["target_agent"] for task in plan.get("sub_tasks", ()))
@@ -102,7 +103,7 @@ class ThreadStates:
         """
         snapshot = snapshot or await self.snapshot(thread_id)
         rows = await read_rows(AWAITING, self._persistence.store, thread_id)
-        rows.pop(BUDGET_ROW, None)
+        rows.pop(BUDGET_ROW, None)  # it holds the limits and no amounts
         return Run.from_snapshot(
             thread_id, snapshot, artifacts_in(self.workspace_of(thread_id)), Spending.of_rows(rows)
         )

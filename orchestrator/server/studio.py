@@ -55,7 +55,8 @@ class Database:
         Raises:
             PersistenceError: The database cannot be opened.
         """
-        await asyncio.to_thread(self._enter)  # opening the database reads files
+        # Opening reads and writes files, and the server refuses blocking calls on its loop.
+        await asyncio.to_thread(self._enter)
         try:
             yield self
         finally:
@@ -143,6 +144,7 @@ class ServerSaver(BaseCheckpointSaver[str]):
     def _delete_thread(self, thread_id: str) -> None:
         store = self._database.persistence.store
         self._saver.delete_thread(thread_id)
+        # The server knows of checkpoints only: deleting in Studio once left the ledger behind.
         run_blocking(forget_ledger(BLOCKING, store, thread_id))
         run_blocking(ThreadList(store).delete(BLOCKING, thread_id))
 
