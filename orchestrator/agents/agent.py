@@ -46,6 +46,7 @@ class Agent:
     def copy(self) -> Self:
         """Return a copy for a team to change. What the agent itself lacks, it takes from its latest copy."""
         twin = copy.copy(self)
+        # With a shared lock `model` would wait for itself: it asks the copy while it holds its own lock.
         twin._model_lock = threading.Lock()
         twin._latest_copy = None
         self._latest_copy = twin

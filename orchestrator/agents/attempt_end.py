@@ -42,6 +42,7 @@ class AttemptEnd:
         """Return the reason marked on a conversation, or None if the worker finished."""
         mark = messages[-1].additional_kwargs.get(_FIELD) if messages else None
         if mark is None:
+            # A stop can end the attempt right after the tool's answer, before a message of the model carries a mark.
             return cls(stopped=True) if is_stopped(messages) else None
         limit = BudgetSpentError(*mark["limit"]) if "limit" in mark else None
         return cls(bool(mark.get("stopped")), limit, mark.get("stalled", ""))

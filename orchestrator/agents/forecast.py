@@ -87,6 +87,7 @@ def forecast(
         if tokens:
             seen.setdefault(outcome.agent, []).append(tokens)
     ranges, costs = {}, []
+    # Once for each worker and not for each sub-task: a plan may have many, and describing tools takes time.
     tools_sizes = {name: tools_tokens(workers[name].tools) for name in {t.target_agent for t in plan.sub_tasks}}
     for task in plan.sub_tasks:
         before = outcomes.get(task.id)

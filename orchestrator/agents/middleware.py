@@ -100,6 +100,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         messages = list(request.messages)
         if self.begins_with and not any(isinstance(message, AIMessage) for message in messages):
             return ModelResponse(result=[first_call(self.begins_with, context.actor.key)])
+        # A first call comes from the engine, and costs the model no step.
         calls_so_far = sum(isinstance(message, AIMessage) and not is_first_call(message) for message in messages)
         repeated = repetitions(messages)
         if tools and (notice := self._last_notice(context, calls_so_far, repeated)):

@@ -33,7 +33,8 @@ from orchestrator.planning.small_model import small_model_request
 from orchestrator.text import excerpt
 from orchestrator.validation import expect
 
-# The supervisor that decomposed a task last in this thread or asyncio task, and that task.
+# The supervisor that decomposed a task last in this thread or asyncio task, and that task. An attribute would not do:
+# one supervisor may decompose in several threads at once.
 _DECOMPOSED: ContextVar[tuple["Supervisor", str] | None] = ContextVar("_DECOMPOSED", default=None)
 
 
@@ -239,6 +240,7 @@ class Supervisor(Agent):
         except Exception as error:
             if not is_refusal(error):
                 raise
+            # A refusal would come again at every resume, and the run would never end.
             why = f"no answer could be written: {as_model_error(error)}"
             return Answer(assembled(entries, missing, REFUSED), Spend(), (why,))
         text = str(reply.text).strip()

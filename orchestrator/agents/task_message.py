@@ -55,6 +55,8 @@ def _previous_result(assignment: Assignment, context: WorkerContext) -> str:
 def _feedback(assignment: Assignment) -> str:
     if not assignment.sub_task.feedback:
         return ""
+    # Without a previous result the sub-task runs again only because a dependency changed. Its result was not
+    # refused, so the message must not say so.
     instruction = (
         "It was not accepted. Do it differently" if assignment.previous else "What an earlier attempt was told"
     )

@@ -81,6 +81,7 @@ class Team:
         twin = copy.copy(self)
         twin.supervisor = self.supervisor.copy()
         twin.workers = {name: worker.copy() for name, worker in self.workers.items()}
+        # The setter makes the new supervisor lead the new workers. As a copy it still leads the old ones.
         twin.limits = self.limits
         return twin
 

@@ -71,6 +71,7 @@ def read_verdict(answer: Any, candidates: Sequence[str]) -> Verdict:
     except ValidationError as error:
         raise PlanError(shape_problems(error, "verdict")) from None
     if verdict.verdict == "changes_requested" and verdict.sub_task_id not in candidates:
+        # Nothing else can be meant, and sending the verdict back would cost another call.
         if len(candidates) == 1:
             return verdict.model_copy(update={"sub_task_id": candidates[0]})
         raise PlanError([f"sub_task_id must be one of {', '.join(candidates)}"])

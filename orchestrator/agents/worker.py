@@ -124,6 +124,7 @@ class Worker(Agent):
         memory = SharedMemory(store, "alone")
         entries = checked_entries(context)
         await memory.write(bridge, *entries)
+        # Before the context: its window is the model's, and making the default model reads files.
         await self.prepare(bridge)
         assignment = Assignment(
             sub_task=sub_task,
@@ -206,6 +207,7 @@ class Worker(Agent):
     def _graph(self, steps: int) -> Runnable[Any, Any]:
         """Return the compiled agent, made once for each model, step limit and prompt."""
         model = self.model
+        # The id is safe as a key: the cached graph keeps its model alive, so no other model gets the id.
         key = (id(model), steps, self.prompt)
         with self._graph_lock:
             graph = self._graphs.get(key)

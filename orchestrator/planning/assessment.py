@@ -49,6 +49,7 @@ def assess(plan: Plan, outcomes: Mapping[str, Outcome], attempts: int) -> Assess
     for task_id, outcome in current(plan, outcomes).items():
         if outcome.stop:
             assessment.stopped = True
+        # Before `failed`: a rejected result has failed too, but its feedback says already what to do.
         elif outcome.rejected:
             _demand_change(assessment, plan, task_id, outcome, outcome.rejected, attempts)
         elif outcome.status == "failed":

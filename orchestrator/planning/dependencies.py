@@ -53,6 +53,7 @@ class Dependencies(Checked):
                 str(task.attempt),
             ]
             # Another order of the dependencies is the same work; other feedback is other work.
+            # `needs` keeps the last feedback apart from the first dependency's key.
             spec += [*task.feedback, "needs", *sorted(keys[dep] for dep in task.depends_on)]
             keys[task_id] = f"{task_id}-{hashlib.sha256(chr(0).join(spec).encode()).hexdigest()[:12]}"
         return keys

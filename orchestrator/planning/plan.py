@@ -80,6 +80,7 @@ class Plan(Dependencies):
     def replace(self, *changed: SubTask) -> "Plan":
         """Return the plan with these sub-tasks in the place of those of the same id."""
         by_id = {task.id: task for task in changed}
+        # pydantic 2: `model_copy` would copy the cached order and keys of this plan, too.
         return Plan(sub_tasks=tuple(by_id.get(task.id, task) for task in self.sub_tasks))
 
     def plain(self) -> dict[str, Any]:

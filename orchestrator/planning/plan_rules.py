@@ -19,6 +19,7 @@ def broken_rules(
     """
     if not plan.sub_tasks:
         return ["the plan is empty: it needs at least one sub-task"]
+    # All of them at once: a model gets few repairs.
     problems: list[str] = []
     if most is not None and len(plan.sub_tasks) > most:
         problems.append(f"the plan has {len(plan.sub_tasks)} sub-tasks, the limit is {most}")

@@ -40,6 +40,7 @@ async def ask(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
         payload = review.model_dump(mode="json", exclude_defaults=True)
         # LangGraph 1.2: with several gates open, a bare `Command(resume=x)` answers one gate and later another one with
         # the same value, and ids that it does not know are ignored in silence. So every answer must name its review.
+        # LangGraph 1.2: when the node runs again, `interrupt` returns its earlier answers in order, refused ones first.
         answer = interrupt(payload | ({"problem": problem} if problem else {}))
         try:
             decision = check_decision(review, _read_answer(answer, review))
@@ -124,7 +125,9 @@ async def recorded_decision(bridge: Bridge, store: BaseStore, review: Review) ->
     place = namespace(review.thread_id, "decisions")
     keys = (review.id, _stop_key(review))
     decided, stopped = cast(list[Any], await bridge.batch(store, [GetOp(place, key) for key in keys]))
+    # In a foreign store another process may overwrite a stop. The stop's own row is written by stops only.
     standing = stopped or decided
+    # A resume value belongs to one branch of the history. LangGraph hands it to that branch again by itself.
     if standing is None or _is_resumed(standing):
         return None
     return _parse(review, standing.value)
@@ -142,6 +145,7 @@ async def record_decision(bridge: Bridge, store: BaseStore, review: Review, deci
     if standing is not None:
         if not _is_same(decision, standing.value):
             raise _AnsweredError(review, standing)
+        # A row with the mark counts for no other node. Written again without it, the decision holds for all.
         if _is_resumed(standing):
             await bridge.batch(store, [op])
     if not isinstance(store, InsertingStore):
@@ -195,6 +199,7 @@ async def forget_decisions(bridge: Bridge, store: BaseStore, thread_id: str) -> 
 
 async def is_stopped(bridge: Bridge, store: BaseStore, thread_id: str) -> bool:
     """True if a human has answered any review of the thread's run with stop."""
+    # The recorded decision counts, not the node at whose review it was given: that node may be over or killed.
     stops = SearchOp(namespace(thread_id, "decisions"), filter={"action": "stop"}, limit=1)
     return bool((await bridge.batch(store, [stops]))[0])
 

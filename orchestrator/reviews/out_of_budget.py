@@ -25,6 +25,8 @@ def pause(ledger: Ledger, thread_id: str, namespace: str) -> GraphInterrupt:
     """
     # LangGraph's `interrupt()` can return an answer at once, and the node cannot use one in the middle of its work.
     payload = _review(ledger, thread_id).model_dump(mode="json", exclude_defaults=True)
+    # LangGraph 1.2: `from_ns` gives the id of the node's first `interrupt()`. So an answer by id reaches
+    # `budget_decision` when the node runs again.
     return GraphInterrupt((Interrupt.from_ns(payload, namespace),))
 
 

@@ -143,6 +143,7 @@ def result_review(thread_id: str, key: str, sub_task: SubTask, text: str, source
         sources: Names of the tools that the result was made with.
     """
     return Review(
+        # The key changes with every attempt, so an old approval never passes a new result.
         id=review_id(thread_id, "result", key),
         kind="result",
         question=f"Is the result of sub-task {sub_task.id} good enough to build on?",
@@ -213,6 +214,7 @@ def question_review(thread_id: str, call: CallInQuestion, number: int, payload: 
         payload: The value that the tool gave to `interrupt()`.
         schema: The JSON schema that the answer must have.
     """
+    # A tool may ask with any object, and a review is checkpointed as plain JSON.
     plain = json.loads(json.dumps(payload, default=str))
     subject = {"tool": call.tool, "args": call.args, "asked": plain}
     if isinstance(schema, dict):
