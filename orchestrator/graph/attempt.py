@@ -89,7 +89,7 @@ class Attempt:
 
     async def _run_agent(self, finishes_when_spent: bool) -> Result:
         agent, payload, invocation = self._agent, self._payload, self._invocation
-        await agent.prepare(invocation.bridge)
+        await agent.prepare(invocation.bridge)  # the allowance below asks the model for its window
         allowance = invocation.allowance(Account(agent.name, payload.sub_task.id))
         context = WorkerContext(
             actor=Actor(agent.name, invocation.memory_id, payload.sub_task.id, payload.key),
@@ -114,10 +114,8 @@ class Attempt:
         return await agent.carry_out(invocation.bridge, assignment, context, self._team.limits, invocation.config)
 
     def _taint(self) -> tuple[str, ...]:
-        """Return the untrusted sources of the sub-task itself.
-
-        From the second round on, agents that may have read untrusted text have decided what is to be done.
-        """
+        """Return the untrusted sources of the sub-task itself."""
+        # From the second round on, agents that may have read untrusted text have decided what is to be done.
         if self._payload.round <= 1 and not self._payload.sub_task.feedback:
             return ()
         return merged(*(entry.taint for entry in self._memory.entries()))

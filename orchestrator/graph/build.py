@@ -58,4 +58,5 @@ def compile_graph(
         checkpointer: Saves the state; None for a server that brings its own.
         store: Holds the shared memory; belongs with the checkpointer.
     """
+    # The static stops show the gates in LangGraph's drawing. The gates do not rely on them, see `nodes.gates`.
     return build_graph(team).compile(checkpointer=checkpointer, store=store, interrupt_before=GATES)

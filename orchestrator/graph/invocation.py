@@ -71,6 +71,7 @@ SHARED: Registry[Shared] = Registry(most=4096, is_active=lambda shared: shared.i
 
 def shared_key(namespace: str, thread_id: str) -> str:
     """Return the key under which the nodes of one graph share. A graph nested in another graph gets its own key."""
+    # LangGraph 1.2: the last part of a node's namespace names its own execution, the parts before it name the graph.
     return f"{namespace.rpartition('|')[0]}|{thread_id}"
 
 

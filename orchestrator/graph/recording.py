@@ -65,6 +65,7 @@ class Recorder:
         """
         outcome = self._outcome(result, status, **fields)
         entry = self._entry(result, outcome, "final" if status == "succeeded" else "note")
+        # Before anything is freed: a kill in between leaves steps behind, and loses no result.
         await self._memory.write(self._invocation.bridge, entry)
         if self._agent.tools:
             # Nothing resumes the agent any more: the checkpoints of its steps, and whatever its tools keep open for the

@@ -41,8 +41,10 @@ class Registry(Generic[T]):
         # With an `await` between looking and creating, two workers made a round each, and both waited for ever.
         with self._lock:
             entry = self._entries.get(key)
+            # The entry keeps its control alive, so a later control is never mistaken for it.
             if entry is None or entry[0] is not control:
                 entry = self._entries[key] = (control, create())
+                # A key that is set again keeps its place, and the newest object would be forgotten first.
                 self._entries.move_to_end(key)
                 self._forget_oldest()
             return entry[1]

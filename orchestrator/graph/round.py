@@ -81,6 +81,7 @@ class Round:
                 self._slots -= 1
                 return
             waiter = bridge.waiter()
+            # Equal ranks go in the order of their arrival: waiters themselves cannot be compared.
             claim = (-rank, next(self._arrival), waiter)
             heapq.heappush(self._queue, claim)
         try:

@@ -22,10 +22,6 @@ def unfinished(plan: Plan, outcomes: dict[str, Any]) -> list[str]:
     """Return the ids without a success under their present key, in topological order.
 
     Among sub-tasks of one depth, the one with the longest chain of dependents comes first.
-
-
-    Topological order matters: `graph.invoke` runs nodes in a limited pool of threads, and a waiting sub-task must
-    never keep a thread from one that it waits for.
     """
     # A result under another key belongs to an earlier version of the sub-task.
     open_ids = [
@@ -35,6 +31,8 @@ def unfinished(plan: Plan, outcomes: dict[str, Any]) -> list[str]:
         or outcome["key"] != plan.keys[task_id]
         or outcome["status"] != "succeeded"
     ]
+    # `graph.invoke` runs nodes in a limited pool of threads. In topological order, a waiting sub-task never keeps a
+    # thread from one that it waits for.
     return sorted(open_ids, key=lambda task_id: (plan.depths[task_id], -plan.ranks[task_id]))
 
 

@@ -16,6 +16,7 @@ from orchestrator.graph.registry import Registry
 from orchestrator.persistence.schema import set_up
 from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S
 
+# One store for each saver: in memory, a second store would have none of the results of the runs before.
 _stores: WeakKeyDictionary[Any, BaseStore] = WeakKeyDictionary()
 _UNSAVED: Registry[BaseStore] = Registry(most=1024)
 

@@ -42,6 +42,7 @@ async def _decide(turn: Turn) -> Update:
     if turn.is_new:
         limits = state.get("budget")
         budget = turn.team.budget if limits is None else Budget.parse(limits)
+        # Before the budget is looked at: the ledger of the task before may be spent, and a question about it open.
         await begin_ledger(invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace)
     decision = await invocation.budget_decision()
     try:

@@ -84,6 +84,7 @@ class _Execution:
             return await self._review(entry)
         if problem := await self._wait_for_dependencies():
             return await self._recorder.outcome(Result(""), "skipped", error=f"needs {problem}")
+        # After the wait: if waiting nodes held all slots, the sub-tasks that they wait for could never begin.
         await self._round.acquire_slot(self._invocation.bridge, self._payload.rank)
         try:
             entry_or_outcome = await self._attempt.run()

@@ -41,6 +41,7 @@ async def propose(turn: Turn, plan: Plan, revisions: int, *, ask: bool = True) -
         "phase": "approve_plan",
         "review": review.model_dump(mode="json", exclude_defaults=True),
     }
+    # A human may refuse the proposal. The run is then answered from the plan that was accepted before it.
     accepted = turn.accepted_plan
     return update if accepted is None else update | {"standing": accepted.plain()}
 
@@ -69,6 +70,7 @@ async def accept(
     left_as_failed = () if is_wanted else former.keys.values()
     accepted = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in left_as_failed})
     await turn.memory.retract_all_but(bridge, accepted.keys.values())
+    # What was retracted has been paid for, and no outcome of the plan counts it any more. This execution does.
     retracted = current(former, turn.outcomes).keys() - current(accepted, turn.outcomes).keys()
     turn.spent = sum((Spend.of_usage(turn.outcomes[task_id].usage) for task_id in retracted), turn.spent)
     if not is_wanted or accepted.plain() != turn.state["plan"]:

@@ -109,5 +109,7 @@ class Turn:
 
 
 def _is_beginning(state: State) -> bool:
+    # The status is set before `summarize` writes the answer. A run that was killed in between has not ended.
     has_ended = state.get("status") in _FINAL and state.get("phase") != "summarize"
+    # After a crash LangGraph's server gives the same task again, and the unfinished run goes on.
     return has_ended or state.get("planned_task") != state.get("task") or not state.get("plan")
