@@ -1,4 +1,4 @@
-"""For tests of teams: a model that follows a script, a loopback server that does so over HTTP, and crash helpers."""
+"""Doubles for tests of teams: a scripted model, a loopback server with the same script, and crash helpers."""
 
 from orchestrator.testing.crash import CrashAfter, CrashingSaver, CrashingStore, EffectLog, run_until_killed
 from orchestrator.testing.openai_server import Fault, OpenAIServer

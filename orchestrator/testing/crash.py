@@ -1,4 +1,4 @@
-"""Crash helpers: a child process that is killed at an exact point, and a log of what it did to the world outside."""
+"""Crash helpers: kill a child process at an exact point, and count the effects that it had outside."""
 
 import multiprocessing
 import os
@@ -18,11 +18,12 @@ from orchestrator.persistence.inserts import insert_if_absent
 
 TIME_LIMIT_S = 300.0
 
+# Imported once, by the server that children are forked from, so that a test of many crash points stays fast.
 _PRELOADED = ["orchestrator.runs.task_orchestrator", "orchestrator.testing", "langgraph.checkpoint.sqlite.aio"]
 
 
 class EffectLog:
-    """Counts effects outside the process: a file that tools append to, and that survives any kill.
+    """A count of effects outside the process: tools append to a file, and the file survives any kill.
 
     Args:
         path: The file.
@@ -32,7 +33,7 @@ class EffectLog:
         self.path = Path(path)
 
     def record(self, name: str) -> None:
-        """Notes one effect, durably."""
+        """Record one effect durably."""
         handle = os.open(self.path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
         try:
             os.write(handle, f"{name}\n".encode())
@@ -41,7 +42,8 @@ class EffectLog:
             os.close(handle)
 
     def counts(self) -> Counter[str]:
-        """How often each effect happened."""
+        """Return the number of times that each effect happened."""
+        # A line without its end belongs to a write that a kill cut off.
         return Counter(self.path.read_text().split("\n")[:-1]) if self.path.exists() else Counter()
 
 
@@ -51,8 +53,8 @@ class CrashAfter:
 
     Args:
         kind: `put` (a checkpoint), `writes` (a task's writes) or `store` (the shared memory and decisions).
-        number: Which one, from 1.
-        before: Whether it dies before the write takes place, instead of right after.
+        number: The number of the write, from 1.
+        before: Die before the write instead of right after it.
     """
 
     kind: str
@@ -61,12 +63,12 @@ class CrashAfter:
 
 
 class _Fuse:
-    """Counts writes of one kind and dies at the chosen one."""
+    """Count writes of one kind and die at the chosen one."""
 
     def __init__(self, point: CrashAfter, kind: str) -> None:
         self._left = point.number if point.kind == kind else -1
         self._before = point.before
-        self._lock = threading.Lock()
+        self._lock = threading.Lock()  # `graph.invoke` runs workers in threads
 
     def burn(self, *, before: bool) -> None:
         with self._lock:
@@ -82,7 +84,7 @@ class CrashingStore(BaseStore):
 
     Args:
         inner: The real store.
-        point: When to die.
+        point: The write to die at.
     """
 
     def __init__(self, inner: BaseStore, point: CrashAfter) -> None:
@@ -90,33 +92,33 @@ class CrashingStore(BaseStore):
         self._fuse = _Fuse(point, "store")
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
-        """Passes on; dies at the chosen write."""
+        """Pass on, and die at the chosen write."""
         listed = list(ops)
         writes = any(isinstance(op, PutOp) for op in listed)
         if writes:
             self._fuse.burn(before=True)
-        found = self._inner.batch(listed)
+        results = self._inner.batch(listed)
         if writes:
             self._fuse.burn(before=False)
-        return found
+        return results
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
-        """Passes on; dies at the chosen write."""
+        """Pass on, and die at the chosen write."""
         listed = list(ops)
         writes = any(isinstance(op, PutOp) for op in listed)
         if writes:
             self._fuse.burn(before=True)
-        found = await self._inner.abatch(listed)
+        results = await self._inner.abatch(listed)
         if writes:
             self._fuse.burn(before=False)
-        return found
+        return results
 
     def insert_if_absent(self, op: PutOp) -> Item | None:
-        """Passes on; dies at the chosen write."""
+        """Pass on, and die at the chosen write."""
         return run_blocking(self._insert(BLOCKING, op))
 
     async def ainsert_if_absent(self, op: PutOp) -> Item | None:
-        """Passes on; dies at the chosen write."""
+        """Pass on, and die at the chosen write."""
         return await self._insert(AWAITING, op)
 
     async def _insert(self, bridge: Bridge, op: PutOp) -> Item | None:
@@ -131,7 +133,7 @@ class CrashingSaver(BaseCheckpointSaver[Any]):
 
     Args:
         inner: The real checkpointer.
-        point: When to die.
+        point: The write to die at.
     """
 
     def __init__(self, inner: BaseCheckpointSaver[Any], point: CrashAfter) -> None:
@@ -141,73 +143,72 @@ class CrashingSaver(BaseCheckpointSaver[Any]):
         self._writes = _Fuse(point, "writes")
 
     def drop_namespace(self, thread_id: str, checkpoint_ns: str) -> None:
-        """Passes on, where the inner one can."""
+        """Pass on if the inner checkpointer has this method; LangGraph's own ones have not."""
         drop = getattr(self._inner, "drop_namespace", None)
         if drop is not None:
             drop(thread_id, checkpoint_ns)
 
     def get_next_version(self, current: Any, channel: None) -> Any:
-        """Passes on."""
+        """Pass on."""
         return self._inner.get_next_version(current, channel)
 
     def get_tuple(self, config: Any) -> CheckpointTuple | None:
-        """Passes on."""
+        """Pass on."""
         return self._inner.get_tuple(config)
 
     async def aget_tuple(self, config: Any) -> CheckpointTuple | None:
-        """Passes on."""
+        """Pass on."""
         return await self._inner.aget_tuple(config)
 
     def list(self, config: Any, **options: Any) -> Iterator[CheckpointTuple]:
-        """Passes on."""
+        """Pass on."""
         return self._inner.list(config, **options)
 
     def alist(self, config: Any, **options: Any) -> AsyncIterator[CheckpointTuple]:
-        """Passes on."""
+        """Pass on."""
         return self._inner.alist(config, **options)
 
     def put(self, *args: Any) -> Any:
-        """Passes on; dies at the chosen checkpoint."""
+        """Pass on, and die at the chosen checkpoint."""
         self._puts.burn(before=True)
         done = self._inner.put(*args)
         self._puts.burn(before=False)
         return done
 
     async def aput(self, *args: Any) -> Any:
-        """Passes on; dies at the chosen checkpoint."""
+        """Pass on, and die at the chosen checkpoint."""
         self._puts.burn(before=True)
         done = await self._inner.aput(*args)
         self._puts.burn(before=False)
         return done
 
     def put_writes(self, *args: Any) -> None:
-        """Passes on; dies at the chosen writes."""
+        """Pass on, and die at the chosen writes."""
         self._writes.burn(before=True)
         self._inner.put_writes(*args)
         self._writes.burn(before=False)
 
     async def aput_writes(self, *args: Any) -> None:
-        """Passes on; dies at the chosen writes."""
+        """Pass on, and die at the chosen writes."""
         self._writes.burn(before=True)
         await self._inner.aput_writes(*args)
         self._writes.burn(before=False)
 
 
 def run_until_killed(target: Callable[..., object], *arguments: object) -> int:
-    """Calls a function in a child process of its own, to its end or until it is killed.
+    """Call a function in a child process, and wait until the function returns or the process is killed.
 
-    The child is forked from a server that has the engine imported and nothing more, so that a test of many crash
-    points does not pay for the imports at each of them.
+    The child is forked from a server that has imported the engine and nothing else.
 
     Args:
         target: A function at the top level of a module that can be imported by name.
-        arguments: Its arguments; they are pickled.
+        arguments: The arguments of the function; pickle has to take them.
 
     Returns:
-        The exit code: 0 when it returned, 1 when it raised, `-signal.SIGKILL` when it was killed.
+        The exit code: 0 if the function returned, 1 if it raised, `-signal.SIGKILL` if the process was killed.
 
     Raises:
-        TimeoutError: It ran too long, and was ended.
+        TimeoutError: The child ran too long and was ended.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(_PRELOADED)

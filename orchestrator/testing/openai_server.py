@@ -1,4 +1,4 @@
-"""OpenAIServer: an OpenAI-compatible server on loopback that answers by a script, and fails on demand."""
+"""OpenAIServer: an OpenAI-compatible server on loopback that answers by a script and fails on demand."""
 
 import json
 import sys
@@ -13,13 +13,13 @@ from orchestrator.testing.script import Reply, Request, Script, call_ids, count,
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong with a request instead of an answer.
+    """A failure of a request instead of an answer.
 
     Args:
-        status: HTTP status; 0 cuts the connection.
-        message: The error's message.
+        status: The HTTP status; 0 cuts the connection.
+        message: The message of the error.
         headers: Further headers, such as Retry-After.
-        raw: Sent as the body, instead of an error object.
+        raw: The body, instead of an error object.
     """
 
     status: int = 500
@@ -32,27 +32,34 @@ Faults = Callable[[dict[str, Any]], Fault | None]
 
 
 class _Server(ThreadingHTTPServer):
+    """The sockets of an `OpenAIServer`."""
+
     daemon_threads = True
-    request_queue_size = 128
+    request_queue_size = 128  # the default backlog of 5 refuses connections when many workers ask at once
+
+    def __init__(self, double: "OpenAIServer") -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.double = double
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        # A client that was stopped or killed takes its connection with it; that is no error of the server.
+        # A client that was stopped or killed takes its connection with it. That is no error of the server.
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
 class OpenAIServer:
-    """Serves `POST /v1/chat/completions` and `GET /v1/models` on a free port of 127.0.0.1. A context manager.
+    """A context manager that serves `POST /v1/chat/completions` and `GET /v1/models` on a free port of 127.0.0.1.
 
     Args:
         script: As for `ScriptedModel`.
-        faults: Asked first, with the body of each chat request; None lets the script answer. Or a list, one for each
-            request in order.
-        models: The models that it lists.
-        key: The only key that it takes; None takes any.
-        listing: What it answers to GET instead: JSON-plain data, or a text as a page of HTML.
+        faults: A function of the body of a chat request, or a list with an entry for each request in order. After None,
+            the script answers.
+        models: The models in the list of models.
+        key: The only accepted key; None accepts any.
+        listing: The answer to GET instead of the list: JSON-plain data, or a text as a page of HTML.
 
-    It answers whatever host a request is for, as a proxy would; `targets` has what was written in the request lines.
+    The server answers requests for any host, as a proxy does. `targets` has the targets of the request lines, and
+    `bodies` the bodies of the chat requests.
     """
 
     def __init__(
@@ -71,12 +78,13 @@ class OpenAIServer:
         self.models = models
         self.key = key
         self._faults = faults if callable(faults) else _in_turn(faults or ())
-        self._server = _Server(("127.0.0.1", 0), _handler(self))
+        self._server = _Server(self)
+        # `shutdown` waits for one interval, which is half a second by default.
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
     def base_url(self) -> str:
-        """What to give as `--base-url`."""
+        """The address for `--base-url`."""
         return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
 
     def __enter__(self) -> Self:
@@ -89,7 +97,7 @@ class OpenAIServer:
         self._thread.join()
 
     def fault_for(self, body: dict[str, Any]) -> Fault | None:
-        """What goes wrong with this request."""
+        """Return the failure of this request; None for an answer."""
         return self._faults(body)
 
 
@@ -103,89 +111,89 @@ def _in_turn(faults: Sequence[Fault | None]) -> Faults:
     return next_fault
 
 
-def _handler(server: OpenAIServer) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    protocol_version = "HTTP/1.1"  # keeps connections alive, as real endpoints do
 
-        def log_message(self, format: str, *args: Any) -> None:
-            """Tests are quiet."""
+    def log_message(self, format: str, *args: Any) -> None:
+        """Print nothing: tests are quiet."""
 
-        def do_GET(self) -> None:
-            server.targets.append(self.path)
-            if isinstance(server.listing, str):
-                self._write(200, server.listing.encode(), kind="text/html")
-                return
-            models = [{"id": name, "object": "model"} for name in server.models]
-            listing: object = {"object": "list", "data": models}
-            self._send(200, listing if server.listing is None else server.listing)
+    def do_GET(self) -> None:
+        double = self.server.double
+        double.targets.append(self.path)
+        if isinstance(double.listing, str):
+            self._write(200, double.listing.encode(), kind="text/html")
+            return
+        models = [{"id": name, "object": "model"} for name in double.models]
+        listing: object = {"object": "list", "data": models}
+        self._send(200, listing if double.listing is None else double.listing)
 
-        def do_POST(self) -> None:
-            server.targets.append(self.path)
-            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            server.bodies.append(body)
-            if server.key is not None and self.headers.get("Authorization") != f"Bearer {server.key}":
-                self._fail(Fault(401, "Incorrect API key provided"))
-                return
-            if (fault := server.fault_for(body)) is not None:
-                self._fail(fault)
-                return
-            request = _request(body)
-            try:
-                reply = server.script(request)
-            except AssertionError as error:
-                self._fail(Fault(500, str(error)))
-                return
-            if reply.gate is not None:
-                reply.gate.wait()
-            message, usage = _completion(request, reply)
-            if body.get("stream"):
-                self._stream(body, message, usage)
-            else:
-                choice = {"index": 0, "message": message, "finish_reason": _finish(message)}
-                self._send(200, {**_head(body), "choices": [choice], **({"usage": usage} if reply.usage else {})})
+    def do_POST(self) -> None:
+        double = self.server.double
+        double.targets.append(self.path)
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        double.bodies.append(body)
+        if double.key is not None and self.headers.get("Authorization") != f"Bearer {double.key}":
+            self._fail(Fault(401, "Incorrect API key provided"))
+            return
+        if (fault := double.fault_for(body)) is not None:
+            self._fail(fault)
+            return
+        request = _request(body)
+        try:
+            reply = double.script(request)
+        except AssertionError as error:
+            self._fail(Fault(500, str(error)))
+            return
+        if reply.gate is not None:
+            reply.gate.wait()
+        message, usage = _completion(request, reply)
+        if body.get("stream"):
+            self._stream(body, message, usage)
+        else:
+            choice = {"index": 0, "message": message, "finish_reason": _finish(message)}
+            self._send(200, {**_head(body), "choices": [choice], **({"usage": usage} if reply.usage else {})})
 
-        def _fail(self, fault: Fault) -> None:
-            if fault.status == 0:
-                self.close_connection = True
-                self.connection.close()
-            elif fault.raw is not None:
-                self._write(fault.status, fault.raw.encode(), fault.headers)
-            else:
-                self._send(fault.status, {"error": {"message": fault.message, "code": None}}, fault.headers)
+    def _fail(self, fault: Fault) -> None:
+        if fault.status == 0:
+            self.close_connection = True
+            self.connection.close()
+        elif fault.raw is not None:
+            self._write(fault.status, fault.raw.encode(), fault.headers)
+        else:
+            self._send(fault.status, {"error": {"message": fault.message, "code": None}}, fault.headers)
 
-        def _send(self, status: int, data: Any, headers: Sequence[tuple[str, str]] = ()) -> None:
-            self._write(status, json.dumps(data).encode(), headers)
+    def _send(self, status: int, data: Any, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self._write(status, json.dumps(data).encode(), headers)
 
-        def _write(
-            self,
-            status: int,
-            body: bytes,
-            headers: Sequence[tuple[str, str]] = (),
-            kind: str = "application/json",
-        ) -> None:
-            self.send_response(status)
-            self.send_header("Content-Type", kind)
-            self.send_header("Content-Length", str(len(body)))
-            for name, value in headers:
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+    def _write(
+        self,
+        status: int,
+        body: bytes,
+        headers: Sequence[tuple[str, str]] = (),
+        kind: str = "application/json",
+    ) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
 
-        def _stream(self, body: dict[str, Any], message: dict[str, Any], usage: dict[str, int]) -> None:
-            delta = {**message}
-            if "tool_calls" in delta:
-                delta["tool_calls"] = [{**made, "index": at} for at, made in enumerate(delta["tool_calls"])]
-            head = {**_head(body), "object": "chat.completion.chunk"}
-            chunks: list[dict[str, Any]] = [
-                {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
-                {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish(message)}]},
-            ]
-            if (body.get("stream_options") or {}).get("include_usage"):
-                chunks.append({**head, "choices": [], "usage": usage})
-            text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
-            self._write(200, text.encode(), kind="text/event-stream")
-
-    return Handler
+    def _stream(self, body: dict[str, Any], message: dict[str, Any], usage: dict[str, int]) -> None:
+        delta = {**message}
+        if "tool_calls" in delta:
+            delta["tool_calls"] = [{**tool_call, "index": at} for at, tool_call in enumerate(delta["tool_calls"])]
+        head = {**_head(body), "object": "chat.completion.chunk"}
+        chunks: list[dict[str, Any]] = [
+            {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
+            {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish(message)}]},
+        ]
+        if (body.get("stream_options") or {}).get("include_usage"):
+            chunks.append({**head, "choices": [], "usage": usage})
+        text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
+        self._write(200, text.encode(), kind="text/event-stream")
 
 
 def _head(body: dict[str, Any]) -> dict[str, Any]:
@@ -220,8 +228,8 @@ def _completion(request: Request, reply: Reply) -> tuple[dict[str, Any], dict[st
     message: dict[str, Any] = {"role": "assistant", "content": text or None}
     if reply.calls:
         message["tool_calls"] = [
-            {"id": made, "type": "function", "function": {"name": name, "arguments": json.dumps(dict(arguments))}}
-            for (name, arguments), made in zip(reply.calls, call_ids(reply, request), strict=True)
+            {"id": call_id, "type": "function", "function": {"name": name, "arguments": json.dumps(dict(arguments))}}
+            for (name, arguments), call_id in zip(reply.calls, call_ids(reply, request), strict=True)
         ]
     asked, answered = count(request.text), count(text)
     return message, {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}

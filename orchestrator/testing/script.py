@@ -1,4 +1,4 @@
-"""Scripts: what a double of a model answers to which request. One script serves in process and over HTTP."""
+"""Scripts: the answers of a double of a model. One script serves in process and over HTTP."""
 
 import asyncio
 import hashlib
@@ -12,11 +12,11 @@ ATTEMPT_TIMEOUT_S = 30.0
 
 
 class UnscriptedCallError(AssertionError):
-    """The model was asked something that its script does not answer."""
+    """The script has no answer to a request."""
 
 
 class Gate:
-    """Holds a reply back until the test lets it go, so that tests force an order instead of sleeping for it."""
+    """Hold a reply back until the test releases it, so that a test forces an order instead of sleeping for it."""
 
     def __init__(self) -> None:
         self.entered = threading.Event()
@@ -25,7 +25,7 @@ class Gate:
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
 
     def release(self) -> None:
-        """Lets every held and every later reply go."""
+        """Release all held and all later replies."""
         with self._lock:
             self._open.set()
             waiting, self._waiting = self._waiting, []
@@ -33,17 +33,17 @@ class Gate:
             loop.call_soon_threadsafe(lambda f=future: f.done() or f.set_result(None))  # type: ignore[misc]
 
     def wait(self) -> None:
-        """Waits in a thread.
+        """Wait in a thread.
 
         Raises:
-            TimeoutError: Nobody released it.
+            TimeoutError: The gate stayed closed for too long.
         """
         self.entered.set()
         if not self._open.wait(ATTEMPT_TIMEOUT_S):
             raise TimeoutError("the gate was never released")
 
     async def await_(self) -> None:
-        """Waits on an event loop."""
+        """Wait on an event loop."""
         with self._lock:
             if self._open.is_set():
                 self.entered.set()
@@ -57,14 +57,14 @@ class Gate:
 
 @dataclass(frozen=True)
 class Reply:
-    """What the model answers.
+    """The answer of the model.
 
     Args:
-        text: Its text; for a structured answer, JSON.
+        text: The text; for a structured answer, JSON.
         calls: Tool calls as (name, arguments).
-        error: Raised instead.
-        gate: Holds the reply back.
-        usage: Whether token counts are reported.
+        error: An exception to raise instead.
+        gate: A gate that holds the reply back.
+        usage: Report token counts.
     """
 
     text: str = ""
@@ -74,19 +74,19 @@ class Reply:
     usage: bool = True
 
     def behind(self, gate: Gate) -> "Reply":
-        """The same reply, held back."""
+        """Return the same reply, held back by a gate."""
         return replace(self, gate=gate)
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the model is asked, in plain form.
+    """A request to the model, in plain form.
 
     Args:
         messages: (role, text) pairs; roles are system, user, assistant, tool.
-        tools: Names of the tools that it may call.
-        schema: The JSON schema that the answer must fit, if one.
-        max_tokens: Most tokens of the answer, if that is limited.
+        tools: Names of the tools that the model may call.
+        schema: The JSON schema of the answer; empty for none.
+        max_tokens: The largest number of tokens of the answer; None for no limit.
     """
 
     messages: tuple[tuple[str, str], ...]
@@ -106,12 +106,12 @@ class Request:
 
     @property
     def last_user(self) -> str:
-        """The last thing that a user said."""
+        """The last message of a user."""
         return next((text for role, text in reversed(self.messages) if role == "user"), "")
 
     @property
     def step(self) -> int:
-        """How often the model has answered in this conversation already."""
+        """The number of answers of the model in this conversation so far."""
         return sum(role == "assistant" for role, _ in self.messages)
 
 
@@ -119,38 +119,38 @@ Script = Callable[[Request], Reply]
 
 
 def say(text: str) -> Reply:
-    """A plain answer."""
+    """Return a plain answer."""
     return Reply(text=text)
 
 
 def call(name: str, /, **arguments: Any) -> Reply:
-    """A call of one tool."""
+    """Return a call of one tool."""
     return Reply(calls=((name, arguments),))
 
 
 def structure(data: Any) -> Reply:
-    """A structured answer."""
+    """Return a structured answer."""
     return Reply(text=json.dumps(data))
 
 
 def fail(error: BaseException) -> Reply:
-    """An exception instead of an answer."""
+    """Return an answer that raises an exception."""
     return Reply(error=error)
 
 
 def hang() -> Reply:
-    """Never answers; ends when the caller is cancelled, or after a time limit."""
+    """Return an answer that never comes; the wait ends with the caller or after a time limit."""
     return Reply(gate=Gate())
 
 
 def call_ids(reply: Reply, request: Request) -> Sequence[str]:
-    """Ids for the reply's calls: the same conversation gets the same ids, in any process."""
+    """Return ids for the calls of a reply. The same conversation gets the same ids in any process."""
     seed = json.dumps([request.messages, [list(part) for part in reply.calls]], default=dict)
     return [f"call_{hashlib.sha256(f'{seed}{at}'.encode()).hexdigest()[:12]}" for at in range(len(reply.calls))]
 
 
 def in_order(replies: Sequence[Reply | str]) -> Script:
-    """A script that gives these replies one after the other, whatever it is asked."""
+    """Return a script that gives the replies one after the other, to any requests."""
     rest, lock = list(replies), threading.Lock()
 
     def answer(request: Request) -> Reply:
@@ -164,12 +164,12 @@ def in_order(replies: Sequence[Reply | str]) -> Script:
 
 
 def count(text: str) -> int:
-    """The tokens that a double reports for a text: its words."""
+    """Return the tokens that a double reports for a text: its words."""
     return max(1, len(text.split()))
 
 
 def cut(text: str, most: int | None, counter: Callable[[str], int] = count) -> str:
-    """The longest beginning of a text that has no more tokens than asked for."""
+    """Return the longest beginning of a text within a limit of tokens."""
     if most is None or counter(text) <= most:
         return text
     low, high = 0, len(text)  # invariant: text[:low] is short enough

@@ -24,11 +24,11 @@ class ScriptedModel(BaseChatModel):
 
     Args:
         script: A function of the request, or replies to give in order.
-        window: Tokens that it claims to take at once.
-        counter: Tokens of a text, as it reports them; by default its words.
+        window: Tokens that the model takes at once.
+        counter: Counts the tokens of a text; by default its words.
 
-    It keeps to a limit of its answer, as endpoints do: a longer one is cut off there.
-    Every request is kept in `requests`. A request that the script does not answer raises `UnscriptedCallError`.
+    The model cuts an answer at the limit of the request, as endpoints do. `requests` keeps every request. A request
+    without an answer in the script raises `UnscriptedCallError`.
     """
 
     script: Any
@@ -43,7 +43,7 @@ class ScriptedModel(BaseChatModel):
 
     @property
     def requests(self) -> list[Request]:
-        """All requests so far, in the order in which they came."""
+        """All requests so far, in their order."""
         return self._requests
 
     @property
@@ -53,13 +53,13 @@ class ScriptedModel(BaseChatModel):
     def bind_tools(
         self, tools: Sequence[Any], *, tool_choice: str | None = None, **kwargs: Any
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Takes the tools; only their names matter to a script."""
+        """Bind the tools; a script sees their names only."""
         return self.bind(tools=[convert_to_openai_tool(tool) for tool in tools], **kwargs)
 
     def with_structured_output(
         self, schema: Any, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
-        """Answers with JSON of a schema; what the script says is parsed, and errors are reported as by real models."""
+        """Parse the script's answers as JSON, and report errors as real models do."""
         limit = {name: kwargs[name] for name in ("max_tokens",) if name in kwargs}
         asked = self.bind(schema=schema, **limit)
 

@@ -1,4 +1,4 @@
-"""TeamScript: the script of a whole run, said in terms of the plan."""
+"""TeamScript: the script of a whole run, in terms of the plan."""
 
 import re
 import threading
@@ -13,18 +13,18 @@ _FINAL = "Write the final answer"
 
 
 class TeamScript:
-    """Answers the supervisor's and the workers' requests of one run.
+    """A script for the requests of the supervisor and the workers of one run.
 
     Args:
-        plan: The sub-tasks that the planner gives, as dicts; or several plans, given one after the other.
-        results: What the worker of a sub-task says: one reply, or a list of replies, one for each of its steps. For
-            later attempts the key is `(id, attempt)`. A sub-task that is not named says `result of <id>`.
-        verdicts: What reviewers say by sub-task id, as dicts; a list gives one for each attempt at the review.
-        revisions: The supervisor's revisions, in order.
+        plan: The sub-tasks of the plan, as dicts; or several plans, for one request after the other.
+        results: By sub-task id, the reply of its worker, or a list with a reply for each step. The key of a later
+            attempt is `(id, attempt)`. A sub-task without an entry gets `result of <id>`.
+        verdicts: By sub-task id, the verdict of a reviewer as a dict, or a list with one for each attempt.
+        revisions: The revisions of the supervisor, in order.
         summary: The answer.
 
-    Which reply comes is decided by the request alone, except for lists of plans, verdicts and revisions. So a run
-    that is resumed in another process gets the replies that it would have got in the first.
+    The request alone decides the reply, except for lists of plans, verdicts and revisions. A run that another process
+    resumes gets the same replies as in the first process.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class TeamScript:
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Reply:
-        """The reply to a request."""
+        """Return the reply to a request."""
         match request.title:
             case "Plan":
                 return structure({"sub_tasks": list(self._next(self._plans))})
@@ -67,8 +67,8 @@ class TeamScript:
         task_id, _ = _sub_task(request)
         if task_id not in self._verdicts:
             return {"reason": "it is right", "verdict": "accept", "sub_task_id": ""}
-        found: Mapping[str, Any] = self._next(self._verdicts[task_id])
-        return found
+        verdict: Mapping[str, Any] = self._next(self._verdicts[task_id])
+        return verdict
 
     def _work(self, request: Request) -> Reply:
         task_id, attempt = _sub_task(request)
@@ -81,10 +81,12 @@ class TeamScript:
 
 
 def _sub_task(request: Request) -> tuple[str, int]:
-    found = [match for role, text in request.messages if role == "user" for match in _SUB_TASK.finditer(text)]
-    if not found:
+    users = [text for role, text in request.messages if role == "user"]
+    headings = [match for text in users for match in _SUB_TASK.finditer(text)]
+    if not headings:
         raise UnscriptedCallError(f"this is no request of an orchestrated run:\n{request.text[-800:]}")
-    return found[-1].group(1), int(found[-1].group(2) or 1)
+    # The first message of a worker ends with its own sub-task.
+    return headings[-1].group(1), int(headings[-1].group(2) or 1)
 
 
 def _reply(said: Said) -> Reply:

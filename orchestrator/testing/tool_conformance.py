@@ -1,4 +1,4 @@
-"""Conformance of tools: what any tool has to hold to be safe in the hands of a model, checked on the tool itself."""
+"""Conformance of tools: checks that a tool is safe in the hands of a model, made on the tool itself."""
 
 import asyncio
 import json
@@ -28,12 +28,12 @@ _HOSTILE_TEXTS = ("", "\0", "../../etc/passwd", "'; DROP TABLE x; --", "{{7*7}}"
 
 @dataclass
 class ToolReport:
-    """What was found; prints as a list.
+    """The problems of a tool; prints as a list, and is false if there are any.
 
     Args:
-        tool: The tool's name.
-        checked: What was looked at.
-        problems: What does not hold, as sentences.
+        tool: The name of the tool.
+        checked: The checks that were made.
+        problems: The problems, as sentences.
     """
 
     tool: str
@@ -51,16 +51,16 @@ class ToolReport:
 def check_tool(
     tool: BaseTool, good: Mapping[str, Any], *, config: RunnableConfig | None = None, harmless: bool = True
 ) -> ToolReport:
-    """Puts a tool through the conformance checks.
+    """Check the conformance of a tool.
 
     Args:
         tool: The tool.
         good: Arguments of a call that succeeds.
-        config: What its calls are made with, such as a workspace.
-        harmless: Whether it may be called; without that only its declaration is looked at.
+        config: The config of the calls, such as one with a workspace.
+        harmless: Call the tool. If false, look at its declaration only.
 
     Returns:
-        The report; false when there are problems.
+        The report; false if there are problems.
     """
     report = ToolReport(tool.name)
     _check_declaration(tool, report)
@@ -74,7 +74,7 @@ def check_tool(
 def assert_conforms(
     tool: BaseTool, good: Mapping[str, Any], *, config: RunnableConfig | None = None, harmless: bool = True
 ) -> None:
-    """The same as an assertion.
+    """Check the conformance of a tool, and raise if there are problems.
 
     Args:
         tool: As for `check_tool`.
@@ -83,7 +83,7 @@ def assert_conforms(
         harmless: As for `check_tool`.
 
     Raises:
-        AssertionError: Something does not hold; the message lists it.
+        AssertionError: The tool has problems; the message lists them.
     """
     report = check_tool(tool, good, config=config, harmless=harmless)
     if not report:
@@ -152,7 +152,7 @@ def _check_hostile_texts(tool: BaseTool, good: Mapping[str, Any], config: Any, r
 def _called(
     tool: BaseTool, args: Mapping[str, Any], config: Any, way: str, report: ToolReport, case: str
 ) -> ToolMessage | None:
-    """The answer to a call; None, and a problem, when anything was raised."""
+    """Call the tool and return the answer; on an exception, report a problem and return None."""
     request = {"name": tool.name, "args": dict(args), "id": "call_1", "type": "tool_call"}
     try:
         if way == "async":
