@@ -163,10 +163,14 @@ def test_what_may_not_be_called_is_judged_by_its_declaration_alone() -> None:
 
 
 def test_limits_and_metadata_that_cannot_hold_are_problems() -> None:
-    assert "time limit is not between" in problems(made_of(fine, time_limit_s=0))
-    assert "output limit is not above 0" in problems(made_of(fine, output_limit=0))
+    # `declare` refuses such limits; a tool can have metadata of its own.
     made = made_of(fine)
-    made.metadata = {**(made.metadata or {}), "call": fine}
+    declared = made.metadata or {}
+    made.metadata = {**declared, "time_limit_s": 0}
+    assert "time limit is not between" in problems(made)
+    made.metadata = {**declared, "output_limit": 0}
+    assert "output limit is not above 0" in problems(made)
+    made.metadata = {**declared, "call": fine}
     assert "no plain JSON" in problems(made)
     with pytest.raises(AssertionError, match="no plain JSON"):
         assert_conforms(made, {"text": "x"})
