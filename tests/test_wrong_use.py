@@ -234,7 +234,7 @@ ON_THREADS: dict[str, tuple[Callable[[Any, Any], Any], str]] = {
     "an unknown review": (lambda o, _: o.decide("t/plan-0", "approve"), "there is no review 't/plan-0'"),
     "an unknown action": (
         lambda o, run: o.decide(run.reviews[0], "accept"),
-        "Decision: action should be 'approve', 'edit', 'reject' or 'stop', not 'accept'",
+        "Decision: action should be 'approve', 'edit', 'reject', 'stop' or 'answer', not 'accept'",
     ),
     "a rejection without reason": (
         lambda o, run: o.decide(run.reviews[0], "reject"),
