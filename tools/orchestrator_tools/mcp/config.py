@@ -1,8 +1,8 @@
 """Settings of MCP servers and their tools, read from a file or a mapping.
 
 The file has the shape that other MCP clients use, `{"mcpServers": {"name": {"command": …} | {"url": …}}}`, with
-additional fields. Unknown fields are refused, because a misspelt one would protect nothing. Values may name variables
-of the environment as `${NAME}`, so that the file needs no keys. Error messages never show a value.
+additional fields. Values may name variables of the environment as `${NAME}`, so that the file needs no keys. Error
+messages never show a value.
 """
 
 import json
@@ -36,7 +36,7 @@ class ToolSettings(BaseModel):
         sends: The argument that could carry a secret out, such as an address; for a tool that only reads.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)  # a misspelt field would protect nothing
 
     risk: Literal["read", "write", "execute", "spend"] | None = None
     effect: Literal["none", "idempotent", "once"] | None = None
@@ -171,7 +171,7 @@ def _checked(name: str, entry: Mapping[str, Any]) -> ServerSettings:
                     plain[field] = _expanded(name, field, plain[field])
         return ServerSettings.model_validate(plain)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        first = error.errors(include_input=False, include_url=False)[0]  # the input may be a secret
         path = ".".join(str(part) for part in first["loc"])
         if first["type"] == "extra_forbidden":
             known = sorted(f.alias or n for n, f in ServerSettings.model_fields.items() if n != "sends")

@@ -259,7 +259,7 @@ class _Session:
         from mcp import McpError
         from mcp.types import CONNECTION_CLOSED
 
-        session = await asyncio.shield(self.opened)
+        session = await asyncio.shield(self.opened)  # several callers wait for it, and one may give up
         self.in_flight += 1
         asked = asyncio.ensure_future(make(session))
         try:

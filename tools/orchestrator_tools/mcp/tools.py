@@ -44,7 +44,7 @@ _TIME_LIMIT_S: Final = 60.0
 _OUTPUT_LIMIT: Final = 100_000
 _MARGIN_S: Final = 5.0
 """The tool reports its own timeout, before the engine's time limit for the call ends."""
-_LONGEST_NAME: Final = 64
+_LONGEST_NAME: Final = 64  # OpenAI's limit for the name of a function
 
 Servers = Mapping[str, Any] | str | Path
 

@@ -161,6 +161,7 @@ class Gate:
         if not host or len(host) > 253 or not all(_LABEL.fullmatch(label) for label in labels):
             raise ToolException(f"error: '{shown}' has no proper host name; use an address like https://example.org/")
         authority = re.split(r"[/?#]", text.strip().split("//", 1)[-1], maxsplit=1)[0]
+        # IDNA turns full-width digits, circled letters and ideographic full stops into plain ASCII.
         if not authority.isascii() and "xn--" not in host:
             raise ToolException(f"error: '{shown}' is written with look-alike characters; use plain letters")
 

@@ -169,7 +169,7 @@ def _body(pieces: Iterable[bytes], headers: dict[str, str], max_bytes: int, dead
         f"error: the page is larger than the limit of {max_bytes:,} bytes; use another address, or go on without it"
     )
     announced = headers.get("content-length", "")
-    if announced.isdecimal() and int(announced[:20]) > max_bytes:
+    if announced.isdecimal() and int(announced[:20]) > max_bytes:  # int() of 5,000 digits is a ValueError
         raise too_large
     body = bytearray()
     for piece in _unpacked(_counted(pieces, max_bytes, too_large), headers.get("content-encoding", "")):

@@ -111,12 +111,13 @@ class _Reader:
                 joined = str(url.join(target))
             except (httpx2.InvalidURL, ValueError) as error:
                 raise ToolException("error: the page leads to no proper address; use another address") from error
-            url = self._gate.url(joined)
+            url = self._gate.url(joined)  # a public page may lead to 169.254.169.254
         raise ToolException(f"error: the page leads on more than {_MOST_REDIRECTS} times; use another address")
 
 
 def _text(answer: "Answer", seconds: float) -> Text:
     """Return the text of a page."""
+    # The text of an error page is not shown, because it may hold instructions to the model.
     if not 200 <= answer.status < 300:
         raise ToolException(f"error: the page answers with status {answer.status}; use another address")
     stated, _, parameters = answer.headers.get("content-type", "").partition(";")

@@ -13,7 +13,7 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from orchestrator_tools.answers import bad_arguments
 from orchestrator_tools.search_results import Found, rendered, room_for
 
-_LONGEST_QUERY: Final = 400
+_LONGEST_QUERY: Final = 400  # Tavily's limit
 _TAVILY: Final = "https://api.tavily.com"
 
 
@@ -163,7 +163,7 @@ def web_search(
         words = _line(query)[:_LONGEST_QUERY]
         if not words:
             raise ToolException("error: there is nothing to search for; give a few words")
-        key = api_key or os.environ.get("TAVILY_API_KEY", "").strip()
+        key = api_key or os.environ.get("TAVILY_API_KEY", "").strip()  # it may be set after the tool is made
         try:
             if key:
                 passages = _ask_tavily(words, results, key, base_url, time_limit_s)
