@@ -50,7 +50,7 @@ class CallPolicy:
             "time_limit_s": time_limit_s,
         }
         for name, value in values.items():
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, value)  # a frozen dataclass refuses plain assignments here too
 
     def time_limit_of(self, model: BaseChatModel) -> float:
         """Return the seconds for one request to a model."""

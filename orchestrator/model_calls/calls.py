@@ -132,6 +132,7 @@ class ModelCalls:
                 if not is_endpoint_failure(error):
                     raise
                 if at == len(candidates) - 1:
+                    # `error_texts` explains these two. Errors of other clients get their model's name here.
                     if isinstance(error, ModelError | openai.OpenAIError):
                         raise
                     why = str(error) or "it does not say why"
@@ -145,6 +146,7 @@ class ModelCalls:
     def _candidates(self, model: BaseChatModel) -> list[BaseChatModel]:
         economy = self.policy.economy
         first = [economy] if economy is not None and self.allowance.is_short else []
+        # By identity: the economy model can be a fallback too, and is asked once.
         return list({id(m): m for m in (*first, model, *self.policy.fallbacks)}.values())
 
     async def _ask(self, model: BaseChatModel, question: Question, send: Send, messages_of: MessagesOf) -> Any:
@@ -189,6 +191,7 @@ class ModelCalls:
         try:
             reply = await self._within(limit if left is None else min(limit, left), partial(send, model, arguments))
         except BaseException as error:
+            # A cancelled call is settled too, or its reservation would stay in the run's account for good.
             refused = cost_nothing(error)
             await ledger.settle(self.bridge, reservation, Spend(model_calls=1) if refused else None)
             if isinstance(error, TimeoutError) and left is not None and left <= limit:

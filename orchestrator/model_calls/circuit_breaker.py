@@ -17,10 +17,8 @@ from orchestrator.models.errors import EndpointHealth
 class Circuit:
     """The state of one endpoint, shared by all threads and event loops: closed, or open until a trial succeeds.
 
-    After some failures in a row, requests fail at once for a while. Then one request is let through as a trial. Other
-    requests still fail at once instead of waiting for its outcome: a trial can take as long as the model's time limit,
-    and a fallback model may answer now. A request that was under way when the circuit opened closes it by success. Its
-    failure does not keep the circuit open for longer.
+    After some failures in a row, requests fail at once for a while. Then one request is let through as a trial, and
+    other requests still fail at once. A request that was under way when the circuit opened closes it by success.
 
     Args:
         endpoint: Name of the endpoint in errors.
@@ -84,6 +82,8 @@ class Circuit:
         if self._in_a_row < failures:
             return
         left = self._failed_at + reset_s - self._clock()
+        # Other requests do not wait for the trial: it can take as long as the model's time limit. A fallback model may
+        # answer now.
         if left > 0 or self._trial_under_way:
             raise CircuitOpenError(self.endpoint, self._last, max(0.0, left))
 
@@ -96,5 +96,6 @@ class Circuit:
             elif sign == "dead":
                 self._in_a_row += 1
                 self._last = what
+                # The failure of a request that was under way when the circuit opened does not prolong it.
                 if is_trial or self._in_a_row <= failures:
                     self._failed_at = self._clock()

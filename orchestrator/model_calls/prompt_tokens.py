@@ -71,7 +71,7 @@ def _texts(message: BaseMessage) -> list[str]:
 
 
 def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "replace"))
+    return len(text.encode("utf-8", "replace"))  # half a surrogate pair has no bytes
 
 
 @lru_cache(maxsize=4096)
@@ -101,6 +101,7 @@ def load_tokenizer(model: BaseChatModel) -> None:
     except (KeyError, ValueError, OSError, requests.RequestException):
         _tokenizers[name] = None  # unknown to tiktoken or offline: use the estimate
         return
+    # By default tiktoken raises ValueError on texts such as <|endoftext|>, which any page may contain.
     _tokenizers[name] = lambda text: len(encoding.encode(text, disallowed_special=()))
 
 

@@ -113,6 +113,7 @@ async def call_endpoint(
 
     def is_worth_another(error: BaseException) -> bool:
         return (
+            # With the circuit open, a repetition would wait and then fail without a request.
             is_transient(error) and (retry_after(error) or 0.0) <= LONGEST_RETRY_AFTER_S and not circuit.is_open(*after)
         )
 

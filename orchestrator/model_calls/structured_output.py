@@ -62,7 +62,7 @@ async def ask_structured(
         listed = "\n".join(f"- {problem}" for problem in problems)
         conversation = [
             *messages,
-            AIMessage(_text(reply["raw"]) or "(no answer)"),
+            AIMessage(_text(reply["raw"]) or "(no answer)"),  # endpoints refuse messages without a text
             HumanMessage(f"This cannot be used:\n{listed}\nAnswer again in full, with these mended."),
         ]
     raise PlanError([*problems, f"the model was asked {repairs + 1} times"])

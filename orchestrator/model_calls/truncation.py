@@ -31,7 +31,7 @@ def truncated_by(message: BaseMessage) -> str:
     reason = metadata.get("finish_reason") or metadata.get("stop_reason")
     if isinstance(details, dict):
         reason = details.get("reason") or reason
-    return _REASONS.get(str(reason).casefold(), "")
+    return _REASONS.get(str(reason).casefold(), "")  # Google writes it in capitals
 
 
 def can_go_on(message: BaseMessage) -> TypeGuard[AIMessage]:

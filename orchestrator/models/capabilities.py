@@ -43,6 +43,7 @@ class Capabilities:
             asked_schema: Form of the schema in the request; None without a schema, or with one in words only.
             asked_cap: The name under which the request limited its answer.
         """
+        # A refusal of the learned name teaches nothing: otherwise the two names would alternate for ever.
         if asked_cap and asked_cap != self.cap and _CAP_NAME.search(refusal) and not _TOO_LONG.search(refusal):
             self.cap = LIMIT_NAMES[1 - LIMIT_NAMES.index(asked_cap)]
             return True

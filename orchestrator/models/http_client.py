@@ -19,6 +19,7 @@ from orchestrator.forks import after_fork, forget_in_children, keep_for_ever
 # One pool of a few hundred connections spends most of its time searching its own lists. Requests over several pools
 # cost about a fifth less.
 POOLS = 16
+# By default httpx2 opens at most 100 connections. Further requests wait for one, and some end with PoolTimeout.
 _LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=30)
 
 _Pools = AsyncGenerator[httpx2.AsyncBaseTransport, None]
@@ -135,6 +136,7 @@ def blocking_client(proxy: str | None) -> httpx2.Client:
         raise ConfigError("the environment names a SOCKS proxy, which needs: pip install socksio") from error
     except (ValueError, httpx2.InvalidURL) as error:
         raise ConfigError(f"the proxy that the environment names cannot be used: {error}") from error
+    # The OpenAI client follows redirects only over clients that it makes itself.
     client = httpx2.Client(transport=transport, follow_redirects=True)
     atexit.register(client.close)
     return client

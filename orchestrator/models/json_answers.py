@@ -77,11 +77,13 @@ def json_objects(text: str) -> Iterator[dict[str, Any]]:
 def answered_json(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the JSON object that a text gives as its answer: the first that fits the schema, or else the first."""
     try:
+        # First without a search for thoughts: a text inside the JSON may look like one.
         whole = json.loads(text)
     except ValueError:
         answer = _THOUGHTS.sub("", without_thoughts(text))  # thoughts often contain drafts of the answer
     else:
         return whole if isinstance(whole, dict) else None
+    # After an opening tag without an end come only thoughts: the answer was cut off in them.
     objects = list(json_objects(re.split(rf"<{_TAG}>", answer, maxsplit=1, flags=re.I)[0]))
     return next((one for one in objects if fits(one, schema)), objects[0] if objects else None)
 

@@ -132,10 +132,12 @@ def restore_calls(result: ChatResult, tools: Sequence[Mapping[str, Any]]) -> Cha
 
 def _restored(message: BaseMessage, tools: Sequence[Mapping[str, Any]]) -> BaseMessage:
     names = {tool["function"]["name"] for tool in tools}
+    # Models write thoughts and other objects beside the step.
     step = next((value for value in json_objects(str(message.text)) if "tool" in value), None)
     if step is None:
         return message
     if step.get("tool") in names and isinstance(step.get("args"), dict):
+        # The id of the answer tells equal steps of two answers apart.
         digest = hashlib.sha256(json.dumps([message.id, step], sort_keys=True).encode()).hexdigest()[:16]
         call = {"name": step["tool"], "args": step["args"], "id": f"call_{digest}", "type": "tool_call"}
         return message.model_copy(update={"content": "", "tool_calls": [call]})

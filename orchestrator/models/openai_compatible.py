@@ -75,6 +75,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     @property
     def is_openai(self) -> bool:
         """True if the endpoint is OpenAI's own."""
+        # The slash at the end keeps out hosts such as api.openai.com.example.org.
         return "://api.openai.com/" in f"{self.openai_api_base or '://api.openai.com'}/"
 
     @property
@@ -310,11 +311,13 @@ def _plain(kwargs: Mapping[str, Any]) -> bool:
 
 def _call_kwargs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
     named = dict(zip(("stop", "run_manager"), args, strict=False)) | kwargs
+    # An argument of `ChatOpenAI._stream` alone. `_generate` would send it to the endpoint.
     return {name: value for name, value in named.items() if name != "stream_usage"}
 
 
 def _whole(result: ChatResult) -> ChatGenerationChunk:
     message: Any = result.generations[0].message
+    # The `type` of a chunk is a literal of its own, and pydantic refuses that of a message.
     fields = {name: value for name, value in message.__dict__.items() if name != "type"}
     chunk = AIMessageChunk(**fields)
     return ChatGenerationChunk(message=chunk, generation_info=result.generations[0].generation_info)
@@ -346,7 +349,7 @@ def make_endpoint(
         timeout=settings.timeout_s,
         max_retries=0,  # the engine repeats requests itself, and reserves each in the budget
         retries=settings.max_retries,
-        stream_usage=True,
+        stream_usage=True,  # LangChain reports no usage of streams from another `base_url` otherwise
         http_client=blocking_client(proxy),
         http_async_client=httpx2.AsyncClient(
             transport=LoopTransport(proxy), timeout=settings.timeout_s, follow_redirects=True

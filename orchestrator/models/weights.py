@@ -24,7 +24,7 @@ from orchestrator.errors import MissingModelError, ModelError, WrongHashError
 Progress = Callable[[int, int], None]
 """Called with the bytes done and the bytes in all."""
 _BLOCK = 1 << 20
-_HUB_TIMEOUT_S = 8
+_HUB_TIMEOUT_S = 8  # to connect: where a firewall blocks the hub, the package index is the next source
 
 
 @dataclass(frozen=True)

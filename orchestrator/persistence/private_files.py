@@ -37,7 +37,7 @@ def make_private_file(path: Path) -> None:
     except FileExistsError:
         return
     try:
-        if hasattr(os, "fchmod"):
+        if hasattr(os, "fchmod"):  # missing on Windows before Python 3.13
             os.fchmod(handle, FILE_MODE)
     finally:
         os.close(handle)

@@ -193,6 +193,7 @@ class Saver(SqliteSaver):
         """Like `drop_namespace`."""
         self.drop_namespace(thread_id, checkpoint_ns)
 
+    # SqliteSaver (3.1) leaves this out. LangGraph's server calls it to roll a run back.
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Delete the checkpoints that these runs of a LangGraph server saved."""
         marks = ", ".join("?" * len(run_ids))

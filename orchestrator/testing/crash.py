@@ -76,6 +76,7 @@ class _Fuse:
                 return
             self._left -= 1
             if self._left == 0:
+                # No `finally` block and no exit hook runs, as when the machine ends the process.
                 os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -150,6 +151,7 @@ class CrashingSaver(BaseCheckpointSaver[Any]):
 
     def get_next_version(self, current: Any, channel: None) -> Any:
         """Pass on."""
+        # The base class counts in numbers, and raises NotImplementedError at the texts of SqliteSaver.
         return self._inner.get_next_version(current, channel)
 
     def get_tuple(self, config: Any) -> CheckpointTuple | None:

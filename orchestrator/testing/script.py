@@ -30,6 +30,7 @@ class Gate:
             self._open.set()
             waiting, self._waiting = self._waiting, []
         for loop, future in waiting:
+            # The future of a caller that was cancelled is done already.
             loop.call_soon_threadsafe(lambda f=future: f.done() or f.set_result(None))  # type: ignore[misc]
 
     def wait(self) -> None:

@@ -74,6 +74,7 @@ class ScriptedModel(BaseChatModel):
                 raise error
             return parsed
 
+        # LangChain runs a plain function under `ainvoke` in an executor. This costs each call a hop between threads.
         async def aparse(message: AIMessage) -> Any:
             return parse(message)
 

@@ -129,6 +129,7 @@ class _Call:
 
     def _ruling(self, tainted: tuple[str, ...]) -> Ruling:
         sent = sent_by(self.tool, self.call["args"])
+        # Without the model's own messages: it could have made the text up there and sent it afterwards.
         inputs = (message for message in self.request.state["messages"] if not isinstance(message, AIMessage))
         return self.oversight.policy.rule_on(
             self.actor.agent,

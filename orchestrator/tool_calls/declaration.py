@@ -109,6 +109,7 @@ def _put(tool: Any, fields: Mapping[str, Any]) -> Any:
     if isinstance(tool, type) or not callable(tool):
         raise ConfigError(f"declare takes a tool or a function, not {described(tool)}")
     try:
+        # A bound method takes no attributes. Its function does.
         setattr(getattr(tool, "__func__", tool), _FIELD, dict(fields))
     except AttributeError:
         raise ConfigError(f"declare cannot mark {described(tool)}: make a tool of it first, with @tool") from None
