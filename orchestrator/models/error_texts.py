@@ -49,6 +49,7 @@ def explain(error: BaseException, where: str = "") -> ModelError | None:
     if isinstance(error, openai.APITimeoutError):
         return ModelError(f"no answer from {where} in time: try again, or set ORCHESTRATOR_TIMEOUT_S to more seconds")
     if isinstance(error, openai.APIConnectionError):
+        # The text of the error itself is only "Connection error."
         cause = str(error.__cause__ or error)
         through = " through the proxy that the environment names" if proxy_for(where) else ""
         return ModelError(f"cannot reach {where}{through} ({cause}): check the address and that the server is running")

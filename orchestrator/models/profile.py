@@ -57,6 +57,7 @@ class ModelProfile:
         """Key that tells the endpoint of one model from another's: its address, or else its class, and the name."""
         values = vars(self.model)
         address = next((value for name in _ADDRESSES if (value := values.get(name))), None)
+        # ChatOpenAI without a `base_url` has OpenAI's address only in its client.
         address = address or getattr(values.get("root_client"), "base_url", None)
         where = str(address) if address else type(self.model).__name__
         return f"{where.rstrip('/')} ({self.name})"

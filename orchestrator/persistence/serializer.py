@@ -9,6 +9,7 @@ COMPRESS_FROM_BYTES = 4096
 _PACKED = "+zlib"
 
 
+# A subclass and no wrapper: LangGraph cannot hold a wrapper to a graph's list of types, and copies a subclass.
 class PackedSerializer(JsonPlusSerializer):
     """LangGraph's serializer, with large values compressed: every checkpoint repeats the whole state."""
 

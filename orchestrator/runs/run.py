@@ -134,6 +134,7 @@ class Run:
     @property
     def is_resumable(self) -> bool:
         """True if resuming would do anything."""
+        # A failed run with an answer has ended. Without one, an endpoint failed as a rule, and a resume asks it again.
         return self.status in ("waiting", "interrupted") or (self.status == "failed" and not self.answer)
 
     def to_dict(self) -> dict[str, Any]:

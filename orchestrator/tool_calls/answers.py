@@ -15,6 +15,7 @@ from langgraph.types import Command
 from orchestrator.text import sound
 
 _log = logging.getLogger(__name__)
+# "text-plain" is a text file in LangChain 1, and "output_text" a text of OpenAI's Responses.
 _TEXT_TYPES = ("text", "text-plain", "output_text")
 _BASE64_CHARS_A_BYTE = 4 / 3
 _DEEPEST = 50
@@ -146,6 +147,7 @@ def _block_text(block: Any) -> str:
 
 def _part(block: Mapping[str, Any]) -> Part:
     kind = str(block.get("type", "part")).removesuffix("_url")
+    # Anthropic keeps the data under "source", OpenAI under "image_url", and LangChain 1 in the block itself.
     inner = block.get("source") or block.get(f"{kind}_url") or block.get(kind) or block
     inner = inner if isinstance(inner, Mapping) else {"url": inner}
     mime_type = str(block.get("mime_type") or inner.get("media_type") or inner.get("mime_type") or "")
@@ -159,10 +161,8 @@ def _part(block: Mapping[str, Any]) -> Part:
 
 
 def artifact_of(message: ToolMessage) -> Any:
-    """Return the message's artifact where the state can hold it, otherwise None.
-
-    LangGraph would fail the whole super-step over an object that its serializer does not know.
-    """
+    """Return the message's artifact where the state can hold it, otherwise None."""
+    # LangGraph would fail the whole super-step over an object that its serializer does not know.
     if message.artifact is None or _is_plain(message.artifact):
         return message.artifact
     _log.info("tool '%s': its artifact, a %s, is not kept", message.name, type(message.artifact).__name__)

@@ -72,6 +72,7 @@ class Rule(Checked):
         if self.args and args is None:
             return False
         return (
+            # `fnmatch` would ignore case on Windows, and a rule would decide otherwise there.
             fnmatchcase(worker, self.worker)
             and fnmatchcase(tool.name, self.tool)
             and (not self.risk or risk_of(tool) in self.risk)
