@@ -1,19 +1,18 @@
-"""Full CPython, with the libraries that are installed, in a sandbox of Linux namespaces made by bubblewrap.
+"""Full CPython, with the installed libraries, in a sandbox of Linux namespaces made by bubblewrap.
 
-One process for each session, which keeps the session's names. It sees the system's programs and the Python
-installation, read only, and the workspace; no other file, no network, none of the environment, none of the other
-processes. What each layer is for:
+Each session has one process, which keeps the session's names. The process sees the system's programs and the Python
+installation, read only, and the workspace. It sees no other file, no network, no environment and no other process.
+The layers, and their purposes:
 
-- namespaces and mounts: files, network, processes;
-- a real unprivileged user: the kernel limits no processes of root, not even of root in a user namespace. Where this
-  program runs as root, bubblewrap sets the mounts up as root and the process inside becomes an ordinary user before
-  it reads the first line of code; else a user namespace does that;
-- limits of the process, and a watch from outside for what they do not add up: memory and number of all processes,
-  the size of the workspace;
-- a filter of system calls (see `system_calls`);
-- between two calls all is frozen, so that nothing goes on in the background unseen.
+- Namespaces and mounts contain files, network and processes.
+- An ordinary user: the kernel sets no limits to root, not even to root in a user namespace. If this program runs as
+  root, bubblewrap mounts as root, and the process inside becomes an ordinary user before it reads any code. Otherwise
+  a user namespace does the same.
+- Limits of the process, and a watch from outside for sums over all processes: memory, number, size of the workspace.
+- A filter of system calls (see `system_calls`).
+- All processes are frozen between two calls, so that nothing works unseen in the background.
 
-If any of it cannot be had, nothing runs.
+Invariant: if a layer is missing, no code runs.
 """
 
 import json
@@ -42,8 +41,8 @@ _WATCH_S: Final = 0.2
 _MOST_FILES: Final = 1_000
 _INSTALL: Final = "install bubblewrap (on Debian and Ubuntu: apt-get install bubblewrap) or use the backend 'monty'"
 
-# Parent and child are bound to the *thread* that started the child: the kernel ends the sandbox when that thread
-# ends. Threads that call tools come and go, so one thread that stays starts them all.
+# `--die-with-parent` counts the *thread* that started the child as its parent: the kernel ends the sandbox when that
+# thread ends. Threads that call tools come and go, so one permanent thread starts all sandboxes.
 _starter = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sandbox-starter")
 
 
@@ -51,11 +50,11 @@ class BubblewrapSandbox:
     """Sessions in bubblewrap.
 
     Args:
-        bounds: What each may use.
-        program: The Python interpreter to run; None for the one that runs this.
+        bounds: Upper bounds of each session.
+        program: The Python interpreter to run; None for the current one.
 
     Raises:
-        SandboxUnavailableError: This is no system that bubblewrap runs on.
+        SandboxUnavailableError: bubblewrap does not exist for this system.
     """
 
     def __init__(self, bounds: Bounds, program: str | None = None) -> None:
@@ -68,13 +67,13 @@ class BubblewrapSandbox:
         self.program = program
 
     def start(self, workspace: Path | None) -> "BubblewrapPython":
-        """A new session.
+        """Start a session.
 
         Args:
-            workspace: Its folder; made when it is missing. None gives it an empty one that ends with it.
+            workspace: The session's folder, created if missing. None for an empty folder that ends with the session.
 
         Raises:
-            SandboxUnavailableError: bubblewrap is not there, or does not work here.
+            SandboxUnavailableError: bubblewrap is missing, or does not work here.
         """
         bubblewrap = shutil.which("bwrap")
         if bubblewrap is None:
@@ -87,20 +86,20 @@ class BubblewrapSandbox:
         return BubblewrapPython(command, workspace, self.bounds, uid)
 
     def close(self) -> None:
-        """Does nothing: there is nothing between sessions."""
+        """Do nothing: the sandbox keeps nothing between sessions."""
 
 
 class BubblewrapPython:
     """One session; its pieces of code must not run at the same time.
 
     Args:
-        command: Starts bubblewrap; `{filter}` in it stands for the number of the open system call filter.
-        workspace: The folder that it shares with the session.
-        bounds: What it may use.
-        uid: The user inside when this program is root; None when it is not.
+        command: The command that starts bubblewrap, with `{filter}` for the number of the open system call filter.
+        workspace: The folder that is shared with the session.
+        bounds: Upper bounds of the session.
+        uid: The user inside if this program is root, otherwise None.
 
     Raises:
-        SandboxUnavailableError: It does not start.
+        SandboxUnavailableError: The session does not start.
     """
 
     def __init__(self, command: list[str], workspace: Path | None, bounds: Bounds, uid: int | None) -> None:
@@ -117,16 +116,16 @@ class BubblewrapPython:
         try:
             ready = self._line(time.monotonic() + _START_S)
         except _Over as over:
-            said = self._said()
+            reason = self._start_error()
             self.end()
-            raise SandboxUnavailableError(f"bubblewrap does not work here ({said or over}); {_INSTALL}") from over
+            raise SandboxUnavailableError(f"bubblewrap does not work here ({reason or over}); {_INSTALL}") from over
         if ready.get("id") != "ready":
             self.end()
             raise SandboxUnavailableError(f"bubblewrap does not work here; {_INSTALL}")
         freeze(self._pid)
 
     def run(self, code: str) -> Outcome:
-        """Runs a piece of code.
+        """Run a piece of code.
 
         Args:
             code: Python.
@@ -146,12 +145,14 @@ class BubblewrapPython:
         return _outcome(answer, self._bounds.characters, ended)
 
     def end(self) -> None:
-        """Kills everything in the sandbox: its first process dies with bubblewrap, and all others with that."""
+        """Kill bubblewrap and every process in the sandbox, and wait until they are gone."""
         with self._ending:
             if self._ended:
                 return
             self._ended = True
-            inside = below(self._pid)  # its own first process comes first, and with that all others die
+            inside = below(
+                self._pid
+            )  # the first process of a PID namespace is first in the list; all others die with it
             self._process.kill()
             kill(inside, _START_S)
             self._process.wait()
@@ -163,7 +164,7 @@ class BubblewrapPython:
         if self._unread or self._readable(0.0):
             raise _Over("the code spoke without having been asked")
         if self._workspace is not None and self._uid is not None:
-            hand_over(self._workspace, self._uid)  # files that other tools have put there meanwhile
+            hand_over(self._workspace, self._uid)  # other tools may have written files meanwhile
         number = secrets.token_hex(8)
         end = time.monotonic() + self._bounds.time_limit_s
         thaw(self._pid)
@@ -186,7 +187,7 @@ class BubblewrapPython:
                 raise _Over("Python has ended") from None
 
     def _line(self, end: float) -> dict[str, Any]:
-        """The next answer. What comes from the sandbox is the code's word, so its size and form are checked."""
+        """Return the next answer. The code may have written it, so its size and form are checked."""
         assert self._process.stdout is not None
         most = 20 * self._bounds.characters + 100_000
         look = time.monotonic() + _WATCH_S
@@ -194,7 +195,7 @@ class BubblewrapPython:
             now = time.monotonic()
             if now >= end:
                 raise _Over(f"the code ran longer than {self._bounds.time_limit_s:g} seconds")
-            if now >= look:  # by the clock, so that code which keeps talking is looked at too
+            if now >= look:  # not only when nothing can be read: code that keeps writing is watched too
                 self._watch()
                 look = time.monotonic() + _WATCH_S
             if self._readable(max(0.0, min(end, look) - now)):
@@ -218,7 +219,11 @@ class BubblewrapPython:
         return bool(select.select([self._process.stdout], [], [], wait_s)[0])
 
     def _watch(self) -> None:
-        """What no limit of a single process adds up."""
+        """Check the sums over all processes, which no limit of a single process holds.
+
+        Raises:
+            _Over: A sum is too large.
+        """
         inside = below(self._pid)
         if sum(process.memory_bytes for process in inside) > self._bounds.memory_mb * 1_000_000:
             raise _Over(f"the code used more than {self._bounds.memory_mb} MB of memory")
@@ -229,11 +234,11 @@ class BubblewrapPython:
 
     def _overfull(self) -> str | None:
         if self._workspace is None:
-            return None  # then it is in memory, and of a fixed size
+            return None  # the workspace is in memory, and of a fixed size
         return overfull(self._workspace, self._bounds.workspace_mb * 1_000_000, _MOST_FILES)
 
-    def _said(self) -> str:
-        """What bubblewrap gave as the reason not to start."""
+    def _start_error(self) -> str:
+        """Return the reason that bubblewrap gave for not starting."""
         self._process.kill()
         self._process.wait()
         assert self._process.stderr is not None
@@ -243,11 +248,11 @@ class BubblewrapPython:
 
 
 class _Over(Exception):
-    """The session is over; the message says why."""
+    """The session is over. The message gives the reason."""
 
 
 def _started(command: list[str]) -> "subprocess.Popen[bytes]":
-    """Runs on the thread that stays."""
+    """Start bubblewrap. Call this on the permanent thread only."""
     filtered = os.memfd_create("filter")
     try:
         os.write(filtered, system_call_filter(platform.machine()))
@@ -258,7 +263,7 @@ def _started(command: list[str]) -> "subprocess.Popen[bytes]":
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            # bubblewrap's own first process keeps its environment, where the code could read it.
+            # bubblewrap's first process keeps its environment, and the code can read it in /proc.
             env=ENVIRONMENT,
             cwd="/",
             pass_fds=[filtered],
@@ -272,7 +277,7 @@ def _started(command: list[str]) -> "subprocess.Popen[bytes]":
 
 
 def _outcome(answer: dict[str, Any], most: int, ended: str | None) -> Outcome:
-    """An answer as what it claims to be, with nothing else in it."""
+    """Return the outcome that an answer states. The code may have written the answer, so every value is checked."""
 
     def text(name: str, limit: int) -> str | None:
         value = answer.get(name)

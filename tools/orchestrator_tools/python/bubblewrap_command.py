@@ -1,7 +1,4 @@
-"""The command line that makes a sandbox of bubblewrap: what its code sees, who it is, and what it may use.
-
-`python_bubblewrap` tells what each layer is for.
-"""
+"""The command line of bubblewrap: mounts, user and limits of a sandbox. See `bubblewrap` for the layers."""
 
 import json
 import os
@@ -25,25 +22,25 @@ ENVIRONMENT: Final = {
     "PYTHONDONTWRITEBYTECODE": "1",
     "MPLBACKEND": "Agg",
     "MPLCONFIGDIR": "/tmp",
-    # Each thread of these libraries takes address space, which is limited.
+    # Each thread of these libraries reserves address space, which is limited.
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
 }
-"""All that is known inside of where it runs."""
+"""The whole environment of the code."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What a session may use.
+    """Upper bounds of a session.
 
     Args:
-        time_limit_s: Of one piece of code.
-        memory_mb: All its processes together, and each one's address space.
+        time_limit_s: Seconds for one piece of code.
+        memory_mb: Megabytes of all processes together, and of the address space of each.
         processes: Processes and threads together.
-        workspace_mb: All files in the workspace together.
-        scratch_mb: Files in /tmp, and shared memory, each.
-        characters: Of print and of a value.
+        workspace_mb: Megabytes of all files in the workspace together.
+        scratch_mb: Megabytes of the files in /tmp, and of shared memory.
+        characters: Characters of print and of a value.
     """
 
     time_limit_s: float
@@ -59,8 +56,8 @@ class Installation:
     """A Python installation.
 
     Args:
-        program: Its interpreter.
-        folders: What the interpreter needs to see.
+        program: Path of the interpreter.
+        folders: Folders that the interpreter reads.
     """
 
     program: str
@@ -68,13 +65,13 @@ class Installation:
 
     @classmethod
     def of(cls, program: str | None) -> "Installation":
-        """The installation of an interpreter.
+        """Return the installation of an interpreter.
 
         Args:
-            program: Path of the interpreter; None for the one that runs this.
+            program: Path of the interpreter; None for the current one.
 
         Raises:
-            SandboxUnavailableError: It does not run.
+            SandboxUnavailableError: The interpreter does not run, or lies in a folder that holds private files too.
         """
         if program is None:
             return cls._checked(sys.executable, [sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix])
@@ -91,37 +88,36 @@ class Installation:
     def _checked(cls, program: str, folders: list[str]) -> "Installation":
         named = list(dict.fromkeys([*folders, *(os.path.realpath(folder) for folder in folders)]))
         for folder in named:
-            # Everything below would be readable inside.
+            # The code could read everything below.
             if Path(folder) in (Path("/"), Path.home(), Path("/home"), Path("/etc"), Path("/var"), Path("/tmp")):
                 raise SandboxUnavailableError(f"Python is installed right in {folder}, with much else that is private")
         return cls(program, tuple(folder for folder in named if not Path(folder).is_relative_to("/usr")))
 
 
 def ordinary_user(workspace: Path | None) -> int:
-    """A user that nobody is. Sessions that share a workspace are the same one, or could not read each other's files.
-
-    The range is one that no system gives to anybody (systemd's list of user ids has it as unused).
+    """Return a user id that nothing else uses, the same for all sessions on a workspace, which share files.
 
     Args:
-        workspace: The folder that is shared.
+        workspace: The folder that is shared; None for a user of one session.
     """
     of = secrets.token_bytes(8) if workspace is None else os.fsencode(workspace.resolve())
+    # systemd's list of user ids has this range as unused.
     return 1_900_000_000 + zlib.crc32(of) % 200_000_000
 
 
 def arguments(python: Installation, workspace: Path | None, bounds: Bounds, uid: int | None) -> list[str]:
-    """What bubblewrap is called with; `{filter}` stands for the number of the open system call filter.
+    """Return the arguments of bubblewrap, with `{filter}` for the number of the open system call filter.
 
     Args:
         python: The Python that runs inside.
         workspace: The folder that is shared; None for an empty one.
-        bounds: What a session may use.
-        uid: The user that the driver becomes; None where bubblewrap makes it one.
+        bounds: Upper bounds of a session.
+        uid: The user that the driver becomes; None if bubblewrap makes it an ordinary user.
     """
     own = ["--unshare-ipc", "--unshare-pid", "--unshare-net", "--unshare-uts", "--unshare-cgroup-try"]
     if uid is None:
         own += ["--unshare-user", "--uid", str(_NOBODY), "--gid", str(_NOBODY), "--cap-drop", "ALL"]
-    else:  # kept just until the driver has become somebody else
+    else:  # the driver needs these two to become an ordinary user, and loses them by that
         own += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
     own += ["--die-with-parent", "--new-session", "--hostname", "sandbox"]
     scratch = ["--perms", "1777", "--size", str(bounds.scratch_mb * 1_000_000), "--tmpfs"]
@@ -137,14 +133,14 @@ def arguments(python: Installation, workspace: Path | None, bounds: Bounds, uid:
     mounts += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", *scratch, "/tmp"]
     binds = [(folder, folder) for folder in python.folders]
     binds += [(str(Path(__file__).with_name("driver.py")), "/run/driver.py")]
-    for source, place in binds:
-        for parent in reversed(Path(place).parents[:-1]):
-            # Made by itself, bubblewrap lets only its own user through, who need not be the one inside.
+    for source, target in binds:
+        for parent in reversed(Path(target).parents[:-1]):
+            # bubblewrap creates missing parents for its own user only, and the code can have another one.
             if str(parent) != "/tmp":
                 mounts += ["--perms", "0755", "--dir", str(parent)]
-        mounts += ["--ro-bind", source, place]
+        mounts += ["--ro-bind", source, target]
     mounts += [*scratch, "/workspace"] if workspace is None else ["--bind", str(workspace), "/workspace"]
-    # Both are file systems in memory, and of no limited size.
+    # Both are file systems in memory without a limit of their size.
     mounts += ["--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/"]
     settings = {"uid": uid, "limits": _limits(bounds), "most": bounds.characters}
     return [*own, *mounts, "--seccomp", "{filter}", python.program, "-I", "/run/driver.py", json.dumps(settings)]
@@ -154,10 +150,10 @@ def _limits(bounds: Bounds) -> dict[str, int]:
     return {
         "RLIMIT_AS": bounds.memory_mb * 1_000_000,
         "RLIMIT_NPROC": bounds.processes,
-        # One file alone never fills the workspace.
+        # One file alone cannot fill the workspace.
         "RLIMIT_FSIZE": bounds.workspace_mb * 500_000,
         "RLIMIT_NOFILE": 128,
         "RLIMIT_CORE": 0,
-        # All calls of a session together; the time limit of a call is kept from outside.
+        # For all calls of a session together. The time limit of a call is kept from outside.
         "RLIMIT_CPU": int(60 * bounds.time_limit_s) + 1,
     }

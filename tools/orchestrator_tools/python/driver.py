@@ -1,9 +1,8 @@
-"""Runs pieces of Python inside the sandbox: started there by `python_bubblewrap`, it is never imported by it.
+"""The process inside the sandbox: it runs pieces of Python. `bubblewrap` starts this file and never imports it.
 
-One line of JSON in for each piece, one line out. The code shares a process with it and can do here what it likes,
-so nothing in this file protects anybody: whoever reads the answers must take them for the code's own words. What
-holds it are the namespaces, the system call filter and the limits of the process, all of them set before the first
-line of code comes in.
+It reads a line of JSON for each piece and writes a line of JSON back. The code shares the process and can change
+anything here. So nothing in this file protects the host, and a reader of the answers must not trust them. Namespaces,
+the system call filter and the limits of the process contain the code. They are set before the first piece is read.
 """
 
 import ast
@@ -20,7 +19,7 @@ _MOST_ERROR = 4_000
 
 
 def give_up_privileges(uid: int) -> None:
-    """Becomes a real ordinary user where it was started as root; the kernel limits no processes of root.
+    """Become an ordinary user after a start as root: the kernel sets no limits to processes of root.
 
     Args:
         uid: The user, and group, to become.
@@ -33,7 +32,7 @@ def give_up_privileges(uid: int) -> None:
 
 
 def set_limits(limits: dict[str, int]) -> None:
-    """Sets limits that the process cannot raise again.
+    """Set limits that the process cannot raise again.
 
     Args:
         limits: Values by the names of the module `resource`.
@@ -43,10 +42,10 @@ def set_limits(limits: dict[str, int]) -> None:
 
 
 class Interpreter:
-    """Python with a memory.
+    """Python that keeps its names between pieces of code.
 
     Args:
-        most: Most bytes of print and characters of a value that are told.
+        most: Most bytes of print, and most characters of a value, in an answer.
     """
 
     def __init__(self, most: int) -> None:
@@ -55,30 +54,30 @@ class Interpreter:
         module = types.ModuleType("__main__")
         sys.modules["__main__"] = module
         self.names = module.__dict__
-        # Without a name in the folder: nobody can put a link there.
+        # A file without a name, so that no link can take its place.
         self.printed = os.open("/tmp", os.O_TMPFILE | os.O_RDWR | os.O_APPEND, 0o600)
 
     def answer(self, code: str) -> dict[str, Any]:
-        """What becomes of a piece of code.
+        """Run a piece of code and return its print, value and error.
 
         Args:
             code: Python.
         """
         self.count += 1
         os.ftruncate(self.printed, 0)
-        for number in (1, 2):  # anew every time: the code may have closed them
+        for number in (1, 2):  # for each piece: the one before may have closed them
             os.dup2(self.printed, number)
         sys.stdout, sys.stderr = _text(1), _text(2)
-        told = self._run(code, f"<python-input-{self.count}>")
+        reply = self._run(code, f"<python-input-{self.count}>")
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError, AttributeError) as error:
-                told.setdefault("error", f"{type(error).__name__}: {error}")
+                reply.setdefault("error", f"{type(error).__name__}: {error}")
         raw = os.pread(self.printed, self.most, 0)
-        told["printed"] = raw.decode("utf-8", "replace")
-        told["left_out"] = os.fstat(self.printed).st_size - len(raw)
-        return told
+        reply["printed"] = raw.decode("utf-8", "replace")
+        reply["left_out"] = os.fstat(self.printed).st_size - len(raw)
+        return reply
 
     def _run(self, code: str, name: str) -> dict[str, Any]:
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
@@ -99,7 +98,7 @@ def _text(number: int) -> Any:
 
 
 def _traceback(error: BaseException) -> str:
-    """The lines of the model's own code that led to the error, and the error."""
+    """Return the error, with the lines of the model's own code that led to it."""
     lines = traceback.extract_tb(error.__traceback__)
     own = [line for line in lines if line.filename.startswith("<python-input")]
     shown = "".join(traceback.StackSummary.from_list(own).format())
@@ -108,7 +107,7 @@ def _traceback(error: BaseException) -> str:
 
 
 def main() -> None:
-    """Answers pieces of code until there are no more."""
+    """Answer pieces of code until the input ends."""
     settings = json.loads(sys.argv[1])
     if settings["uid"] is not None:
         give_up_privileges(settings["uid"])
@@ -121,14 +120,14 @@ def main() -> None:
         os.dup2(nothing, number)
     sys.argv = [""]
     interpreter = Interpreter(settings["most"])
-    _tell(answers, {"id": "ready"})
+    _write(answers, {"id": "ready"})
     for line in questions:
         question = json.loads(line)
-        _tell(answers, {**interpreter.answer(question["code"]), "id": question["id"]})
+        _write(answers, {**interpreter.answer(question["code"]), "id": question["id"]})
 
 
-def _tell(answers: int, told: dict[str, Any]) -> None:
-    rest = memoryview(json.dumps(told).encode() + b"\n")
+def _write(answers: int, reply: dict[str, Any]) -> None:
+    rest = memoryview(json.dumps(reply).encode() + b"\n")
     while rest:
         rest = rest[os.write(answers, rest) :]
 

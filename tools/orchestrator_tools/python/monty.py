@@ -1,7 +1,7 @@
-"""Python in Monty: an interpreter of a subset of Python that has no way to the system at all.
+"""Python in Monty: an interpreter for a subset of Python without any access to the system.
 
-Its code runs in a worker process of its own, so that not even a crash of the interpreter reaches this one. It is
-given no files, no functions of ours and no clock to wait by.
+The code runs in a worker process, so that a crash of the interpreter does not reach this process. The interpreter gets
+no files, no functions of ours and no clock to wait for.
 """
 
 import threading
@@ -19,11 +19,11 @@ _START_S: Final = 20.0
 
 
 class MontySandbox:
-    """Sessions in Monty; the workers are started with the first.
+    """Sessions in Monty. The first session starts the workers.
 
     Args:
-        time_limit_s: Of one piece of code.
-        memory_mb: Of one session.
+        time_limit_s: Seconds for one piece of code.
+        memory_mb: Megabytes of one session.
         characters: Most characters of print and of a value that are kept.
         sessions: Most sessions at once.
     """
@@ -38,18 +38,18 @@ class MontySandbox:
         forget_in_children(self)
 
     def forget_parent(self) -> None:
-        """Begin without workers; those of a forked child's parent go on there."""
+        """Begin without workers. The workers of a forked child's parent belong to the parent."""
         keep_for_ever(self._pool)
         self._lock, self._pool = threading.Lock(), None
 
     def start(self, workspace: Path | None) -> "MontyPython":
-        """A new session. It has no files, so the workspace is not given to it.
+        """Start a session. It has no files, and so no workspace.
 
         Args:
             workspace: Not used.
 
         Raises:
-            SandboxUnavailableError: Monty is not installed, or does not start.
+            SandboxUnavailableError: Monty is missing, or does not start.
         """
         try:
             from pydantic_monty import MontyError
@@ -62,7 +62,7 @@ class MontySandbox:
                     "max_memory": self.memory_mb * 1_000_000,
                     "max_recursion_depth": 500,
                 },
-                # Waiting is done by the pool, outside the time limit; nothing here is worth waiting for.
+                # The pool sleeps outside the time limit, so code that sleeps would never run into it.
                 os_policy={"sleep": "zero"},
             )
             session.__enter__()
@@ -71,7 +71,7 @@ class MontySandbox:
         return MontyPython(session, self.characters, self.time_limit_s)
 
     def close(self) -> None:
-        """Stops the workers."""
+        """Stop the workers."""
         with self._lock:
             pool, self._pool = self._pool, None
         if pool is not None:
@@ -83,9 +83,9 @@ class MontySandbox:
         with self._lock:
             if self._pool is None:
                 pool = Monty(
-                    max_processes=self.sessions + 1,  # one may be ending while the next one starts
+                    max_processes=self.sessions + 1,  # a worker can still be ending while the next one starts
                     checkout_timeout=_START_S,
-                    # Kills a worker that does not keep to its own limit.
+                    # The pool kills a worker that does not keep to its own limit.
                     request_timeout=self.time_limit_s + _GRACE_S,
                 )
                 pool.__enter__()
@@ -99,7 +99,7 @@ class MontyPython:
     Args:
         session: Monty's session.
         characters: Most characters of print and of a value that are kept.
-        time_limit_s: Of one piece of code, for the messages.
+        time_limit_s: Seconds for one piece of code, for the messages.
     """
 
     def __init__(self, session: "MontySession", characters: int, time_limit_s: float) -> None:
@@ -109,10 +109,10 @@ class MontyPython:
         self._ended = False
 
     def run(self, code: str) -> Outcome:
-        """Runs a piece of code.
+        """Run a piece of code.
 
         Args:
-            code: Python, as far as Monty has it.
+            code: Python, within Monty's subset.
         """
         from pydantic_monty import MontyCrashedError, MontyError, MontyRuntimeError, MontySyntaxError
 
@@ -123,7 +123,7 @@ class MontyPython:
             return Outcome(printed.text, printed.left_out, shown)
         except (MontyRuntimeError, MontySyntaxError) as error:
             timed_out = isinstance(error.exception(), TimeoutError) and "time limit exceeded" in str(error)
-            # Monty vouches for nothing in a session that it had to interrupt, so such a session is given up.
+            # Monty makes no promise about a session after it interrupted one, so the session is given up.
             ended = f"the code ran longer than {self._time_limit_s:g} seconds" if timed_out else None
             if ended is None and self._session.worker_pid is None:
                 ended = "the code used too much memory"
@@ -135,7 +135,7 @@ class MontyPython:
             return self._failed(printed, str(error), "Python broke down")
 
     def end(self) -> None:
-        """Gives the worker back to the pool, which takes the session's names away."""
+        """Return the worker to the pool, which removes the session's names."""
         if not self._ended:
             self._ended = True
             self._session.__exit__(None, None, None)
@@ -145,7 +145,7 @@ class MontyPython:
 
 
 class _Printed:
-    """Keeps the beginning of what is printed, so that a flood of it takes no memory here."""
+    """The beginning of the printed text. The rest is counted and dropped, so that endless printing takes no memory."""
 
     def __init__(self, most: int) -> None:
         self._pieces: list[str] = []
@@ -165,7 +165,7 @@ class _Printed:
 
 
 def _shown(value: Any) -> str:
-    """A value as Python shows it. Monty hands over plain data only, but it may be too deep or too long to show."""
+    """Return a value as Python shows it. Monty returns plain data, which can still be too deep or too long to show."""
     try:
         return repr(value)
     except (RecursionError, ValueError) as error:

@@ -1,7 +1,7 @@
-"""The processes below one process, on Linux: how many they are, what memory they hold, and how to stop them all.
+"""The processes below one process, on Linux: list them with their memory, stop them, and kill them.
 
-Each is signalled through a handle that is checked after it was opened, so that a number which has meanwhile passed on
-to a stranger hits nobody.
+Invariant: signals go through a handle that is checked after it was opened. So a process id that the kernel has given
+to another process meanwhile gets no signal.
 """
 
 import os
@@ -21,14 +21,14 @@ _STOPPED: Final = frozenset("TtZXx")
 
 @dataclass(frozen=True)
 class Process:
-    """A process as it was seen.
+    """A process at the time of a look at it.
 
     Args:
-        number: Its process id.
-        parent: Its parent's.
+        number: The process id.
+        parent: The process id of its parent.
         state: One letter, as in `ps`.
-        born: When it started, in ticks; together with the number it is this process and no other.
-        memory_bytes: What it holds in memory, without files.
+        born: The start of the process, in ticks. With the number it identifies the process.
+        memory_bytes: Resident memory without files.
     """
 
     number: int
@@ -39,10 +39,10 @@ class Process:
 
 
 def below(root: int) -> list[Process]:
-    """The processes below one, from the top down, without itself.
+    """Return the processes below one, from the top down, without the process itself.
 
     Args:
-        root: Its process id.
+        root: Process id of the one.
     """
     children: dict[int, list[Process]] = defaultdict(list)
     for name in os.listdir("/proc"):
@@ -58,10 +58,10 @@ def below(root: int) -> list[Process]:
 
 
 def freeze(root: int) -> bool:
-    """Stops the processes below one, those that set up the sandbox excepted; False when new ones keep coming.
+    """Stop the processes in a sandbox, and return False if new ones keep starting.
 
     Args:
-        root: The process that set up the sandbox; its only child looks after those inside.
+        root: The process that set up the sandbox. Its only child watches the processes inside, and is not stopped.
     """
     end = time.monotonic() + _FREEZE_S
     while time.monotonic() < end:
@@ -70,12 +70,12 @@ def freeze(root: int) -> bool:
             return True
         for process in running:
             _send(process, signal.SIGSTOP)
-        time.sleep(0.002)  # a process stops only when its turn comes
+        time.sleep(0.002)  # a process stops when the kernel runs it next
     return False
 
 
 def thaw(root: int) -> None:
-    """Lets stopped processes go on.
+    """Continue stopped processes.
 
     Args:
         root: As for `freeze`.
@@ -85,11 +85,11 @@ def thaw(root: int) -> None:
 
 
 def kill(processes: list[Process], wait_s: float) -> None:
-    """Kills processes and waits until they are gone, so that nothing of them writes afterwards.
+    """Kill processes and wait until they are gone, so that none of them writes afterwards.
 
     Args:
-        processes: Which.
-        wait_s: Most seconds to wait; a process may be held up by the kernel.
+        processes: The processes.
+        wait_s: Most seconds to wait; the kernel can hold a process up.
     """
     end = time.monotonic() + wait_s
     for process in processes:
@@ -106,16 +106,16 @@ def _inside(root: int) -> list[Process]:
 
 
 def _send(process: Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError), _handle(process) as handle:  # it may be gone meanwhile
+    with suppress(ProcessLookupError), _handle(process) as handle:  # a process may have ended meanwhile
         signal.pidfd_send_signal(handle, number)
 
 
 @contextmanager
 def _handle(process: Process) -> Iterator[int]:
-    """A process, held open.
+    """Open a handle of a process.
 
     Raises:
-        ProcessLookupError: It is gone.
+        ProcessLookupError: The process has ended.
     """
     handle = os.pidfd_open(process.number)
     try:
@@ -130,7 +130,7 @@ def _handle(process: Process) -> Iterator[int]:
 def _look(number: int) -> Process | None:
     try:
         with open(f"/proc/{number}/stat", encoding="utf-8", errors="replace") as file:
-            fields = file.read().rpartition(")")[2].split()  # the name before it may have any signs in it
+            fields = file.read().rpartition(")")[2].split()  # the name in front can hold spaces and brackets
         with open(f"/proc/{number}/statm", encoding="ascii") as file:
             pages = file.read().split()
     except (FileNotFoundError, ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A place where code of a model runs: what every kind of it offers, and the sessions that are kept in it."""
+"""Sandboxes for the code of a model: their interface, and the sessions that a tool keeps in them."""
 
 import threading
 import weakref
@@ -11,19 +11,19 @@ from orchestrator_tools.forks import forget_in_children, keep_for_ever
 
 
 class SandboxUnavailableError(RuntimeError):
-    """A sandbox cannot be used on this machine; the message says what is missing. There is no weaker stand-in."""
+    """A sandbox cannot be used on this machine. The message says what is missing. No weaker one takes its place."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a piece of code.
+    """The outcome of a piece of code.
 
     Args:
-        printed: What it printed, perhaps only the beginning.
-        left_out: Characters (or bytes, where they were not decoded) of the print that are not in `printed`.
+        printed: The printed text, or its beginning.
+        left_out: Characters of the print that are not in `printed`; bytes, if the print was not decoded.
         value: The value of the last expression, as Python shows it; None without one.
-        error: The traceback of what it failed with.
-        ended: Why the session is over and its names are gone; None while it goes on.
+        error: The traceback of the error; None without one.
+        ended: The reason for which the session ended and lost its names; None for a session that goes on.
     """
 
     printed: str = ""
@@ -37,34 +37,34 @@ class Session(Protocol):
     """An interpreter that keeps its names from one piece of code to the next."""
 
     def run(self, code: str) -> Outcome:
-        """Runs a piece of code to its end, or to a limit."""
+        """Run a piece of code to its end, or to a limit."""
 
     def end(self) -> None:
-        """Stops everything that the session has started; may be called twice."""
+        """Stop everything that the session has started. May be called twice."""
 
 
 class Sandbox(Protocol):
-    """Starts sessions."""
+    """A kind of sandbox, which starts sessions."""
 
     def start(self, workspace: Path | None) -> Session:
-        """A new session.
+        """Start a session.
 
         Args:
-            workspace: The folder that its code may use, where the sandbox offers files at all.
+            workspace: The folder that the code may use, if the sandbox offers files.
 
         Raises:
-            SandboxUnavailableError: It cannot be had on this machine.
+            SandboxUnavailableError: The sandbox cannot be used on this machine.
         """
 
     def close(self) -> None:
-        """Lets go of what the sandbox keeps between sessions."""
+        """End everything that the sandbox keeps between sessions."""
 
 
 @dataclass
 class _Kept:
     """A session that is kept for its sub-task.
 
-    It is ended by whoever holds it last, so that nobody takes it away from under running code.
+    Invariant: the last of its `users` ends it, so that no session ends under running code.
     """
 
     session: Session | None = None
@@ -74,11 +74,11 @@ class _Kept:
 
 
 class Sessions:
-    """The sessions of one tool: one for each key, and the longest unused ones give way.
+    """The sessions of one tool, one for each key. The sessions that were unused for longest are ended first.
 
     Args:
-        sandbox: Where they run.
-        most: Most sessions that are kept, and most pieces of code that run at once; further ones wait.
+        sandbox: The sandbox of the sessions.
+        most: Most sessions that are kept, and most pieces of code that run at once. Further pieces wait.
     """
 
     def __init__(self, sandbox: Sandbox, most: int) -> None:
@@ -91,22 +91,22 @@ class Sessions:
         forget_in_children(self)
 
     def forget_parent(self) -> None:
-        """Begin without sessions; those of a forked child's parent go on there."""
+        """Begin without sessions. The sessions of a forked child's parent belong to the parent."""
         keep_for_ever(dict(self._kept))
         self._kept.clear()
         self._lock = threading.Lock()
         self._running = threading.BoundedSemaphore(self.most)
 
     def run(self, key: str | None, workspace: Path | None, code: str) -> Outcome:
-        """Runs a piece of code in the session of a key.
+        """Run a piece of code in the session of a key.
 
         Args:
-            key: Whose session; without one, a session for this piece of code alone.
-            workspace: For a new session.
+            key: Key of the session; None for a session of this piece of code alone.
+            workspace: The workspace for a new session.
             code: Python.
 
         Raises:
-            SandboxUnavailableError: A new session is needed and cannot be had.
+            SandboxUnavailableError: A new session is needed, and the sandbox cannot be used.
         """
         with self._running:
             if key is None:
@@ -129,10 +129,10 @@ class Sessions:
                 self._release(kept)
 
     def end(self, key: str) -> None:
-        """Ends a session, if there is one.
+        """End the session of a key, if there is one.
 
         Args:
-            key: Whose.
+            key: Key of the session.
         """
         with self._lock:
             kept = self._kept.pop(key, None)

@@ -1,4 +1,4 @@
-"""A folder that a sandbox writes to at the same time: measured, and handed over, without following a link."""
+"""Measure a folder, or change its owner, while a sandbox writes to it. No link is followed."""
 
 import errno
 import os
@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Final
 
 _DEEPEST: Final = 12
-"""Every level costs an open file; the workspace's own tools go less deep."""
+"""Most levels of folders: each costs an open file. The workspace tools go less deep."""
 
 
 def overfull(folder: Path, max_bytes: int, max_files: int) -> str | None:
-    """Whether a folder holds too much, or what cannot be measured; in words, None when it does not.
+    """Return the reason, in words, if a folder holds too much or cannot be measured, otherwise None.
 
     Args:
         folder: The folder.
@@ -36,9 +36,9 @@ def overfull(folder: Path, max_bytes: int, max_files: int) -> str | None:
 
 
 def hand_over(folder: Path, uid: int) -> None:
-    """Makes a user the owner of a folder and of the files and folders in it.
+    """Make a user the owner of a folder and of the files and folders in it.
 
-    Links are left alone, and so are files with a second name, which may lie outside.
+    Links keep their owner. So do files with a second name, which can lie outside.
 
     Args:
         folder: The folder.
@@ -48,44 +48,44 @@ def hand_over(folder: Path, uid: int) -> None:
     try:
         if os.fstat(root).st_uid != uid:
             os.fchown(root, uid, uid)
-        for place, name, facts in _walk(root, 0, hidden=True):
+        for parent, name, facts in _walk(root, 0, hidden=True):
             own = stat.S_ISDIR(facts.st_mode) or (stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1)
             if own and facts.st_uid != uid:
-                with suppress(FileNotFoundError):  # vanished meanwhile
-                    os.chown(name, uid, uid, dir_fd=place, follow_symlinks=False)
+                with suppress(FileNotFoundError):  # deleted meanwhile
+                    os.chown(name, uid, uid, dir_fd=parent, follow_symlinks=False)
     finally:
         os.close(root)
 
 
 class _HiddenError(OSError):
-    """There is a folder that cannot be looked into."""
+    """A folder cannot be opened, or is nested too deeply."""
 
 
-def _walk(place: int, depth: int, *, hidden: bool = False) -> Iterator[tuple[int, str, os.stat_result]]:
-    """All below an open folder: the open folder that it is in, its name, its facts.
+def _walk(parent: int, depth: int, *, hidden: bool = False) -> Iterator[tuple[int, str, os.stat_result]]:
+    """Yield each entry below an open folder: its own open folder, its name and its status.
 
     Args:
-        place: The folder.
-        depth: How deep it is itself.
-        hidden: Whether to go past folders that cannot be looked into.
+        parent: The folder.
+        depth: Level of the folder.
+        hidden: Skip folders that cannot be opened, instead of raising an error.
     """
-    for name in os.listdir(place):
+    for name in os.listdir(parent):
         try:
-            facts = os.stat(name, dir_fd=place, follow_symlinks=False)
+            facts = os.stat(name, dir_fd=parent, follow_symlinks=False)
         except FileNotFoundError:
             continue
-        yield place, name, facts
+        yield parent, name, facts
         if not stat.S_ISDIR(facts.st_mode):
             continue
         try:
             if depth >= _DEEPEST:
                 raise PermissionError
-            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=place)
+            below = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=parent)
         except PermissionError as error:
             if not hidden:
                 raise _HiddenError from error
             continue
-        except (FileNotFoundError, NotADirectoryError):  # vanished, or swapped for a file
+        except (FileNotFoundError, NotADirectoryError):  # deleted, or swapped for a file
             continue
         except OSError as error:
             if error.errno != errno.ELOOP:  # swapped for a link

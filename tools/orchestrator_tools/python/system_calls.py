@@ -1,11 +1,11 @@
-"""A filter of system calls for a sandbox: what a calculation never needs is refused.
+"""A filter of system calls for a sandbox. It refuses calls that a calculation does not need.
 
-Namespaces and limits contain a sandbox already. The filter closes what they leave open: sockets to the host of a
-virtual machine (vsock) know no network namespace; memory in memory files and System V segments counts against no
-limit of a process; and a new user namespace opens parts of the kernel that an ordinary user cannot reach otherwise.
+The filter closes gaps that namespaces and limits leave open. Sockets to the host of a virtual machine (vsock) ignore
+network namespaces. Memory in memory files and System V segments counts against no limit of a process. A new user
+namespace opens parts of the kernel that an ordinary user cannot reach otherwise.
 
-Written by hand, as a list of instructions for the kernel's packet filter (see seccomp(2)), because the libraries for
-it come with the distributions, not with pip.
+The filter is a list of instructions for the kernel's packet filter, see seccomp(2). The libraries that write such
+lists come with the distributions, not with pip.
 """
 
 import struct
@@ -22,14 +22,14 @@ _KILL: Final = 0x80000000
 _REFUSE: Final = 0x00050000 | 1
 """The call returns EPERM."""
 _UNKNOWN: Final = 0x00050000 | 38
-"""The call returns ENOSYS, upon which the C library uses an older one that can be looked into."""
+"""The call returns ENOSYS. The C library then uses an older call, whose arguments a filter can read."""
 
 _NUMBER, _PROCESSOR, _FIRST_ARGUMENT = 0, 4, 16
 _NEW_NAMESPACES: Final = 0x7E020080
 _SOCKETS: Final = (1, 2, 10)
-"""Local, IPv4 and IPv6: those that a network namespace holds."""
+"""Local, IPv4 and IPv6: the families that a network namespace contains."""
 _OTHER_NUMBERS: Final = 0x40000000
-"""From here on x86 has a second set of numbers for the same calls."""
+"""The first number of the x32 interface, a second set of numbers for the same calls on x86."""
 
 _PROCESSORS: Final = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _CALLS: Final[dict[str, tuple[int, int]]] = {
@@ -92,7 +92,7 @@ _SOCKET: Final = (41, 198)
 
 
 def is_known(processor: str) -> bool:
-    """Whether there is a filter for a processor.
+    """True if there is a filter for a processor.
 
     Args:
         processor: As `platform.machine()` calls it.
@@ -101,13 +101,13 @@ def is_known(processor: str) -> bool:
 
 
 def system_call_filter(processor: str) -> bytes:
-    """The filter as the kernel reads it.
+    """Return the filter as the kernel reads it.
 
     Args:
-        processor: As `platform.machine()` calls it; there must be a filter for it.
+        processor: A known processor, as `platform.machine()` calls it.
     """
     which = list(_PROCESSORS).index(processor)
-    # Calls of another processor (32 bit code on 64 bit machines) have other numbers: none of them is let through.
+    # Calls of 32 bit code on 64 bit machines have other numbers, which would pass the list below: refuse all of them.
     program = [_step(_LOAD, _PROCESSOR), _step(_IF_EQUAL, _PROCESSORS[processor], 1, 0), _step(_RETURN, _KILL)]
     program += [_step(_LOAD, _NUMBER)]
     if processor == "x86_64":
@@ -128,5 +128,5 @@ def system_call_filter(processor: str) -> bytes:
 
 
 def _step(code: int, value: int, when_true: int = 0, when_false: int = 0) -> bytes:
-    """One instruction; the jumps say how many to skip."""
+    """Return one instruction. The jumps are numbers of instructions to skip."""
     return struct.pack("=HBBI", code, when_true, when_false, value)

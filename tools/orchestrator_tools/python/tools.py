@@ -1,11 +1,11 @@
-"""A tool that runs Python which a model wrote, in a sandbox: the code is taken to be hostile.
+"""A tool that runs Python code of a model in a sandbox, since the code may be hostile.
 
-Two sandboxes are on offer, and neither ever stands in for the other. Monty is built in: a subset of Python without
-files, fast and on every system. bubblewrap is full CPython with the installed libraries and the workspace's files, on
-Linux. Names are kept from one call to the next of the same sub-task, and are gone when it ends.
+There are two sandboxes, and neither takes the place of the other. Monty is built in: a subset of Python without files,
+fast, on every system. bubblewrap is full CPython with the installed libraries and the workspace's files, on Linux.
+Names are kept between the calls of one sub-task, and are gone when it ends.
 
-What was looked at too: wasmtime with CPython (needs a vendored binary, no numpy), Landlock (needs a very new
-kernel), Pyodide on Node (its code can read the host's environment), and restricting `exec` (not a boundary at all).
+Also considered: wasmtime with CPython (needs a vendored binary, no numpy), Landlock (needs a very new kernel), Pyodide
+on Node (its code can read the host's environment), and restricting `exec` (not a boundary at all).
 """
 
 from pathlib import Path
@@ -49,7 +49,7 @@ _SUBSET: Final = {
 
 
 class PythonArguments(BaseModel):
-    """What a model gives to the tool."""
+    """The arguments of the tool."""
 
     code: str = Field(description="Python code, several lines if you like.", min_length=1, max_length=_LONGEST_CODE)
 
@@ -69,7 +69,7 @@ class PythonTool(BaseTool):
         self._sessions = Sessions(sandbox, sessions)
 
     def end_sub_task(self, key: str) -> None:
-        """Ends the session of a sub-task, and everything that runs in it.
+        """End the session of a sub-task, and everything that runs in it.
 
         Args:
             key: The sub-task's key.
@@ -77,24 +77,24 @@ class PythonTool(BaseTool):
         self._sessions.end(key)
 
     def _run(self, code: str, config: RunnableConfig) -> str:
-        place = config.get("configurable", {})
-        key, workspace = place.get("sub_task_key"), place.get("workspace")
+        configurable = config.get("configurable", {})
+        key, workspace = configurable.get("sub_task_key"), configurable.get("workspace")
         try:
             outcome = self._sessions.run(key, Path(workspace) if workspace else None, code)
         except SandboxUnavailableError as error:
             raise ToolException(f"error: no Python can be run here: {error}. Go on without Python") from error
         except OSError as error:
             raise ToolException(f"error: no Python can be run here ({error}). Go on without Python") from error
-        told = _told(outcome, self.output_characters, kept=key is not None)
-        # Half a character is text in Python, but nothing that could be stored or sent.
-        told = told.encode("utf-8", "backslashreplace").decode()
+        answer = _answer_of(outcome, self.output_characters, kept=key is not None)
+        # Half of a surrogate pair is text in Python, but UTF-8 cannot encode it for a store or a request.
+        answer = answer.encode("utf-8", "backslashreplace").decode()
         if outcome.error is not None or outcome.ended is not None:
-            raise ToolException(told)
-        return told
+            raise ToolException(answer)
+        return answer
 
 
-def _told(outcome: Outcome, characters: int, *, kept: bool) -> str:
-    """What the model reads: the print, then the value or the error, within a limit of characters."""
+def _answer_of(outcome: Outcome, characters: int, *, kept: bool) -> str:
+    """Return the text for the model: the print, then the value or the error, within a limit of characters."""
     printed = outcome.printed.rstrip("\n")
     value = outcome.value
     if value is not None and len(value) > characters // 2:
@@ -107,8 +107,8 @@ def _told(outcome: Outcome, characters: int, *, kept: bool) -> str:
         printed += f"\n[… {left_out:,} more characters were printed; print less]"
     if outcome.error is None and outcome.ended is None:
         parts = [printed, "" if value is None else f"=> {value}"]
-        said = "\n".join(part for part in parts if part)
-        return said or "(the code ran; it printed nothing, and its last line has no value)"
+        output = "\n".join(part for part in parts if part)
+        return output or "(the code ran; it printed nothing, and its last line has no value)"
     parts = [f"error: {_why(outcome, kept)}"]
     if printed:
         parts.append(f"It had printed:\n{printed}")
@@ -118,7 +118,7 @@ def _told(outcome: Outcome, characters: int, *, kept: bool) -> str:
 def _why(outcome: Outcome, kept: bool) -> str:
     error = _shortened(outcome.error or "")
     if outcome.ended is not None:
-        # A limit says it all; a traceback into the middle of a loop would add nothing.
+        # The limit explains the end; a traceback into the middle of a loop would add nothing.
         return (
             f"{outcome.ended}, so Python was stopped. All names that you had defined are gone; define them again, and "
             "do less in one call"
@@ -135,7 +135,7 @@ def _why(outcome: Outcome, kept: bool) -> str:
 
 
 def _shortened(error: str) -> str:
-    """A traceback without its middle: it begins with the model's line, and ends with the error."""
+    """Return a traceback without its middle: the model's line is at its beginning, the error at its end."""
     if len(error) <= _ERROR_CHARACTERS:
         return error
     half = _ERROR_CHARACTERS // 2
@@ -143,7 +143,7 @@ def _shortened(error: str) -> str:
 
 
 def backend_name(tool: BaseTool) -> str:
-    """Which sandbox a tool's code runs in, for a listing; empty for a tool that runs no code.
+    """Return the sandbox of a tool, for a listing; empty for a tool that runs no code.
 
     Args:
         tool: Any tool.
@@ -162,15 +162,14 @@ def python_tool(
     workspace_mb: int = 50,
     python: str | None = None,
 ) -> PythonTool:
-    """The tool `python(code)`: a Python whose names are kept for the length of a sub-task.
+    """Return the tool `python(code)`, which keeps its names for the length of a sub-task.
 
-    Making it starts nothing. A sandbox that is not installed shows at the first call, as an error that names what
-    is missing; no other is taken instead.
+    No process starts before the first call. If the sandbox is missing, the first call returns an error that says so.
 
     Args:
         backend: "monty", a built-in subset of Python without files, or "bubblewrap", full CPython on Linux.
-        time_limit_s: Of one call; None for 5 seconds in Monty and 20 in bubblewrap.
-        memory_mb: Of one session; None for 256 MB in Monty and 1,024 in bubblewrap, for all its processes.
+        time_limit_s: Seconds for one call; None for 5 in Monty and 20 in bubblewrap.
+        memory_mb: Megabytes for all processes of a session; None for 256 in Monty and 1,024 in bubblewrap.
         output_characters: Most characters of one answer, errors and notes apart.
         sessions: Most sub-tasks whose names are kept, and most calls at once.
         processes: Most processes and threads of one session; bubblewrap only.
@@ -186,7 +185,7 @@ def python_tool(
         sandbox: Sandbox = MontySandbox(
             time_limit_s=limit, memory_mb=memory, characters=output_characters, sessions=2 * sessions
         )
-        # It can do nothing but compute, and what comes out derives from the call alone.
+        # The code can only compute, and its output derives from the call alone.
         facts: dict[str, Any] = {"risk": "read", "effect": "none", "trust": "trusted"}
     elif backend == "bubblewrap":
         from orchestrator_tools.python.bubblewrap import BubblewrapSandbox
@@ -195,8 +194,8 @@ def python_tool(
         limit, memory = time_limit_s or 20.0, memory_mb or 1_024
         bounds = Bounds(limit, memory, processes, workspace_mb, 64, output_characters)
         sandbox = BubblewrapSandbox(bounds, python)
-        # "read" although it may write: nothing outside its own workspace can change, so no human needs to be asked.
-        # Untrusted because it reads files there, which may come from anywhere.
+        # "read" although the code can write: nothing outside the workspace changes, so no human has to be asked.
+        # Untrusted because the code reads files of the workspace, which can come from anywhere.
         facts = {"risk": "read", "effect": "idempotent", "trust": "untrusted", "contained": True}
     else:
         raise ValueError(f"there is no backend '{backend}'; use 'monty' or 'bubblewrap'")
