@@ -1,13 +1,12 @@
-"""A folder that is read, written and never left, even while somebody swaps its folders for links.
+"""A folder that is read and written and never left, even while another process swaps its folders for links.
 
-A path is never handed to the system as a whole: between a check of it and its use anybody who may write in the
-folder could put a link into its middle. Instead each component is opened below the one before, by its file
-descriptor, and links are not followed anywhere. That needs POSIX; elsewhere the folder refuses to work, because
-there is no equally safe way.
+Invariants: the system never gets a whole path. Between a check of the path and its use, another process could put a
+link into its middle. Each component is opened below the one before by its file descriptor, and no link is followed.
+This needs POSIX; on other systems the folder refuses to work.
 
-What this cannot see: a hard link to a file outside looks like the file itself. So files with more than one name are
-not read, and writing never changes a file in place but puts a new one into its stead. A folder that is moved out of
-the workspace while it is being written to takes the new file along.
+A hard link to a file outside cannot be told from the file. So files with more than one name are not read, and writing
+replaces a file instead of changing it. One gap is left: a folder that is moved out of the workspace during a write
+takes the new file along.
 """
 
 import hashlib
@@ -49,18 +48,18 @@ class Artifact:
     sha256: str
 
     def line(self) -> str:
-        """The artifact in one line, for a tool's result."""
+        """Return the artifact in one line, for a tool's result."""
         return f"[artifact: {self.name}, {self.bytes} bytes, sha256 {self.sha256[:12]}]"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much a workspace may hold.
+    """Upper bounds of a workspace.
 
     Args:
-        max_file_bytes: Of one file, read or written.
+        max_file_bytes: Bytes of one file, read or written.
         max_files: Files and folders together.
-        max_total_bytes: Of all files together.
+        max_total_bytes: Bytes of all files together.
     """
 
     max_file_bytes: int = 2_000_000
@@ -69,13 +68,13 @@ class Limits:
 
 
 def parts_of(name: str) -> tuple[str, ...]:
-    """The components of a name that a model gave.
+    """Return the components of a name that a model gave.
 
     Args:
         name: Path inside the workspace.
 
     Raises:
-        ToolException: It is absolute, climbs, is hidden, or could not be shown or stored on every system.
+        ToolException: The name is absolute, hidden, climbs, or cannot be shown or stored on every system.
     """
     asked = unicodedata.normalize("NFC", name.strip())
     shown = "".join(sign if sign.isprintable() else "?" for sign in asked[:100])
@@ -86,7 +85,7 @@ def parts_of(name: str) -> tuple[str, ...]:
     parts = tuple(part for part in asked.split("/") if part not in ("", "."))
     if ".." in parts:
         raise ToolException(f"error: '{shown}' leads out of the workspace; use a name without '..'")
-    # NFKC: signs that look like a dot or a slash, and that some systems turn into one.
+    # Some systems normalise names: signs that look like a dot or a slash become one.
     plain = [unicodedata.normalize("NFKC", part) for part in parts]
     if any(part.startswith(".") or "/" in part or "\\" in part for part in plain):
         raise ToolException(f"error: '{shown}' is a hidden name; use one without a dot in front")
@@ -104,8 +103,8 @@ class ContainedFolder:
     """Reading and writing below one directory.
 
     Args:
-        path: The directory; it is made when it is missing, for its owner alone.
-        limits: How much it may hold.
+        path: The directory; created for its owner alone if it is missing.
+        limits: Upper bounds of its content.
     """
 
     def __init__(self, path: Path, limits: Limits) -> None:
@@ -113,13 +112,13 @@ class ContainedFolder:
         self.limits = limits
 
     def names(self) -> dict[str, int]:
-        """The files that can be read, with their sizes, by name."""
+        """Return the sizes of the files that can be read, by name."""
         with self._root() as root:
             return {name: size for name, size, _ in _walk(root)}
 
     def artifacts(self) -> list[Artifact]:
-        """The files with their fingerprints, by name. One that vanishes or is swapped meanwhile is left out."""
-        found: list[Artifact] = []
+        """Return the files with their fingerprints, by name, without those that vanish or are swapped meanwhile."""
+        listed: list[Artifact] = []
         with self._root() as root:
             for name, _, _ in _walk(root):
                 with suppress(OSError, ToolException), _file(root, tuple(name.split("/")), name) as opened:
@@ -127,49 +126,49 @@ class ContainedFolder:
                     while piece := os.read(opened, 1 << 20):
                         digest.update(piece)
                         size += len(piece)
-                    found.append(Artifact(name, size, digest.hexdigest()))
-        return found
+                    listed.append(Artifact(name, size, digest.hexdigest()))
+        return listed
 
     def read(self, name: str) -> bytes:
-        """A file's content.
+        """Return a file's content.
 
         Args:
             name: Path inside the folder.
 
         Raises:
-            ToolException: There is no such file, or it may not be read.
+            ToolException: There is no such file, or the file may not be read.
         """
         parts = parts_of(name)
         with self._root() as root:
             return self._content(root, parts)
 
     def write(self, name: str, content: bytes) -> Artifact:
-        """Puts a file in the place of whatever file had its name; nobody ever sees half of it.
+        """Write a whole file in one step, instead of any file of that name; no reader sees half of it.
 
         Args:
-            name: Path inside the folder. Folders that are missing are made.
-            content: All of it.
+            name: Path inside the folder. Missing folders are created.
+            content: The whole content.
 
         Raises:
-            ToolException: The name or the size is refused, or the disk is.
+            ToolException: The name or the size is refused, or the disk cannot be written.
         """
         parts = parts_of(name)
-        with self._root() as root, _alone(root):
+        with self._root() as root, _exclusive(root):
             return self._put(root, parts, content)
 
     def replace(self, name: str, old: str, new: str) -> Artifact:
-        """Replaces a piece of a text that occurs exactly once. Other writers wait meanwhile.
+        """Replace a piece of a text that occurs exactly once. Other writers wait meanwhile.
 
         Args:
             name: Path inside the folder.
             old: The piece.
-            new: What stands there afterwards.
+            new: The text that replaces it.
 
         Raises:
-            ToolException: It does not occur once, or the file cannot be read or written.
+            ToolException: The piece does not occur exactly once, or the file cannot be read or written.
         """
         parts = parts_of(name)
-        with self._root() as root, _alone(root):
+        with self._root() as root, _exclusive(root):
             try:
                 text = self._content(root, parts).decode("utf-8")
             except UnicodeDecodeError as error:
@@ -254,13 +253,13 @@ class ContainedFolder:
 
 
 def encoded(text: str) -> bytes:
-    """A model's text as bytes.
+    """Return a model's text as bytes.
 
     Args:
-        text: What is to be written.
+        text: The text.
 
     Raises:
-        ToolException: It has half a character in it.
+        ToolException: The text contains half of a surrogate pair, which UTF-8 cannot encode.
     """
     try:
         return text.encode("utf-8")
@@ -270,7 +269,7 @@ def encoded(text: str) -> bytes:
 
 @contextmanager
 def _folder(root: int, parts: tuple[str, ...], *, make: bool = False) -> Iterator[int]:
-    """A folder below the root, reached step by step without following a link."""
+    """Open a folder below the root step by step, without following a link."""
     here = os.dup(root)
     try:
         for part in parts:
@@ -287,9 +286,9 @@ def _folder(root: int, parts: tuple[str, ...], *, make: bool = False) -> Iterato
 
 @contextmanager
 def _file(root: int, parts: tuple[str, ...], name: str) -> Iterator[int]:
-    """A regular file below the root, open for reading."""
+    """Open a regular file below the root for reading."""
     with _folder(root, parts[:-1]) as parent:
-        # O_NONBLOCK: a pipe opened for reading would wait for its writer for ever.
+        # O_NONBLOCK: opening a pipe for reading would wait for its writer for ever.
         opened = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=parent)
     try:
         facts = os.fstat(opened)
@@ -305,7 +304,7 @@ def _file(root: int, parts: tuple[str, ...], name: str) -> Iterator[int]:
 
 
 def _check_target(parent: int, part: str, name: str) -> None:
-    """Refuses what a file may not replace. A link put there afterwards would be replaced itself, not followed."""
+    """Refuse to replace anything but a file. A link put there after the check is replaced itself, not followed."""
     try:
         facts = os.stat(part, dir_fd=parent, follow_symlinks=False)
     except FileNotFoundError:
@@ -317,7 +316,7 @@ def _check_target(parent: int, part: str, name: str) -> None:
 
 
 def _store(parent: int, part: str, content: bytes) -> None:
-    """Writes to a new file of its own and only then gives it the name, so that an error leaves the old one."""
+    """Write to a new file and then rename it, so that an error leaves the old file."""
     passing = f".{secrets.token_hex(8)}.part"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     opened = os.open(passing, flags, 0o600, dir_fd=parent)
@@ -337,8 +336,8 @@ def _store(parent: int, part: str, content: bytes) -> None:
 
 
 @contextmanager
-def _alone(root: int) -> Iterator[None]:
-    """One writer at a time, whatever thread or process it is in; a crashed one lets go by itself."""
+def _exclusive(root: int) -> Iterator[None]:
+    """Wait to be the only writer among all threads and processes. The lock of a crashed process ends with it."""
     import fcntl
 
     end = time.monotonic() + _LOCK_SECONDS
@@ -359,15 +358,15 @@ def _alone(root: int) -> Iterator[None]:
 
 
 def _walk(root: int, *, everything: bool = False) -> Iterator[tuple[str, int, bool]]:
-    """Name, size and whether it is a folder of all that is below the root, in order; links are not followed.
+    """Yield name, size and `is_folder` of the entries below the root, in order, without following links.
 
     Args:
         root: The folder.
-        everything: With folders and what may not be shown, to count it; else the files that can be read.
+        everything: True for all entries, to count them; False for the files that can be read.
     """
-    for place, folders, files, here in os.fwalk(".", dir_fd=root, follow_symlinks=False):
-        above = "" if place == "." else place.removeprefix("./") + "/"
-        if above.count("/") >= _DEEPEST and folders:  # somebody else's; every level costs an open file
+    for folder_path, folders, files, here in os.fwalk(".", dir_fd=root, follow_symlinks=False):
+        above = "" if folder_path == "." else folder_path.removeprefix("./") + "/"
+        if above.count("/") >= _DEEPEST and folders:  # each level costs an open file
             if everything:
                 raise ToolException("error: the workspace has folders that are nested too deeply to write to it")
             folders.clear()
@@ -378,7 +377,7 @@ def _walk(root: int, *, everything: bool = False) -> Iterator[tuple[str, int, bo
         for file in sorted(files):
             try:
                 facts = os.stat(file, dir_fd=here, follow_symlinks=False)
-            except FileNotFoundError:  # vanished meanwhile
+            except FileNotFoundError:  # deleted meanwhile
                 continue
             readable = stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1 and _is_shown(file)
             if everything or readable:

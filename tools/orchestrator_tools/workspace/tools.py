@@ -1,4 +1,7 @@
-"""The workspace of a thread: a folder that its workers share, and cannot leave."""
+"""Tools for the workspace of a thread: a folder that its workers share, and cannot leave.
+
+The docstrings of the four tools are their descriptions for models.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +16,7 @@ __all__ = ["Artifact", "artifacts", "workspace_tools"]
 
 
 def artifacts(workspace: Path) -> list[Artifact]:
-    """The files that workers have put into a workspace, by name; none when there is no such folder.
+    """Return the files that workers have put into a workspace, by name; none if the folder is missing.
 
     Hidden files, links, pipes and files with several names are left out.
 
@@ -36,14 +39,14 @@ def workspace_tools(
     max_total_bytes: int = 50_000_000,
     page_characters: int = 2_400,
 ) -> list[BaseTool]:
-    """The tools `list_files`, `read_file`, `write_file` and `patch_file` for the workspace of a thread.
+    """Return the tools `list_files`, `read_file`, `write_file` and `patch_file` for the workspace of a thread.
 
-    The folder is what the run's configuration names as `workspace`. Writing is declared as `risk` "write" and also
-    as `contained`: nothing outside the workspace can change, and doing it twice changes nothing more. Neither is
-    said of what somebody does with the files afterwards.
+    The run's configuration names the folder as `workspace`. Writing declares the `risk` "write" and is `contained`:
+    nothing outside the workspace changes, and the same call again changes nothing more. The declaration does not
+    cover the use of the files afterwards.
 
     Args:
-        folder: Used when the configuration names none.
+        folder: The folder if the configuration names none.
         max_file_bytes: Most bytes of one file.
         max_files: Most files and folders.
         max_total_bytes: Most bytes of all files together.
@@ -51,7 +54,7 @@ def workspace_tools(
     """
     limits = Limits(max_file_bytes, max_files, max_total_bytes)
 
-    def place(config: RunnableConfig) -> ContainedFolder:
+    def opened(config: RunnableConfig) -> ContainedFolder:
         named = config.get("configurable", {}).get("workspace") or folder
         if not named:
             raise ToolException("error: there is no workspace here; give the text in your answer instead")
@@ -62,7 +65,7 @@ def workspace_tools(
 
         For example: list_files()
         """
-        lines = [f"{name} ({size:,} bytes)" for name, size in place(config).names().items()]
+        lines = [f"{name} ({size:,} bytes)" for name, size in opened(config).names().items()]
         if not lines:
             return "(there are no files in the workspace yet)"
         shown, room = [], page_characters
@@ -83,7 +86,7 @@ def workspace_tools(
             name: The file, as list_files gives it.
             start: First character to read; the end of a page says with which start it goes on.
         """
-        text = decode(place(config).read(name))
+        text = decode(opened(config).read(name))
         if text is None:
             raise ToolException(f"error: '{name}' is not a text file; use another file")
         return page(text, start, page_characters, lambda on: f'read_file(name="{name}", start={on})')
@@ -99,7 +102,7 @@ def workspace_tools(
             name: The file, a path inside the workspace.
             text: All that shall be in it.
         """
-        return f"The file is written.\n{place(config).write(name, encoded(text)).line()}"
+        return f"The file is written.\n{opened(config).write(name, encoded(text)).line()}"
 
     def patch_file(name: str, old: str, new: str, config: RunnableConfig) -> str:
         """Replaces one piece of a text file in the workspace.
@@ -111,7 +114,7 @@ def workspace_tools(
             old: The piece as it stands in the file, exactly, and so much of it that it occurs only once.
             new: What shall stand there instead; nothing to take the piece out.
         """
-        return f"The piece is replaced.\n{place(config).replace(name, old, new).line()}"
+        return f"The piece is replaced.\n{opened(config).replace(name, old, new).line()}"
 
     reading = {"risk": "read", "effect": "none", "trust": "untrusted"}
     writing = {"risk": "write", "effect": "idempotent", "trust": "trusted", "contained": True}
