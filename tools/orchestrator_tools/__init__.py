@@ -1,6 +1,5 @@
 """Ready tools for workers: plain LangChain tools that know nothing of the engine.
 
-Each says in its `metadata` what it may do (`risk`), whether a call changes anything outside (`effect`) and
-whether its output may be taken for true (`trust`). What a model did wrong comes back to it as text that says
-what to do instead.
+Each declares in its `metadata` the worst that it may do (`risk`), the change that a call makes outside (`effect`) and
+the trust in its output (`trust`). A model's mistakes come back to the model as text that says what to do instead.
 """

@@ -1,4 +1,4 @@
-"""Answers of tools that say what to do instead."""
+"""Answers of tools to models: texts, pages of texts, and errors that say what to do instead."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -11,7 +11,7 @@ _SHOWN_NAMES = 20
 
 
 def decode(raw: bytes) -> str | None:
-    """Bytes as text with `\\n` line ends; None when they are not text."""
+    """Return bytes as text with `\\n` line ends, or None if they are not text."""
     # Before the zero bytes: in UTF-16 every Latin letter has one.
     if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
         text = raw.decode("utf-16", errors="replace")
@@ -29,13 +29,13 @@ def decode(raw: bytes) -> str | None:
 
 
 def page(text: str, start: int, size: int, read_on: Callable[[int], str]) -> str:
-    """A piece of a text that ends at the end of a line, and says how to read on.
+    """Return a piece of a text that ends at the end of a line, and says how to read on.
 
     Args:
         text: The whole text.
         start: First character.
         size: Most characters.
-        read_on: Writes the call that reads on, from the character where that starts.
+        read_on: Returns the call that reads on from a character.
     """
     start = max(0, start)
     if start >= len(text):
@@ -45,7 +45,7 @@ def page(text: str, start: int, size: int, read_on: Callable[[int], str]) -> str
     end = min(len(text), start + size)
     if end < len(text):
         line_end = text.rfind("\n", start, end)
-        # A page of one unbroken line is cut anyway, or reading on would never move.
+        # A page without a line end in its second half is cut anywhere: reading on has to make progress.
         end = line_end + 1 if line_end >= start + size // 2 else end
     piece = text[start:end].strip("\n")
     if end < len(text):
@@ -54,7 +54,7 @@ def page(text: str, start: int, size: int, read_on: Callable[[int], str]) -> str
 
 
 def instead(asked: str, names: list[str]) -> str:
-    """What to use instead of a name that does not exist."""
+    """Return the names to use instead of one that does not exist, as a sentence."""
     if not names:
         return "there are no files here"
     if near := get_close_matches(asked, names, n=3, cutoff=0.5):
@@ -63,12 +63,12 @@ def instead(asked: str, names: list[str]) -> str:
 
 
 def listed(names: list[str]) -> str:
-    """Names in one line, the first of many."""
-    more = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
-    return ", ".join(names[:_SHOWN_NAMES]) + more
+    """Return names in one line; of many, the first ones and the number of the others."""
+    others = f" and {len(names) - _SHOWN_NAMES} more" if len(names) > _SHOWN_NAMES else ""
+    return ", ".join(names[:_SHOWN_NAMES]) + others
 
 
 def bad_arguments(error: ValidationError | ValidationErrorV1) -> str:
-    """What was wrong with a tool call's arguments, for the model that made it."""
+    """Return the mistakes in the arguments of a tool call, for the model that made the call."""
     wrong = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors())
     return f"error: wrong arguments ({wrong}); call the tool again with the arguments that it describes"

@@ -1,10 +1,10 @@
 """A calculator for models: arithmetic on numbers, and nothing else.
 
-Written on `ast` instead of with an expression library (simpleeval was looked at): such libraries evaluate
-strings, names and attributes too and take those away again by lists of what is forbidden, and their limits
-let powers of millions of digits through. Here an expression must first consist of known numbers, names and
-signs only; what may be evaluated is a list of what is allowed; and every number stays below 1e308, so no step
-takes noticeable time or memory.
+Invariants: an expression consists of known numbers, names and signs. Only nodes on a list of allowed ones are
+evaluated. Every number stays below 1e308, so no step takes noticeable time or memory.
+
+Also tried: an expression library (simpleeval). Such libraries evaluate strings, names and attributes too, and forbid
+some of them by a list. Their limits let powers of millions of digits through.
 """
 
 import ast
@@ -24,7 +24,7 @@ Number = int | float
 _MAX_LENGTH: Final = 500
 _MAX_DEPTH: Final = 50
 _MAX_BITS: Final = 1023
-"""An int of as many bits still fits a float, so every conversion is safe."""
+"""An int of this many bits fits a float, so every conversion is safe."""
 
 _TOKEN: Final = re.compile(
     r"(?P<number>(?:\d[\d_]*(?:,\d{3})+(?!\d)|\d[\d_]*)(?:\.\d*)?(?:[eE][+-]?\d+)?|\.\d+(?:[eE][+-]?\d+)?)"
@@ -50,7 +50,7 @@ _SIGNS: Final = str.maketrans(
 _CONSTANTS: Final[dict[str, Number]] = {"pi": math.pi, "e": math.e}
 _PERCENT: Final = " / 100)"
 _LISTS: Final = ("sum", "mean", "median", "min", "max")
-"""Functions of many numbers, given one by one or as a list."""
+"""Functions of many numbers, which are given one by one or as a list."""
 
 _EXAMPLE: Final = """Example. The results are: Loire 1,006 km, discharge 835; Rhine 1,233 km, discharge 2,900.
 Sub-task: Divide discharge by length for each river, then the largest by the smallest.
@@ -63,13 +63,13 @@ _SPACED_NAME: Final = re.compile(r"\b(?!of\b)[A-Za-z_]\w*(?:[ \t]+(?!of\b)[A-Za-
 
 
 class CalculationError(ValueError):
-    """An expression that cannot be calculated; the message says what to write instead."""
+    """An expression cannot be calculated. The message says what to write instead."""
 
 
 def _round(number: Number, digits: Number = 0) -> Number:
     if not isinstance(digits, int) or abs(digits) > 300:
         raise CalculationError("the second argument of round must be a small whole number, as in round(2.345, 2)")
-    # With no digits Python's round gives an int, which has no ".0" to puzzle over.
+    # Without digits Python's round returns an int: a ".0" behind a whole number would puzzle the model.
     return round(number, digits) if digits else round(number)
 
 
@@ -103,7 +103,7 @@ _KNOWN: Final = "use numbers, + - * / // % **, comparisons, brackets, pi, e and 
 
 def _power(base: Number, exponent: Number) -> Number:
     whole = isinstance(base, int) and isinstance(exponent, int) and abs(base) > 1 and exponent > 0
-    # Looked at beforehand: the result would be computed in full before it could be refused.
+    # Checked first: Python would compute the power in full before it could be refused.
     if whole and (abs(int(base)).bit_length() - 1) * exponent > _MAX_BITS:
         raise OverflowError
     result = base**exponent
@@ -136,14 +136,14 @@ _COMPARE: Final[dict[type[ast.cmpop], Callable[[Number, Number], bool]]] = {
 
 
 def normalise(expression: str, names: Collection[str] = ()) -> str:
-    """The expression as Python would write it: thousands separators, percents and typographic signs resolved.
+    """Return the expression as Python writes it, without thousands separators, percents and typographic signs.
 
     Args:
-        expression: What a model wrote.
-        names: Names of earlier results that it may use.
+        expression: The expression that a model wrote.
+        names: Names of earlier results that the expression may use.
 
     Raises:
-        CalculationError: It holds what no calculation has, or could be read in two ways.
+        CalculationError: A part of the expression is no arithmetic, or can be read in two ways.
     """
     if len(expression) > _MAX_LENGTH:
         raise CalculationError(f"longer than {_MAX_LENGTH} characters; calculate it in several steps")
@@ -151,16 +151,16 @@ def normalise(expression: str, names: Collection[str] = ()) -> str:
     if not text:
         raise CalculationError("there is nothing to calculate; give an expression such as 717710 / 454")
     pieces: list[str] = []
-    place = 0
-    # The name in front of each open bracket: inside a function's brackets a comma separates arguments.
+    position = 0
+    # The function in front of each open bracket. Between a function's brackets a comma separates arguments.
     brackets: list[str] = []
-    while place < len(text):
-        found = _TOKEN.match(text, place)
-        if found is None:
-            raise CalculationError(f"'{text[place]}' has no place in a calculation; {_KNOWN}")
-        token, kind = found.group(), found.lastgroup
+    while position < len(text):
+        matched = _TOKEN.match(text, position)
+        if matched is None:
+            raise CalculationError(f"'{text[position]}' has no place in a calculation; {_KNOWN}")
+        token, kind = matched.group(), matched.lastgroup
         if kind == "number":
-            place = _take_number(text, found, brackets, pieces)
+            position = _take_number(text, matched, brackets, pieces)
             continue
         if token == "of" and "".join(pieces).rstrip().endswith(_PERCENT):  # 15% of 200
             token = "*"
@@ -174,18 +174,18 @@ def normalise(expression: str, names: Collection[str] = ()) -> str:
         elif token in ")]" and brackets:
             brackets.pop()
         elif token == "%":
-            token = _percent(text, found.end(), pieces)
+            token = _percent(text, matched.end(), pieces)
         pieces.append(token)
-        place = found.end()
+        position = matched.end()
     return " ".join("".join(pieces).split())
 
 
-def _take_number(text: str, found: re.Match[str], brackets: list[str], pieces: list[str]) -> int:
-    """Adds a number to the pieces, without its thousands separators; returns where to go on."""
-    number, end = found.group(), found.end()
+def _take_number(text: str, matched: re.Match[str], brackets: list[str], pieces: list[str]) -> int:
+    """Add a number without its thousands separators to the pieces, and return the position behind it."""
+    number, end = matched.group(), matched.end()
     if "," in number and brackets and brackets[-1] in _MANY:
-        # max(1,234): two numbers or one? Only where other commas have a space behind them is it plain.
-        inside = _level(text, found.start())
+        # `max(1,234)` can be one number or two. Spaces behind the other commas show that they separate arguments.
+        inside = _level(text, matched.start())
         if not re.search(r",\s", inside):
             plain = number.replace(",", "")
             raise CalculationError(
@@ -200,9 +200,9 @@ def _take_number(text: str, found: re.Match[str], brackets: list[str], pieces: l
     return end
 
 
-def _level(text: str, place: int) -> str:
-    """The part of the text between the innermost brackets around a place, nested brackets left out."""
-    start, depth = place, 0
+def _level(text: str, position: int) -> str:
+    """Return the text between the innermost brackets around a position, without nested brackets."""
+    start, depth = position, 0
     while start > 0 and depth >= 0:
         start -= 1
         depth += {")": 1, "]": 1, "(": -1, "[": -1}.get(text[start], 0)
@@ -217,13 +217,17 @@ def _level(text: str, place: int) -> str:
 
 
 def _percent(text: str, end: int, pieces: list[str]) -> str:
-    """Whether a `%` is a percent sign or a remainder; what cannot be told apart is refused."""
+    """Return `%` for a remainder. For a percent sign, change the number before it and return an empty text.
+
+    Raises:
+        CalculationError: The sign can be read in two ways.
+    """
     rest = text[end:].lstrip()
     if rest.startswith(("+", "-")):
         raise CalculationError("'%' before a sign could be percent or remainder; write 5 / 100 for five percent")
     if rest and (rest[0].isalnum() or rest[0] in "(._") and not re.match(r"of\b", rest):
         return "%"
-    last = next((place for place in reversed(range(len(pieces))) if pieces[place].strip()), None)
+    last = next((position for position in reversed(range(len(pieces))) if pieces[position].strip()), None)
     if last is None or not pieces[last][-1].isdigit():
         raise CalculationError("'%' must stand behind a number; write 5 / 100 for five percent")
     pieces[last] = f"({pieces[last]}{_PERCENT}"
@@ -231,13 +235,13 @@ def _percent(text: str, end: int, pieces: list[str]) -> str:
 
 
 def evaluate(expression: str) -> Number | bool:
-    """The value of an expression.
+    """Return the value of an expression.
 
     Args:
         expression: Arithmetic on numbers; comparisons give True or False.
 
     Raises:
-        CalculationError: It cannot be calculated; the message says what to write instead.
+        CalculationError: The expression cannot be calculated.
     """
     return _value_of(normalise(expression), _CONSTANTS)
 
@@ -302,7 +306,11 @@ def _call(name: str, arguments: list[ast.expr], depth: int, known: Mapping[str, 
 
 
 def _checked(value: Number) -> Number:
-    """The value, if it is small enough to go on with."""
+    """Return the value.
+
+    Raises:
+        OverflowError: The value is too large for the next step.
+    """
     if isinstance(value, int):
         if value.bit_length() > _MAX_BITS:
             raise OverflowError
@@ -311,6 +319,7 @@ def _checked(value: Number) -> Number:
     return value
 
 
+# The docstring is the tool's description for models.
 def calculate(expression: str) -> str:
     """Calculates arithmetic expressions exactly.
 
@@ -328,12 +337,12 @@ def calculate(expression: str) -> str:
     known = dict(_CONSTANTS)
     lines = []
     try:
-        joined = _SPACED_NAME.sub(lambda found: "_".join(found.group().split()), expression)
+        joined = _SPACED_NAME.sub(lambda matched: "_".join(matched.group().split()), expression)
         for part in filter(str.strip, re.split(r"[;\n]", joined)):
             name, text = _named(part)
             text = normalise(text, known)
             value = _value_of(text, known)
-            lines.append((f"{name} = " if name else "") + _line(text, value) + _whose(text, value, known))
+            lines.append((f"{name} = " if name else "") + _line(text, value) + _name_of_extreme(text, value, known))
             if name and not isinstance(value, bool):
                 known[name] = value
         if not lines:
@@ -344,25 +353,25 @@ def calculate(expression: str) -> str:
 
 
 def _named(part: str) -> tuple[str, str]:
-    """The name of a result, if it is given one, and the expression.
+    """Return the name of a result, empty without one, and the expression.
 
     Raises:
-        CalculationError: The name means something else already.
+        CalculationError: The name has a meaning already.
     """
-    found = re.match(r"\s*([A-Za-z_]\w*)\s*=(?!=)(.*\S.*)", part, re.ASCII)
-    if found is None:
+    matched = re.match(r"\s*([A-Za-z_]\w*)\s*=(?!=)(.*\S.*)", part, re.ASCII)
+    if matched is None:
         return "", part
-    name = found.group(1)
+    name = matched.group(1)
     if name in _NAMES or name in _CONSTANTS or name == "of":
         raise CalculationError(f"'{name}' means something else here; give the result another name")
-    return name, found.group(2)
+    return name, matched.group(2)
 
 
-def _whose(text: str, value: Number | bool, known: Mapping[str, Number]) -> str:
-    """Of the largest or smallest of several named results, the name: whoever reads the number wants to know."""
-    if (found := re.fullmatch(r"(?:max|min)\(([\w\s,]+)\)", text.strip(), re.ASCII)) is None:
+def _name_of_extreme(text: str, value: Number | bool, known: Mapping[str, Number]) -> str:
+    """Return the name of the largest or smallest of several named results; empty for other expressions."""
+    if (matched := re.fullmatch(r"(?:max|min)\(([\w\s,]+)\)", text.strip(), re.ASCII)) is None:
         return ""
-    names = [name for part in found.group(1).split(",") if known.get(name := part.strip()) == value]
+    names = [name for part in matched.group(1).split(",") if known.get(name := part.strip()) == value]
     return f", which is {' and '.join(names)}" if names else ""
 
 
@@ -373,7 +382,7 @@ def _line(text: str, value: Number | bool) -> str:
 
 
 def calculator() -> BaseTool:
-    """The tool `calculate(expression)`: arithmetic on numbers, that can neither harm nor hang.
+    """Return the tool `calculate(expression)` for arithmetic on numbers.
 
     Example:
         >>> calculator().invoke({"expression": "1,200 / 4"})

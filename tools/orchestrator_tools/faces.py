@@ -9,11 +9,11 @@ from typing import Any
 
 
 def lazy_face(package: str, places: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """Return `__getattr__` and `__dir__` for a package that hands on names of its modules.
+    """Return `__getattr__` and `__dir__` for a package that re-exports names of its modules.
 
     Args:
         package: The package's name.
-        places: By public name, the module of the package that defines it.
+        places: The module of the package that defines a public name, by that name.
     """
 
     def load(name: str) -> Any:

@@ -10,7 +10,7 @@ def make_private_folder(folder: Path) -> None:
         folder: The folder.
 
     Raises:
-        OSError: It cannot be created.
+        OSError: The folder cannot be created.
     """
     if folder.is_dir():
         return

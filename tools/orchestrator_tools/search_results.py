@@ -1,4 +1,4 @@
-"""What a search found, in one shape whether it comes from the web or from a folder of documents."""
+"""Search results, in one shape for the web and for folders of documents."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ class Found:
     """One result of a search.
 
     Args:
-        source: Where it comes from: an address in the web, or a document's file.
-        title: What it is called there; for a passage with the headings above it.
-        excerpt: The passage itself, or the part of it that fits.
-        date: The day it states of itself, as YYYY-MM-DD; None when it states none.
+        source: An address in the web, or a document's file.
+        title: The title of the page or document; for a passage, with the headings above it.
+        excerpt: The passage, or the part of it that fits.
+        date: The date that the page or document states, as YYYY-MM-DD; None without one.
     """
 
     source: str
@@ -22,10 +22,10 @@ class Found:
 
 
 def rendered(results: Sequence[Found]) -> list[str]:
-    """Results as a model reads them, one text each, numbered from 1.
+    """Return results as a model reads them, one text each, numbered from 1.
 
     Args:
-        results: What was found, best first.
+        results: The results, best first.
     """
     return [
         f"{number}. {one.source} > {one.title}\n{one.excerpt}" + (f"\n(date: {one.date})" if one.date else "")
@@ -34,7 +34,7 @@ def rendered(results: Sequence[Found]) -> list[str]:
 
 
 def room_for(source: str, title: str, date: str | None) -> int:
-    """How many characters a result takes in `rendered` besides its excerpt, the blank line behind it included.
+    """Return the characters that a result takes in `rendered` besides its excerpt, with the blank line behind it.
 
     Args:
         source: As in `Found`.
