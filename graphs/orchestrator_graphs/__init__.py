@@ -1,1 +1,1 @@
-"""Ready teams: each module joins the engine and the tools, and exposes `team` and `graph`."""
+"""Ready teams. Each module joins the engine and the tools, and has a `team` and a `graph`."""

@@ -1,6 +1,6 @@
-"""data_analyst: questions over a database: an analyst who queries it, a coder who calculates, and a reviewer.
+"""data_analyst: a team for questions over a database, with an analyst who queries it, a coder and a reviewer.
 
-Tables and charts are files in the thread's workspace. `ORCHESTRATOR_DATABASE` names another database than the example.
+Tables and charts are files in the thread's workspace. `ORCHESTRATOR_DATABASE` names a database instead of the example.
 """
 
 import os
@@ -23,13 +23,13 @@ _PROMPT = (
 
 
 def team(docs: str | Path | None = None) -> Team:
-    """The team, over one database.
+    """Return the team for one database.
 
     Args:
-        docs: The database's file or URL; by default the one that `ORCHESTRATOR_DATABASE` names, or the example.
+        docs: The database's file or URL; by default the database that `ORCHESTRATOR_DATABASE` names, or the example.
 
     Raises:
-        ConfigError: The file is not there.
+        ConfigError: The file is missing.
     """
     url = str(docs or os.environ.get("ORCHESTRATOR_DATABASE") or EXAMPLE)
     if "://" not in url and not Path(url).is_file():
@@ -41,7 +41,7 @@ def team(docs: str | Path | None = None) -> Team:
         description="queries the database, and saves tables and charts of it",
         begins_with="describe_database",
     )
-    # Its files hold nothing but rows of the very database it may read, so nobody has to be asked about them.
+    # These files hold only rows of the database that the analyst may read, so no human has to be asked about them.
     own_files = (
         Rule(action="allow", worker="analyst", tool="save_table", tainted=True),
         Rule(action="allow", worker="analyst", tool="draw_chart", tainted=True),

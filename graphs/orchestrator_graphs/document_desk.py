@@ -1,6 +1,6 @@
-"""document_desk: two workers for questions about files: a reader who reads them whole, and a reviewer.
+"""document_desk: a team for questions about files, with a reader of whole files and a reviewer.
 
-The smallest team that is of use, and a pattern for one's own: a worker of one's own takes a few lines.
+This is the smallest useful team, and a pattern for other teams: a new worker takes a few lines.
 """
 
 import os
@@ -13,13 +13,13 @@ from orchestrator.errors import ConfigError
 
 
 def team(docs: str | Path | None = None) -> Team:
-    """The team, over the files in a folder.
+    """Return the team for the files in a folder.
 
     Args:
-        docs: The folder; by default the one that `ORCHESTRATOR_DOCS` names, or the working folder.
+        docs: The folder; by default the folder that `ORCHESTRATOR_DOCS` names, or the working folder.
 
     Raises:
-        ConfigError: The given folder cannot be used.
+        ConfigError: `docs` cannot be used.
     """
     if docs is not None and (problem := folder_problem(docs)):
         raise ConfigError(problem)

@@ -1,6 +1,6 @@
-"""research_team: a researcher over a folder of documents, a coder who calculates, and a reviewer.
+"""research_team: a team with a researcher over a folder of documents, a coder who calculates, and a reviewer.
 
-`graph` has no checkpointer: LangGraph's server brings its own. `ORCHESTRATOR_DOCS` names its folder of documents.
+`graph` has no checkpointer, since LangGraph's server brings its own. `ORCHESTRATOR_DOCS` names its folder of documents.
 """
 
 import os
@@ -16,10 +16,10 @@ from orchestrator_graphs.shipped import example
 
 
 def team(docs: str | Path | None = None) -> Team:
-    """The team, over the documents in a folder.
+    """Return the team for the documents in a folder.
 
     Args:
-        docs: The folder; by default the one that `ORCHESTRATOR_DOCS` names, or the examples.
+        docs: The folder; by default the folder that `ORCHESTRATOR_DOCS` names, or the examples.
 
     Raises:
         ConfigError: The folder cannot be used.

@@ -1,14 +1,14 @@
-"""Where the example data is: in an installed package beside this file, in the repository at its top."""
+"""The example data: beside this file in an installed package, at the top of the repository otherwise."""
 
 from pathlib import Path
 
-_PLACES = (Path(__file__).resolve().parent / "examples", Path(__file__).resolve().parents[2] / "examples")
+_FOLDERS = (Path(__file__).resolve().parent / "examples", Path(__file__).resolve().parents[2] / "examples")
 
 
 def example(name: str) -> str:
-    """The path of an example file or folder.
+    """Return the path of an example file or folder.
 
     Args:
-        name: Its name, such as `countries`.
+        name: Name of the file or folder, such as `countries`.
     """
-    return next((str(place / name) for place in _PLACES if (place / name).exists()), str(_PLACES[0] / name))
+    return next((str(folder / name) for folder in _FOLDERS if (folder / name).exists()), str(_FOLDERS[0] / name))
