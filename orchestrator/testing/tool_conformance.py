@@ -12,7 +12,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from orchestrator.tool_calls.declaration import Effect, Risk, Trust, output_limit_of, time_limit_of
+from orchestrator.tool_calls.declaration import Effect, Risk, Trust, declaration_of, output_limit_of, time_limit_of
 
 _LONGEST_TIME_S = 600.0
 _RUBBISH: dict[str, Sequence[Any]] = {
@@ -97,15 +97,15 @@ def _check_declaration(tool: BaseTool, report: ToolReport) -> None:
         if not holds:
             report.problems.append(problem)
 
-    said = tool.metadata or {}
+    declared = declaration_of(tool)
     expect(re.fullmatch(r"[a-z][a-z0-9_]{1,63}", tool.name) is not None, "its name is not a short word in snake_case")
     expect(len(tool.description.strip()) >= 10, "its description does not say what it is for")
     expect(len(tool.description) <= 2_000, "its description is longer than 2,000 characters")
     for name, allowed in (("risk", Risk), ("effect", Effect), ("trust", Trust)):
-        expect(said.get(name) in get_args(allowed), f"it does not declare its {name}: one of {get_args(allowed)}")
+        expect(declared.get(name) in get_args(allowed), f"it does not declare its {name}: one of {get_args(allowed)}")
     expect(0 < time_limit_of(tool) <= _LONGEST_TIME_S, f"its time limit is not between 0 and {_LONGEST_TIME_S:g} s")
     expect(output_limit_of(tool) > 0, "its output limit is not above 0")
-    expect(_is_json(dict(said)), "its metadata is no plain JSON")
+    expect(_is_json(declared), "its metadata is no plain JSON")
     schema = convert_to_openai_tool(tool)["function"]
     for name, about in (schema["parameters"].get("properties") or {}).items():
         expect(bool(about.get("description")), f"its argument '{name}' is not described")

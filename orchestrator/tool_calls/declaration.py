@@ -116,13 +116,20 @@ def _put(tool: Any, fields: Mapping[str, Any]) -> Any:
     return tool
 
 
+def declaration_of(tool: BaseTool) -> dict[str, Any]:
+    """Return the tool's metadata, with what is declared on the function that the tool was made of."""
+    return {**_of_function(tool), **(tool.metadata or {})}
+
+
 def _declared(tool: BaseTool, name: str, otherwise: Any) -> Any:
     metadata = tool.metadata or {}
-    if name in metadata:
-        return metadata[name]
+    return metadata[name] if name in metadata else _of_function(tool).get(name, otherwise)
+
+
+def _of_function(tool: BaseTool) -> Mapping[str, Any]:
     fields = vars(tool)  # pydantic takes 2.5 µs to find out that an attribute is missing
-    function = fields.get("func") or fields.get("coroutine")
-    return getattr(function, _FIELD, {}).get(name, otherwise)
+    declared: Mapping[str, Any] = getattr(fields.get("func") or fields.get("coroutine"), _FIELD, {})
+    return declared
 
 
 def risk_of(tool: BaseTool) -> Risk:

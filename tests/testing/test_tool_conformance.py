@@ -174,3 +174,17 @@ def test_limits_and_metadata_that_cannot_hold_are_problems() -> None:
     assert "no plain JSON" in problems(made)
     with pytest.raises(AssertionError, match="no plain JSON"):
         assert_conforms(made, {"text": "x"})
+
+
+def test_a_declaration_on_the_function_of_a_tool_counts() -> None:
+    @declare(risk="read")
+    def look(text: str) -> str:
+        """Looks at a text.
+
+        Args:
+            text: Any text.
+        """
+        return text
+
+    made = tool(look, parse_docstring=True)
+    assert check_tool(made, {"text": "x"}, harmless=False).problems == []
