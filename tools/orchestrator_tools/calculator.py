@@ -31,7 +31,7 @@ _TOKEN: Final = re.compile(
     r"|(?P<name>[A-Za-z_]\w*)"
     r"|(?P<sign>\*\*|//|<=|>=|==|!=|[-+*/%()\[\],<>])"
     r"|(?P<space>\s+)",
-    re.ASCII,
+    re.ASCII,  # \d and \w take digits and letters of all scripts otherwise
 )
 _SIGNS: Final = str.maketrans(
     # Typographic: times, middle dot, divided by, minus, en dash, at most, at least, no-break space.
@@ -45,7 +45,7 @@ _SIGNS: Final = str.maketrans(
         "\u2265": ">=",
         "\xa0": " ",
     }
-    | {"^": "**"}
+    | {"^": "**"}  # models write powers so
 )
 _CONSTANTS: Final[dict[str, Number]] = {"pi": math.pi, "e": math.e}
 _PERCENT: Final = " / 100)"
@@ -67,6 +67,7 @@ class CalculationError(ValueError):
 
 
 def _round(number: Number, digits: Number = 0) -> Number:
+    # For round(9, -10**9) Python computes 10 ** 10**9. A hundredth of that exponent takes more than 5 s.
     if not isinstance(digits, int) or abs(digits) > 300:
         raise CalculationError("the second argument of round must be a small whole number, as in round(2.345, 2)")
     # Without digits Python's round returns an int: a ".0" behind a whole number would puzzle the model.
@@ -277,7 +278,7 @@ def _evaluate(node: ast.expr, depth: int, known: Mapping[str, Number]) -> Number
     if depth > _MAX_DEPTH:
         raise CalculationError("nested too deeply; calculate it in several steps")
     match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
+        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):  # True is an int
             return _checked(value)
         case ast.Name(id=name) if name in known:
             return known[name]

@@ -81,6 +81,7 @@ class BubblewrapSandbox:
         if workspace is not None:
             workspace = workspace.absolute()
             make_private_folder(workspace)
+        # RLIMIT_NPROC does not bind root: 200 of 200 forks went through.
         uid = ordinary_user(workspace) if os.getuid() == 0 else None
         command = [bubblewrap, *arguments(Installation.of(self.program), workspace, self.bounds, uid)]
         return BubblewrapPython(command, workspace, self.bounds, uid)
@@ -161,11 +162,12 @@ class BubblewrapPython:
                     stream.close()
 
     def _asked(self, code: str) -> dict[str, Any]:
+        # What is there before the question would be taken for the answer to it.
         if self._unread or self._readable(0.0):
             raise _Over("the code spoke without having been asked")
         if self._workspace is not None and self._uid is not None:
             hand_over(self._workspace, self._uid)  # other tools may have written files meanwhile
-        number = secrets.token_hex(8)
+        number = secrets.token_hex(8)  # with a counter, code could write the next answer in advance
         end = time.monotonic() + self._bounds.time_limit_s
         thaw(self._pid)
         self._write(json.dumps({"id": number, "code": code}).encode() + b"\n", end)
@@ -189,6 +191,7 @@ class BubblewrapPython:
     def _line(self, end: float) -> dict[str, Any]:
         """Return the next answer. The code may have written it, so its size and form are checked."""
         assert self._process.stdout is not None
+        # JSON escapes a byte of print as 6 bytes, and a character of a value as 12.
         most = 20 * self._bounds.characters + 100_000
         look = time.monotonic() + _WATCH_S
         while b"\n" not in self._unread:
@@ -227,7 +230,7 @@ class BubblewrapPython:
         inside = below(self._pid)
         if sum(process.memory_bytes for process in inside) > self._bounds.memory_mb * 1_000_000:
             raise _Over(f"the code used more than {self._bounds.memory_mb} MB of memory")
-        if len(inside) > self._bounds.processes + 2:
+        if len(inside) > self._bounds.processes + 2:  # the two are bubblewrap's first one and the driver
             raise _Over(f"the code started more than {self._bounds.processes} processes")
         if full := self._overfull():
             raise _Over(full)

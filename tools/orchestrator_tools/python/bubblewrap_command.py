@@ -119,7 +119,9 @@ def arguments(python: Installation, workspace: Path | None, bounds: Bounds, uid:
         own += ["--unshare-user", "--uid", str(_NOBODY), "--gid", str(_NOBODY), "--cap-drop", "ALL"]
     else:  # the driver needs these two to become an ordinary user, and loses them by that
         own += ["--cap-drop", "ALL", "--cap-add", "CAP_SETUID", "--cap-add", "CAP_SETGID"]
+    # A new session, because code could type into the terminal otherwise (TIOCSTI, CVE-2017-5226).
     own += ["--die-with-parent", "--new-session", "--hostname", "sandbox"]
+    # Without a size, Linux lets a tmpfs fill half of the machine's memory.
     scratch = ["--perms", "1777", "--size", str(bounds.scratch_mb * 1_000_000), "--tmpfs"]
     mounts = ["--ro-bind", "/usr", "/usr"]
     for name in ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"):
@@ -128,6 +130,7 @@ def arguments(python: Installation, workspace: Path | None, bounds: Bounds, uid:
         elif os.path.isdir(name):
             mounts += ["--ro-bind", name, name]
     mounts += ["--perms", "0755", "--dir", "/etc"]
+    # On Debian libraries such as BLAS are links into /etc/alternatives.
     for name in ("/etc/alternatives", "/etc/ld.so.cache", "/etc/localtime", "/etc/fonts"):
         mounts += ["--ro-bind-try", name, name]
     mounts += ["--proc", "/proc", "--dev", "/dev", *scratch, "/dev/shm", *scratch, "/tmp"]

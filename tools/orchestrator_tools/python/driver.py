@@ -24,7 +24,7 @@ def give_up_privileges(uid: int) -> None:
     Args:
         uid: The user, and group, to become.
     """
-    os.setgroups([])
+    os.setgroups([])  # first, since it needs root
     os.setresgid(uid, uid, uid)
     os.setresuid(uid, uid, uid)
     if os.getresuid() != (uid, uid, uid) or os.getresgid() != (uid, uid, uid) or os.getgroups():
@@ -52,7 +52,7 @@ class Interpreter:
         self.most = most
         self.count = -1
         module = types.ModuleType("__main__")
-        sys.modules["__main__"] = module
+        sys.modules["__main__"] = module  # pickle looks there for the code's classes
         self.names = module.__dict__
         # A file without a name, so that no link can take its place.
         self.printed = os.open("/tmp", os.O_TMPFILE | os.O_RDWR | os.O_APPEND, 0o600)
@@ -80,6 +80,7 @@ class Interpreter:
         return reply
 
     def _run(self, code: str, name: str) -> dict[str, Any]:
+        # So a traceback shows the lines of the code. Without a time, linecache does not look for a file.
         linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
         try:
             tree = ast.parse(code, name)
@@ -116,6 +117,7 @@ def main() -> None:
     set_limits(settings["limits"])
     questions, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
     nothing = os.open(os.devnull, os.O_RDWR)
+    # Code keeps no hold of the pipes: input() finds an end, and print writes no answer.
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     sys.argv = [""]

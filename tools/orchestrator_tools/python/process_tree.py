@@ -16,7 +16,7 @@ from typing import Final
 
 _PAGE: Final = os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 4096
 _FREEZE_S: Final = 5.0
-_STOPPED: Final = frozenset("TtZXx")
+_STOPPED: Final = frozenset("TtZXx")  # stopped, traced, zombie and dead
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ def freeze(root: int) -> bool:
         root: The process that set up the sandbox. Its only child watches the processes inside, and is not stopped.
     """
     end = time.monotonic() + _FREEZE_S
+    # A process may fork between the look at it and its signal, so the look is repeated.
     while time.monotonic() < end:
         running = [process for process in _inside(root) if process.state not in _STOPPED]
         if not running:
@@ -135,5 +136,5 @@ def _look(number: int) -> Process | None:
             pages = file.read().split()
     except (FileNotFoundError, ProcessLookupError):
         return None
-    memory = (int(pages[1]) - int(pages[2])) * _PAGE
+    memory = (int(pages[1]) - int(pages[2])) * _PAGE  # without shared pages, which would count for each process
     return Process(number, int(fields[1]), fields[0], int(fields[19]), memory)

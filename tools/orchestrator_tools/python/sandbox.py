@@ -87,7 +87,7 @@ class Sessions:
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._lock = threading.Lock()
         self._running = threading.BoundedSemaphore(most)
-        weakref.finalize(self, _end_all, self._kept, sandbox)
+        weakref.finalize(self, _end_all, self._kept, sandbox)  # a finalizer with `self` would keep it alive
         forget_in_children(self)
 
     def forget_parent(self) -> None:
@@ -147,7 +147,7 @@ class Sessions:
             unused = [other for other, each in self._kept.items() if not each.users]
             gone = [self._kept.pop(other) for other in unused[: max(0, len(self._kept) - self.most)]]
         for each in gone:
-            self._drop(each)
+            self._drop(each)  # outside the lock, since an end waits for processes
         return kept
 
     def _release(self, kept: _Kept) -> None:

@@ -24,7 +24,7 @@ def overfull(folder: Path, max_bytes: int, max_files: int) -> str | None:
     root = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         for _, _, facts in _walk(root, 0):
-            size += facts.st_blocks * 512
+            size += facts.st_blocks * 512  # blocks, because a file with holes is longer than what it takes
             count += 1
             if size > max_bytes or count > max_files:
                 return f"the workspace holds more than {max_bytes // 1_000_000:,} MB or {max_files:,} files"

@@ -50,11 +50,11 @@ _CALLS: Final[dict[str, tuple[int, int]]] = {
     "init_module": (175, 105),
     "io_uring_enter": (426, 426),
     "io_uring_register": (427, 427),
-    "io_uring_setup": (425, 425),
+    "io_uring_setup": (425, 425),  # its requests pass no filter
     "kexec_file_load": (320, 294),
     "kexec_load": (246, 104),
     "keyctl": (250, 219),
-    "memfd_create": (319, 279),
+    "memfd_create": (319, 279),  # memory that counts against no limit
     "memfd_secret": (447, 447),
     "mount": (165, 40),
     "mount_setattr": (442, 442),
@@ -77,12 +77,12 @@ _CALLS: Final[dict[str, tuple[int, int]]] = {
     "semget": (64, 190),
     "setns": (308, 268),
     "settimeofday": (164, 170),
-    "shmget": (29, 194),
+    "shmget": (29, 194),  # memory that counts against no limit
     "swapoff": (168, 225),
     "swapon": (167, 224),
     "syslog": (103, 116),
     "umount2": (166, 39),
-    "unshare": (272, 97),
+    "unshare": (272, 97),  # a user namespace reaches more of the kernel
     "userfaultfd": (323, 282),
     "vhangup": (153, 58),
 }
@@ -114,10 +114,12 @@ def system_call_filter(processor: str) -> bytes:
         program += [_step(_IF_AT_LEAST, _OTHER_NUMBERS, 0, 1), _step(_RETURN, _REFUSE)]
     for numbers in _CALLS.values():
         program += [_step(_IF_EQUAL, numbers[which], 0, 1), _step(_RETURN, _REFUSE)]
+    # The flags of clone3 lie in memory, which a filter cannot read.
     program += [_step(_IF_EQUAL, _CLONE3[which], 0, 1), _step(_RETURN, _UNKNOWN)]
     flags = [_step(_LOAD, _FIRST_ARGUMENT), _step(_IF_ANY_BIT, _NEW_NAMESPACES, 0, 1), _step(_RETURN, _REFUSE)]
     flags += [_step(_RETURN, _ALLOW)]
     program += [_step(_IF_EQUAL, _CLONE[which], 0, len(flags)), *flags]
+    # No network namespace holds a socket to the host of a virtual machine (vsock).
     kinds = [_step(_LOAD, _FIRST_ARGUMENT)]
     for kind in _SOCKETS:
         kinds += [_step(_IF_EQUAL, kind, 0, 1), _step(_RETURN, _ALLOW)]

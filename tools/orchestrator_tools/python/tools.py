@@ -182,6 +182,7 @@ def python_tool(
     """
     if backend == "monty":
         limit, memory = time_limit_s or 5.0, memory_mb or 256
+        # Twice as many: those that are kept, and those of calls without a sub-task.
         sandbox: Sandbox = MontySandbox(
             time_limit_s=limit, memory_mb=memory, characters=output_characters, sessions=2 * sessions
         )

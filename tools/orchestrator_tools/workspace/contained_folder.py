@@ -30,6 +30,7 @@ _LONGEST_NAME: Final = 1_000
 _LONGEST_PART: Final = 200
 _DEEPEST: Final = 10
 _LOCK_SECONDS: Final = 10.0
+# Windows has none of these.
 _POSSIBLE: Final = os.open in os.supports_dir_fd and hasattr(os, "O_NOFOLLOW") and hasattr(os, "fwalk")
 
 
@@ -76,7 +77,7 @@ def parts_of(name: str) -> tuple[str, ...]:
     Raises:
         ToolException: The name is absolute, hidden, climbs, or cannot be shown or stored on every system.
     """
-    asked = unicodedata.normalize("NFC", name.strip())
+    asked = unicodedata.normalize("NFC", name.strip())  # macOS stores an accent apart from its letter
     shown = "".join(sign if sign.isprintable() else "?" for sign in asked[:100])
     if not asked:
         raise ToolException("error: no file was named; give a name such as notes/report.md")
@@ -89,7 +90,7 @@ def parts_of(name: str) -> tuple[str, ...]:
     plain = [unicodedata.normalize("NFKC", part) for part in parts]
     if any(part.startswith(".") or "/" in part or "\\" in part for part in plain):
         raise ToolException(f"error: '{shown}' is a hidden name; use one without a dot in front")
-    if not all(part.isprintable() and part == part.strip() for part in parts):
+    if not all(part.isprintable() and part == part.strip() for part in parts):  # U+202E shows letters in reverse
         raise ToolException(f"error: '{shown}' has signs that a name may not have; use letters, digits, '-' and '_'")
     too_long = len(asked.encode()) > _LONGEST_NAME or any(len(part.encode()) > _LONGEST_PART for part in parts)
     if too_long or len(parts) > _DEEPEST:
@@ -276,6 +277,7 @@ def _folder(root: int, parts: tuple[str, ...], *, make: bool = False) -> Iterato
             if make:
                 with suppress(FileExistsError):
                     os.mkdir(part, 0o700, dir_fd=here)
+            # A folder that was swapped for a link since is an error here.
             below = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=here)
             os.close(here)
             here = below
@@ -296,7 +298,7 @@ def _file(root: int, parts: tuple[str, ...], name: str) -> Iterator[int]:
             raise ToolException(f"error: '{name}' is a folder; give the name of a file in it")
         if not stat.S_ISREG(facts.st_mode):
             raise ToolException(f"error: '{name}' is not a file; use another")
-        if facts.st_nlink > 1:
+        if facts.st_nlink > 1:  # a hard link to a file outside looks like it
             raise ToolException(f"error: '{name}' has several names and may lie outside; use another file")
         yield opened
     finally:
@@ -317,7 +319,7 @@ def _check_target(parent: int, part: str, name: str) -> None:
 
 def _store(parent: int, part: str, content: bytes) -> None:
     """Write to a new file and then rename it, so that an error leaves the old file."""
-    passing = f".{secrets.token_hex(8)}.part"
+    passing = f".{secrets.token_hex(8)}.part"  # hidden, so no list shows it
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
     opened = os.open(passing, flags, 0o600, dir_fd=parent)
     try:
@@ -325,7 +327,7 @@ def _store(parent: int, part: str, content: bytes) -> None:
             rest = memoryview(content)
             while rest:
                 rest = rest[os.write(opened, rest) :]
-            os.fsync(opened)
+            os.fsync(opened)  # else the name may stand for an empty file after a power cut
         finally:
             os.close(opened)
         os.rename(passing, part, src_dir_fd=parent, dst_dir_fd=parent)
@@ -343,7 +345,7 @@ def _exclusive(root: int) -> Iterator[None]:
     end = time.monotonic() + _LOCK_SECONDS
     while True:
         try:
-            fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(root, fcntl.LOCK_EX | fcntl.LOCK_NB)  # flock has no time limit of its own
             break
         except OSError as error:
             if time.monotonic() > end or not isinstance(error, BlockingIOError):

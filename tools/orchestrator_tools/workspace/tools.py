@@ -116,7 +116,8 @@ def workspace_tools(
         """
         return f"The piece is replaced.\n{opened(config).replace(name, old, new).line()}"
 
-    reading = {"risk": "read", "effect": "none", "trust": "untrusted"}
+    reading = {"risk": "read", "effect": "none", "trust": "untrusted"}  # Python and other workers write files too
+    # Trusted, because the answer names the file and holds none of its text.
     writing = {"risk": "write", "effect": "idempotent", "trust": "trusted", "contained": True}
     chosen: list[tuple[Callable[..., str], dict[str, object]]] = [
         (list_files, dict(reading)),
