@@ -5,6 +5,7 @@ over the network at first use, and endpoints have tokenizers of their own.
 """
 
 import re
+from dataclasses import dataclass
 from functools import lru_cache
 
 # Byte-pair vocabularies make about four characters a token in English, two in dense figures and code, and never more
@@ -15,6 +16,11 @@ _BYTES_PER_TOKEN = 3
 
 _CACHED_CHARS = 4096  # each worker that is shown a sub-task's result counts it again
 _NOTE_TOKENS = 48  # what the note of an excerpt costs at most
+
+READ_ON = "read_memory(key="
+"""Begins the call in a note on how to read on."""
+_READ_ON_NOTE = re.compile(r'\n\[… \d+ of (\d+) characters more: read_memory\(key="([^"\n]*)", start=(\d+)\)\]\Z')
+
 _NOT_WORDS = re.compile(r"[\W_]+")
 
 
@@ -60,6 +66,31 @@ def _count(text: str) -> int:
     return fine + (len(text.encode("utf-8")) - fine + _BYTES_PER_TOKEN - 1) // _BYTES_PER_TOKEN
 
 
+@dataclass(frozen=True)
+class ReadOnNote:
+    """The note at the end of an excerpt: how to read on in the text.
+
+    Args:
+        total: Number of characters of the text.
+        key: The text's key in the shared memory.
+        start: The first character that is not shown.
+    """
+
+    total: int
+    key: str
+    start: int
+
+    def __str__(self) -> str:
+        left = self.total - self.start
+        return f'\n[… {left} of {self.total} characters more: {READ_ON}"{self.key}", start={self.start})]'
+
+    @classmethod
+    def split(cls, text: str) -> "tuple[str, ReadOnNote | None]":
+        """Return a text without the note at its end, and the note; None where there is none."""
+        match = _READ_ON_NOTE.search(text)
+        return (text[: match.start()], cls(int(match[1]), match[2], int(match[3]))) if match else (text, None)
+
+
 def excerpt(text: str, tokens: int, key: str, *, start: int = 0) -> str:
     """Return the part of a text from `start` that fits into `tokens`, with a note that says how to read on.
 
@@ -86,9 +117,7 @@ def excerpt_parts(text: str, tokens: int, key: str, *, start: int = 0, most: int
     if count_tokens(rest) <= tokens and (most is None or len(rest) <= most):
         return rest, ""
     end = _fitting_length(rest if most is None else rest[:most], max(16, tokens - _NOTE_TOKENS))
-    stop = start + end
-    left = len(text) - stop
-    return rest[:end], f'\n[… {left} of {len(text)} characters more: read_memory(key="{key}", start={stop})]'
+    return rest[:end], str(ReadOnNote(len(text), key, start + end))
 
 
 def _fitting_length(text: str, tokens: int) -> int:

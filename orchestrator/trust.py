@@ -8,6 +8,7 @@ A tainted worker may be following instructions that were planted in the text. So
 without asking a human.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from orchestrator.text import shorten
 _FIELD = "tainted_by"  # stored in the messages of threads: keep the name
 _MOST_LABELS = 8
 _ARGUMENT_CHARS = 60
+_DATA = re.compile(r'(<data from="[^"\n]*"[^>\n]*>\n)(.*)(\n</data>)(.*)', re.DOTALL)
 
 
 def label(sub_task_id: str, tool: str, args: Mapping[str, Any]) -> str:
@@ -50,3 +52,12 @@ def as_data(text: str, source: str, *, trusted: bool = False) -> str:
     mark = "" if trusted else " untrusted"
     body = text.replace("</data", "< /data")  # a text must not end its own block and go on as instructions
     return f'<data from="{source}"{mark}>\n{body}\n</data>'
+
+
+def split_data(text: str) -> tuple[str, str, str, str]:
+    """Return a text that `as_data` made in four parts: opening tag, body, closing tag, and the rest behind it.
+
+    Any other text is all body.
+    """
+    match = _DATA.fullmatch(text)
+    return (match[1], match[2], match[3], match[4]) if match else ("", text, "", "")

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.text import count_tokens, excerpt, shorten
+from orchestrator.text import ReadOnNote, count_tokens, excerpt, excerpt_parts, shorten
 
 
 @given(st.text(max_size=400), st.text(max_size=400))
@@ -43,3 +43,14 @@ def test_a_shortened_text_has_at_most_as_many_characters(text: str, most: int) -
     short = shorten(text, most)
     assert len(short) <= most or short == text
     assert short == text if len(text) <= most else short == text[: most - 1] + "…"
+
+
+@given(st.text(min_size=1, max_size=3000), st.integers(80, 300))
+def test_the_note_of_an_excerpt_says_where_the_text_goes_on(text: str, allowance: int) -> None:
+    shown, written = excerpt_parts(text, allowance, "k")
+    body, note = ReadOnNote.split(shown + written)
+    if written:
+        assert note == ReadOnNote(len(text), "k", len(body))
+        assert text == body + text[note.start :]
+    else:
+        assert shown == text

@@ -26,7 +26,8 @@ from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
-from orchestrator.text import bare_words, normal_text, shorten
+from orchestrator.text import READ_ON, bare_words, normal_text, shorten
+from orchestrator.trust import split_data
 
 Kind = Literal["call", "cycle", "error", "nothing_new"]
 Fault = Literal["", "failed", "unknown", "arguments"]
@@ -43,8 +44,7 @@ _QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"  # straight and curly
 _ENDS = _QUOTES + "?!.,;: "
 
 _ADDRESS = re.compile(r"\b0x[0-9a-f]+\b", re.IGNORECASE)
-_WRAPPED = re.compile(r'\s*<data from="[^"\n]*"[^>\n]*>\n(.*)\n</data>(.*)', re.DOTALL)
-_READ_ON = re.compile(r'(\[… [^\[]*read_memory\()key="[^"]*"')
+_OWN_KEY = re.compile(rf'(\[… [^\[]*{re.escape(READ_ON)})"[^"]*"')
 _NOTHING = re.compile(
     r"\W*((no|zero|0) (?!output)\w+|(none|nothing|null|empty|not found)\b|.{0,60}\b(not found|found nothing)\b)|\W+$"
 )
@@ -261,8 +261,8 @@ def _fault(status: str, text: str) -> Fault:
 
 def _bare(text: str) -> str:
     """Return a tool's own text, without the engine's marks of data and without the call's own key to read on."""
-    wrapped = _WRAPPED.fullmatch(text)
-    return _READ_ON.sub(r"\1", "\n".join(wrapped.groups()) if wrapped else text)
+    _, body, foot, tail = split_data(text.lstrip())
+    return _OWN_KEY.sub(r"\1", f"{body}\n{tail}" if foot else text)
 
 
 def normal_arguments(args: Mapping[str, Any]) -> str:

@@ -19,13 +19,13 @@ from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.loop_detection import Repetition, repetitions
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
-from orchestrator.memory.briefing import READ_ON, shorter
+from orchestrator.memory.briefing import shorter
 from orchestrator.messages import is_first_call, is_stopped
 from orchestrator.model_calls.calls import Question
 from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, request_for_the_rest
 from orchestrator.models.errors import is_refusal
 from orchestrator.models.profile import ModelProfile
-from orchestrator.text import count_tokens
+from orchestrator.text import READ_ON, count_tokens
 from orchestrator.tool_calls.calls import call_tool
 from orchestrator.tool_calls.declaration import risk_of, says_its_risk
 from orchestrator.tool_calls.execution import Handler

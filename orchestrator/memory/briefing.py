@@ -5,28 +5,23 @@ one is shortened and ends with a note on how to read on. If even the notes do no
 words of as many results as possible, and one note names the rest.
 """
 
-import re
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from orchestrator.concurrency import Bridge
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.planning.sub_task import SubTask
-from orchestrator.text import count_tokens, excerpt
-from orchestrator.trust import as_data, merged
+from orchestrator.text import READ_ON, ReadOnNote, count_tokens, excerpt
+from orchestrator.trust import as_data, merged, split_data
 
 _MIN_SHARE = 128  # tokens for a few lines and their note on how to read on
 _FEW_WORDS = 24
 _HEADING_TOKENS = 24  # a result's id and its marks as data
 _MOST_NAMED = 40
-READ_ON = "read_memory(key="
 RECENT = 2
 RECALLED = 2
-
-_MARKED = re.compile(r'(<data from="[^"\n]*"[^>\n]*>\n)(.*)(\n</data>)(.*)', re.DOTALL)
-_NOTE = re.compile(r'\n\[… \d+ of (\d+) characters more: read_memory\(key="([^"\n]*)", start=(\d+)\)\]\Z')
 
 
 @dataclass
@@ -146,17 +141,15 @@ def shorter(text: str, most: int) -> str:
         text: The answer as the agent was shown it.
         most: Number of characters to keep.
     """
-    marked = _MARKED.fullmatch(text)
-    head, body, foot, tail = marked.groups() if marked else ("", text, "", "")
-    # A note between the marks may have been forged outside, so it stays between them.
-    inside, outside = _NOTE.search(body), _NOTE.search(tail)
-    body = body[: inside.start()] if inside else body
+    head, body, foot, tail = split_data(text)
+    body, inside = ReadOnNote.split(body)
+    _, outside = ReadOnNote.split(tail)
     note = outside or inside
     if note is None:  # the answer was short enough to be shown whole, and is not in the memory
         rest = " [… you have read the rest of it already]"
     else:
-        total, key, start = int(note[1]), note[2], max(0, int(note[3]) - max(0, len(body) - most))
-        rest = f'\n[… {total - start} of {total} characters more: {READ_ON}"{key}", start={start})]'
+        rest = str(replace(note, start=max(0, note.start - max(0, len(body) - most))))
+    # A note between the marks may have been forged outside, so it stays between them.
     return head + body[:most] + (rest + foot if inside and not outside else foot + rest)
 
 
