@@ -13,18 +13,18 @@ from functools import cached_property
 from typing import cast
 
 from langchain.agents.middleware.types import ToolCallRequest
-from langchain_core.messages import AIMessage, ToolCall, ToolMessage
+from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.errors import GraphInterrupt
 from langgraph.types import Interrupt
 
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge
-from orchestrator.events import ToolCalled, ToolRefused
+from orchestrator.events import ToolCalled
 from orchestrator.memory.entry import Entry
 from orchestrator.messages import mark_stopped
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
-from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review, tool_review
+from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review
 from orchestrator.reviews.review import Decision
 from orchestrator.tool_calls.answers import (
     UnusableAnswerError,
@@ -36,20 +36,16 @@ from orchestrator.tool_calls.answers import (
 )
 from orchestrator.tool_calls.declaration import (
     effect_of,
-    is_contained,
     is_trusted,
-    risk_of,
-    says_its_risk,
-    sent_by,
     time_limit_of,
 )
 from orchestrator.tool_calls.execution import Handler, ToolFailedError, ToolTimeLimitError, execute
 from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered, is_paused
 from orchestrator.tool_calls.pauses import Answers
-from orchestrator.tool_calls.policy import Ruling
+from orchestrator.tool_calls.permission import Permission, PermissionRequest, permission_of
 from orchestrator.tool_calls.results import read_memory, reread, shown_text, source_labels
-from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
-from orchestrator.trust import taint, tainted_by
+from orchestrator.tool_calls.worker_context import Actor, WorkerContext
+from orchestrator.trust import taint
 
 
 async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolMessage:
@@ -84,11 +80,6 @@ class _Call:
         return self.context.actor
 
     @property
-    def oversight(self) -> Oversight:
-        """Decides if the call is made."""
-        return self.context.oversight
-
-    @property
     def call(self) -> ToolCall:
         """The name, arguments and id."""
         return self.request.tool_call
@@ -104,18 +95,13 @@ class _Call:
         return CallJournal(self.bridge, self.context.memory, self.actor.key, self.identity, self.tool.name)
 
     async def carry_out(self) -> ToolMessage:
-        tainted = tainted_by(self.request.state["messages"])
-        ruling = self._ruling(tainted)
-        if ruling.action == "refuse":
-            why = f"the policy does not allow this call: {ruling.reason or 'no reason given'}"
-            self._tell_refusal(why)
-            return self._error(f"{why}. Do without")
-        if ruling.action == "ask":
-            decision = await self._review(ruling, tainted)
-            if decision.action in ("reject", "stop"):
-                return self._refused(decision)
-            if decision.action == "edit":
-                self.request = self.request.override(tool_call={**self.call, "args": dict(decision.data or {})})
+        messages = self.request.state["messages"]
+        request = PermissionRequest(self.bridge, self.context, self.tool, self.call, self.identity, messages)
+        permission = await request.ask()
+        if permission.args is None:
+            return self._refused(permission)
+        if permission.args is not self.call["args"]:  # edited by a human
+            self.request = self.request.override(tool_call={**self.call, "args": dict(permission.args)})
         try:
             await self.context.allowance.count_tool_call(self.bridge)
         except BudgetSpentError as error:
@@ -127,47 +113,6 @@ class _Call:
             await self.journal.begin()
         return await self._call_and_keep()
 
-    def _ruling(self, tainted: tuple[str, ...]) -> Ruling:
-        sent = sent_by(self.tool, self.call["args"])
-        # Without the model's own messages: it could have made the text up there and sent it afterwards.
-        inputs = (message for message in self.request.state["messages"] if not isinstance(message, AIMessage))
-        return self.oversight.policy.rule_on(
-            self.actor.agent,
-            self.tool,
-            self.call["args"],
-            tainted,
-            sends_unseen=bool(sent) and not any(sent in message.text for message in inputs),
-            used_share=self.context.allowance.used_share,
-        )
-
-    async def _review(self, ruling: Ruling, tainted: tuple[str, ...]) -> Decision:
-        review = tool_review(
-            self.actor.thread_id,
-            self._in_question(),
-            risk_of(self.tool),
-            effect_of(self.tool),
-            ruling.reason,
-            tainted,
-        )
-        # A user who approves everything in advance has not seen what a text from outside asks for. A tool without a
-        # declaration is the user's own function: the user knows better than the unsafe defaults what it does.
-        if self.oversight.auto_approve and (not tainted or is_contained(self.tool) or not says_its_risk(self.tool)):
-            return Decision(review_id=review.id, action="approve")
-        if self.oversight.auto_approve:
-            why = (
-                f"the worker has read text from outside ({'; '.join(tainted)}) and nobody is there to ask; "
-                "a rule with tainted = true allows it"
-            )
-            self._tell_refusal(why)
-            return Decision(review_id=review.id, action="reject", text=why)
-        if self.oversight.unattended:
-            return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
-        return await ask_unless_stopped(self.bridge, self.oversight.store, review)
-
-    def _in_question(self) -> CallInQuestion:
-        actor = self.actor
-        return CallInQuestion(actor.sub_task_id, actor.key, self.identity, self.tool.name, self.call["args"])
-
     async def _call_and_keep(self) -> ToolMessage:
         answers = Answers()
         while True:
@@ -178,7 +123,8 @@ class _Call:
                     raise
                 decision = await self._ask_for_tool(interrupt, len(answers))
                 if decision.action != "answer":
-                    return self._refused(decision)
+                    is_automatic = self.context.oversight.auto_approve
+                    return self._refused(permission_of(decision, self.call, is_automatic=is_automatic))
                 answers.add(decision.text if decision.data is None else decision.data)
 
     async def _ask_for_tool(self, interrupt: Interrupt, number: int) -> Decision:
@@ -186,11 +132,11 @@ class _Call:
         review = question_review(
             self.actor.thread_id, self._in_question(), number, interrupt.value, interrupt.response_schema
         )
-        if self.oversight.unattended:
+        if self.context.oversight.unattended:
             return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
         if effect_of(self.tool) == "once":
             await self.journal.pause()
-        decision = await ask_unless_stopped(self.bridge, self.oversight.store, review)
+        decision = await ask_unless_stopped(self.bridge, self.context.oversight.store, review)
         if effect_of(self.tool) == "once":
             await self.journal.begin()
         return decision
@@ -239,25 +185,22 @@ class _Call:
             f"the call of '{self.tool.name}' was begun, and the run was interrupted before it ended: "
             "it may have had its effect or not"
         )
-        if self.oversight.auto_approve:
+        if self.context.oversight.auto_approve:
             return self._error(unknown + ". It was not repeated")
         review = repeat_review(self.actor.thread_id, self._in_question(), unknown)
-        decision = await ask_unless_stopped(self.bridge, self.oversight.store, review)
+        decision = await ask_unless_stopped(self.bridge, self.context.oversight.store, review)
         if decision.action == "approve":
             return await self._call_and_keep()
         if decision.action == "stop":
             return self._stopped()
         return self._error(f"{unknown}. A human decided not to repeat it: {decision.text or 'no reason given'}")
 
-    def _tell_refusal(self, why: str) -> None:
-        self.context.emit(ToolRefused(self.actor.sub_task_id, self.tool.name, why))
+    def _in_question(self) -> CallInQuestion:
+        actor = self.actor
+        return CallInQuestion(actor.sub_task_id, actor.key, self.identity, self.tool.name, self.call["args"])
 
-    def _refused(self, decision: Decision) -> ToolMessage:
-        if decision.action == "stop":
-            return self._stopped()
-        reason = decision.text.strip() or "no reason given"
-        who = "this run does" if self.oversight.auto_approve else "a human did"
-        return self._error(f"{who} not allow this call: {reason}. Go on without it")
+    def _refused(self, permission: Permission) -> ToolMessage:
+        return self._stopped() if permission.is_stop else self._error(permission.refusal)
 
     def _stopped(self) -> ToolMessage:
         """Answer that the call is not made; the middleware ends the attempt at the mark."""
