@@ -29,6 +29,7 @@ class Agent:
     ) -> None:
         expect(str, name, "the name of an agent", "a text")
         expect(str, prompt, f"the prompt of '{name}'", "a text")
+        # LangGraph reserves `|` and `:` in names of nodes, and plans name agents in JSON schemas.
         if not name.isidentifier():
             raise ConfigError(f"'{name}' is no good name for an agent: use letters, digits and _, as in my_worker")
         self.name = name

@@ -12,6 +12,7 @@ from orchestrator.memory.entry import Entry
 _MOST_NAMED = 20
 REFUSED = "The model refused to write an answer."
 EMPTY = "The model gave an empty answer."
+# One or several ids of sub-tasks in square brackets.
 _REFERENCE = re.compile(r"\[([A-Za-z0-9][A-Za-z0-9_, -]*)\]")
 
 

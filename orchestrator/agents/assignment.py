@@ -19,7 +19,7 @@ class Result:
         tainted_by: Labels of the sources from outside that the result rests on.
         spent: Tokens and calls.
         verdict: A reviewer's judgement.
-        end: Why the attempt ended early; None when the worker finished.
+        end: The reason why the attempt ended early; None if the worker finished.
         cut_off: The reason why the model's last answer is truncated; empty for a whole one.
     """
 
@@ -43,7 +43,7 @@ class Result:
 
     @property
     def stalled(self) -> str:
-        """What the worker kept repeating until its attempt was ended; empty for nothing."""
+        """The repetition that ended the attempt, as a sentence; empty for none."""
         return self.end.stalled if self.end is not None else ""
 
     @property

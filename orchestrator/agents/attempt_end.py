@@ -1,7 +1,7 @@
 """AttemptEnd: why an attempt ended before its worker had finished.
 
-It is a mark on the messages of the attempt, so it is checkpointed with them. Kept in the process only, it would be
-lost by a kill between the last step and the filing of the result, and half a result would count as a whole one.
+It is a mark on the messages of the attempt, so it is checkpointed with them. Otherwise a kill between the last step and
+the filing of the result would lose it, and half a result would count as a whole one.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.messages import is_stopped
 
-_FIELD = "attempt_end"
+_FIELD = "attempt_end"  # stored in the messages of threads: keep the name
 
 
 @dataclass(frozen=True)

@@ -103,12 +103,13 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         # A first call comes from the engine, and costs the model no step.
         calls_so_far = sum(isinstance(message, AIMessage) and not is_first_call(message) for message in messages)
         repeated = repetitions(messages)
+        # Notices are added to this request only. The state keeps the conversation without them.
         if tools and (notice := self._last_notice(context, calls_so_far, repeated)):
             tools = []
             messages.append(HumanMessage(notice))
         elif repeated and repeated[-1].at == _last_answer(messages):
             messages.append(HumanMessage(_REPEATS.format(what=repeated[-1].what)))
-        if len(messages) > 1:
+        if len(messages) > 1:  # only tool results are shortened, and a single message is none
             messages = fit_messages(messages, context)
         question = Question(_with_system(request, messages), tools)
         spent = context.calls.last_call(request.model, question, of_run=context.finishes_when_spent) if tools else None
@@ -118,7 +119,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             answer = await self._ask(bridge, request, handler, messages, tools)
         except BudgetSpentError as error:
             if error.is_of_run and not context.finishes_when_spent:
-                raise
+                raise  # the run pauses and asks a human for more
             return _ended(request, AttemptEnd(limit=error))
         if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
             tools = tools if calls_so_far + 2 < self.steps else []
@@ -258,7 +259,7 @@ def fit_messages(messages: list[AnyMessage], context: WorkerContext) -> list[Any
     The first message (the sub-task) stays whole, and the newest result for as long as possible. A worker can read on
     in every result that is shortened here.
     """
-    budget = context.window * 3 // 4
+    budget = context.window * 3 // 4  # the rest is for the system prompt, the tools and the answer
     total = sum(count_tokens(message.text) + _calls_tokens(message) for message in messages)
     fitted = list(messages)
     for most in _SHORTENED_CHARS:

@@ -22,6 +22,7 @@ from orchestrator.models.factory import as_model
 from orchestrator.tool_calls.policy import Policy
 from orchestrator.validation import expect, expect_list
 
+# Names of the graph's other nodes.
 RESERVED = frozenset({"supervisor", "approve_plan", "human_review", "summarize"})
 
 

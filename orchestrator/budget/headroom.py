@@ -38,6 +38,7 @@ def exceeded_limit(
         used = accounts.used(scope, with_reserved=with_reserved)
         for dimension, limit in budget.limits(share).items():
             usable = limit - (kept.get(dimension, 0) if scope[0] == "run" else 0)
+            # An amount that needs none of a dimension fits, even if that dimension is spent.
             wanted = getattr(amount, dimension)
             # Endpoints can report more than was reserved. A limit of tokens that was passed in this way must not refuse
             # a tool call, which needs none.

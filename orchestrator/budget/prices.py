@@ -84,6 +84,7 @@ def published_nano_usd(name: str, url: str, input_tokens: int, output_tokens: in
     from genai_prices import Usage, calc_price
 
     usage: Any = Usage(input_tokens=input_tokens, output_tokens=output_tokens)
+    # A model without an address is at OpenAI's own endpoint.
     providers: list[dict[str, Any]] = [{"provider_api_url": url} if url else {"provider_id": "openai"}, {}]
     for provider in providers:
         try:

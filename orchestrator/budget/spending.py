@@ -37,7 +37,7 @@ class Spending:
         for agent, value in rows.items():
             for task, booked, amount in amounts_of(value):
                 total += amount
-                model = booked.removesuffix(UNPRICED_LOCAL)
+                model = booked.removesuffix(UNPRICED_LOCAL)  # the suffix is the ledger's own, not for people
                 unpriced |= {model} if model != booked else set()
                 for group, name in (("model", model), ("worker", agent), ("sub_task", task)):
                     # A tool's row names no model, and the supervisor's own calls have no sub-task.

@@ -11,7 +11,7 @@ from orchestrator.models.factory import as_model
 from orchestrator.models.profile import ModelProfile
 from orchestrator.validation import expect, expect_list
 
-_TIME_LIMIT_S = 600.0
+_TIME_LIMIT_S = 600.0  # the default of the OpenAI client
 
 
 @dataclass(frozen=True, init=False)

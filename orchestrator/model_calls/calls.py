@@ -151,7 +151,7 @@ class ModelCalls:
 
     async def _ask(self, model: BaseChatModel, question: Question, send: Send, messages_of: MessagesOf) -> Any:
         if self._limits_tokens and needs_tokenizer(model):
-            await self.bridge.offload(partial(load_tokenizer, model))
+            await self.bridge.offload(partial(load_tokenizer, model))  # the first time, over the network
         prompt = self._prompt_tokens(model, question) if self._counts else 0
         attempt = partial(self._attempt, model, prompt, send, messages_of)
         settings = self.policy.resilience
@@ -229,7 +229,7 @@ class ModelCalls:
         if budget.cost_usd is None and not price_is_given(model, budget.prices):
             return 0
         price = nano_usd(model, prompt, answer, budget.prices)
-        # Models of the team are checked before the run. A fallback or a model named later must not run unpriced.
+        # Prices are checked before the run. A model that was named later must not run unpriced.
         if price is None:
             raise ModelError(
                 f"the price of '{ModelProfile.of(model).name}' is not known, and cost is limited: name its price"
@@ -242,7 +242,7 @@ class ModelCalls:
         reported = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
         asked = sum(usage["input_tokens"] for usage in reported)
         answered = sum(usage["output_tokens"] for usage in reported)
-        actual = None
+        actual = None  # no usage reported, or zeros: the whole reservation counts as spent
         if asked or answered:
             ledger.margins.learn(ModelProfile.of(model).name, reservation.worst.input_tokens, asked)
             actual = Spend(asked, answered, 1, 0, self._price(model, asked, answered))

@@ -74,7 +74,7 @@ def _bytes(text: str) -> int:
     return len(text.encode("utf-8", "replace"))  # half a surrogate pair has no bytes
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=4096)  # each step of a worker counts the whole conversation again
 def _estimate(text: str) -> int:
     return count_tokens(text)
 
@@ -98,7 +98,7 @@ def load_tokenizer(model: BaseChatModel) -> None:
 
     try:
         encoding = tiktoken.encoding_for_model(name)
-    except (KeyError, ValueError, OSError, requests.RequestException):
+    except (KeyError, ValueError, OSError, requests.RequestException):  # tiktoken fetches vocabularies with requests
         _tokenizers[name] = None  # unknown to tiktoken or offline: use the estimate
         return
     # By default tiktoken raises ValueError on texts such as <|endoftext|>, which any page may contain.

@@ -71,6 +71,7 @@ async def ask_structured(
 def _sender(calls: ModelCalls, question: Question, config: RunnableConfig | None) -> Send:
     async def send(model: BaseChatModel, arguments: dict[str, Any]) -> Any:
         schema = question.schema or {}
+        # include_raw: the raw message reports the usage, and says if it was truncated.
         structured = model.with_structured_output(schema, method="json_schema", include_raw=True, **arguments)
         return await calls.bridge.invoke(structured, list(question.messages), config)
 

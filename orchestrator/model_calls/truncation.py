@@ -16,7 +16,7 @@ _REASONS = {  # in the words of OpenAI and most others, of Anthropic, of Google,
     "max_output_tokens": _LENGTH,
     "content_filter": "the endpoint's content filter",
 }
-_PART = "cut_off"
+_PART = "cut_off"  # stored in the messages of threads: keep the name
 _GO_ON = "Your answer was cut off at its length limit. Go on exactly where it stopped, and repeat nothing."
 _AGAIN = (
     "Your last message was cut off at its length limit and is lost. Do it again in fewer words, or in smaller steps."

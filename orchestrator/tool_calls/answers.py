@@ -48,7 +48,7 @@ def message_of(answer: object, call: ToolCall) -> ToolMessage:
     """Return the one tool message that answers a call.
 
     Args:
-        answer: What LangChain's tool node made of the tool's return value.
+        answer: The tool's return value, as LangChain's tool node passes it on.
         call: The call.
 
     Raises:
@@ -73,7 +73,7 @@ def message_of(answer: object, call: ToolCall) -> ToolMessage:
 
 
 def _messages_in(answer: object, ignored: list[str]) -> Iterable[AnyMessage]:
-    """Yield the messages of an answer; name in `ignored` what else it asks of the graph."""
+    """Yield the messages of an answer. Add all other requests to the graph to `ignored`."""
     if isinstance(answer, Command):
         if answer.goto:
             ignored.append(f"a jump to {_names(answer.goto)}")
@@ -108,8 +108,8 @@ def _besides(ignored: list[str]) -> str:
     return f" but {', '.join(ignored)}" if ignored else ""
 
 
-def _with_text(content: Any, more: str) -> Any:
-    return content + more if isinstance(content, str) else [*content, {"type": "text", "text": more}]
+def _with_text(content: Any, suffix: str) -> Any:
+    return content + suffix if isinstance(content, str) else [*content, {"type": "text", "text": suffix}]
 
 
 def text_of(message: ToolMessage) -> str:

@@ -1,9 +1,9 @@
 """Execution of one tool: off the event loop, within its time limit, whatever the tool raises.
 
 Invariants:
-- A blocking tool runs on a daemon thread of its own. A hung one holds up nobody and dies with the process.
+- A blocking tool runs on a daemon thread of its own. A hung one holds up nothing and dies with the process.
 - Nothing that a tool raises ends the loop, the worker or the program; only a true cancellation passes.
-- A `TimeoutError` of the tool's own is told in its own words; only the engine's limit is told as a limit.
+- A `TimeoutError` of the tool itself keeps its own text. Only the engine's limit is reported as a limit.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, se
 
 
 class _OffLoop:
-    """A tool that neither blocks the event loop nor ends it when it is invoked. All else is the tool's own.
+    """A stand-in for a tool that neither blocks the event loop nor ends it. All else is the tool's own.
 
     LangChain runs a tool's coroutine as a task of its own, and asyncio lets `SystemExit` of a task end the loop. So
     the coroutine itself is guarded, in a stand-in: the tool that a user gave is never written to.

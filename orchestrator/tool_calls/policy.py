@@ -139,6 +139,7 @@ class Policy(Checked):
         for rule in self.rules:
             if not any(fnmatchcase(name, rule.worker) for name in workers):
                 raise ConfigError(f"a rule of the policy names a worker '{rule.worker}'; there is {_listed(workers)}")
+            # In a team without tools, not even `*` would match one.
             if rule.tool != "*" and not any(fnmatchcase(name, rule.tool) for name in tools):
                 raise ConfigError(f"a rule of the policy names a tool '{rule.tool}'; there is {_listed(tools)}")
 

@@ -16,6 +16,7 @@ MOST_SHOWN = 15
 _FITTING = 10
 _FOUND = 5
 FIND_TOOLS = "find_tools"
+# Matches the lines of an answer of `find_tools`.
 _FOUND_LINE = re.compile(r"^- ([\w-]+):", re.MULTILINE)
 
 
