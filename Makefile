@@ -15,7 +15,7 @@ help:
 	@echo 'make run [TASK="..."] [DOCS=folder]  install, then carry out a task'
 	@echo 'make test        install, then run all tests (no key, no model, no network)'
 	@echo 'make test-model  the tests on the real embedded model'
-	@echo 'make lint        format, lint, types, import contracts, spelling'
+	@echo 'make lint        format, lint, types, import contracts, spelling, figures'
 	@echo 'make check       lint and test'
 	@echo 'make figures     sizes, docstrings, comments and import circles of the packages, with their limits'
 	@echo 'make docs        the documentation site, into site/'
@@ -60,6 +60,7 @@ lint: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/python -m tests.support.figures
 
 check: lint test
 

@@ -277,7 +277,7 @@ def comment_lines(sources: Sequence[Source]) -> Figure:
         for s in sources
         if s.comment_lines < s.length * 0.03
     ]
-    return Figure("comments", "lines with a comment", f"{share:.1%}", "at least 3 %", share >= 0.03, _worst(rows))
+    return Figure("comments", "lines with a comment", f"{share:.2%}", "at least 3 %", share >= 0.03, _worst(rows))
 
 
 def documented(sources: Sequence[Source]) -> Figure:
