@@ -26,7 +26,7 @@ _SHOWN = 3
 _KNOWN_LONG = {
     "python_tool": 62,
     "web_search": 68,
-    "workspace_tools": 103,
+    "workspace_tools": 104,
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
