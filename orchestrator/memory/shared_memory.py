@@ -26,6 +26,9 @@ from orchestrator.persistence.namespaces import namespace, read_all
 from orchestrator.validation import described, expect
 
 
+_TICK_S = 1e-6
+
+
 class StoredResult(Protocol):
     """A result of a worker, such as `orchestrator.Result`."""
 
@@ -67,6 +70,7 @@ class SharedMemory:
         self._ranking = Ranking(index or LexicalIndex())
         self._clock = clock
         self._loaded = False
+        self._newest = 0.0
         self._lock = threading.Lock()  # `graph.invoke` runs workers in threads
 
     # -- reading ---------------------------------------------------------------------------------------------
@@ -79,6 +83,7 @@ class SharedMemory:
         entries = sorted((Entry.parse(item.key, item.value) for item in items), key=lambda e: (e.created, e.key))
         with self._lock:  # what this process has written meanwhile is newer
             self._entries = {entry.key: entry for entry in entries} | self._entries
+            self._newest = max(self._newest, *(entry.created for entry in entries), 0.0)
         self._loaded = True
 
     def seen(self, key: str) -> Entry | None:
@@ -111,7 +116,9 @@ class SharedMemory:
 
     async def write(self, bridge: Bridge, *entries: Entry) -> None:
         """Write entries in one transaction. They are durable when it returns."""
-        now = self._clock()
+        with self._lock:
+            # A clock that was put back must not sort new entries before old ones.
+            now = self._newest = max(self._clock(), self._newest + _TICK_S)
         stamped = [entry if entry.created else entry.stamped(now) for entry in entries]
         await bridge.batch(self._store, [PutOp(self._namespace, e.key, e.plain()) for e in stamped])
         with self._lock:

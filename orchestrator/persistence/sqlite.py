@@ -12,12 +12,20 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import WRITES_IDX_MAP, ChannelVersions, Checkpoint, CheckpointMetadata, CheckpointTuple
+from langgraph.checkpoint.base import (
+    WRITES_IDX_MAP,
+    ChannelVersions,
+    Checkpoint,
+    CheckpointMetadata,
+    CheckpointTuple,
+    get_checkpoint_id,
+)
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.store.base import Item, Op, PutOp, Result
 from langgraph.store.sqlite import SqliteStore
 
 from orchestrator.errors import PersistenceError
+from orchestrator.persistence.checkpoint_ids import check_order, start_after
 from orchestrator.persistence.serializer import PackedSerializer
 
 BUSY_TIMEOUT_S = 10.0
@@ -113,6 +121,21 @@ class Saver(SqliteSaver):
             except sqlite3.Error as error:
                 raise explain_sqlite(error, self.where) from error
 
+    def put(
+        self,
+        config: RunnableConfig,
+        checkpoint: Checkpoint,
+        metadata: CheckpointMetadata,
+        new_versions: ChannelVersions,
+    ) -> RunnableConfig:
+        """Saves a checkpoint.
+
+        Raises:
+            PersistenceError: It would sort before its parent.
+        """
+        check_order(checkpoint["id"], config["configurable"].get("checkpoint_id"), self.where)
+        return super().put(config, checkpoint, metadata, new_versions)
+
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
@@ -125,8 +148,18 @@ class Saver(SqliteSaver):
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint with its pending writes."""
         with _reading(self.where):
-            checkpoint = super().get_tuple(config)
-        return None if checkpoint is None else _unpacked(checkpoint)
+            found = super().get_tuple(config)
+        if found is None:
+            return None
+        # What is saved next sorts after the newest, also where an older checkpoint was asked for and is gone on with.
+        start_after(self._newest_id(found.config) if get_checkpoint_id(config) else found.checkpoint["id"])
+        return _unpacked(found)
+
+    def _newest_id(self, config: RunnableConfig) -> str:
+        place = (config["configurable"]["thread_id"], config["configurable"].get("checkpoint_ns", ""))
+        with self.cursor(transaction=False) as cursor:
+            query = "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ? AND checkpoint_ns = ?"
+            return str(cursor.execute(query, place).fetchone()[0])
 
     def list(
         self,
