@@ -4,7 +4,8 @@ Invariants:
 - The same question always has the same id, in every process: decisions are stored under the id.
 - Within a run no two questions share an id, whatever a human has changed back in between. So the answer to one never
   opens the gate for another. A plan is asked about once for each revision, a stuck run once after each round, a spent
-  budget once for each set of limits, a result once for each attempt, and a tool call once for each step.
+  budget once for each set of limits, a result once for each attempt, a tool call once for each step, and its
+  repetition once for each time that the call was begun.
 """
 
 import json
@@ -185,19 +186,21 @@ def tool_review(
     )
 
 
-def repeat_review(thread_id: str, call: CallInQuestion, problem: str) -> Review:
+def repeat_review(thread_id: str, call: CallInQuestion, problem: str, repetition: int = 1) -> Review:
     """Ask whether to repeat a tool call that a process began before it was killed.
 
     Args:
         thread_id: The thread.
         call: The call.
         problem: What is known of its effect, as a sentence.
+        repetition: Number of the repetition, from 1. Each is a question of its own.
     """
+    again = ["again"] if repetition == 1 else ["again", str(repetition)]
     return Review(
-        id=review_id(thread_id, "tool", call.key, call.identity, "again"),
+        id=review_id(thread_id, "tool", call.key, call.identity, *again),
         kind="tool",
         question=f"Call '{call.tool}' again for sub-task {call.sub_task_id}?",
-        stake=problem,
+        stake=problem if repetition == 1 else f"{problem}. It has been begun {repetition} times",
         subject={"tool": call.tool, "args": call.args},
         allowed=("approve", "reject", "stop"),
         sub_task_id=call.sub_task_id,

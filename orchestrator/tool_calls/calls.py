@@ -40,7 +40,7 @@ from orchestrator.tool_calls.declaration import (
     time_limit_of,
 )
 from orchestrator.tool_calls.execution import Handler, ToolFailedError, ToolTimeLimitError, execute
-from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered, is_paused
+from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered, is_paused, repetition_of
 from orchestrator.tool_calls.pauses import Answers
 from orchestrator.tool_calls.permission import Permission, PermissionRequest, permission_of
 from orchestrator.tool_calls.results import read_memory, reread, shown_text, source_labels
@@ -187,9 +187,11 @@ class _Call:
         )
         if self.context.oversight.auto_approve:
             return self._error(unknown + ". It was not repeated")
-        review = repeat_review(self.actor.thread_id, self._in_question(), unknown)
+        repetition = repetition_of(note) + 1
+        review = repeat_review(self.actor.thread_id, self._in_question(), unknown, repetition)
         decision = await ask_unless_stopped(self.bridge, self.context.oversight.store, review)
         if decision.action == "approve":
+            await self.journal.begin(repetition)  # from here on, another kill is another question
             return await self._call_and_keep()
         if decision.action == "stop":
             return self._stopped()

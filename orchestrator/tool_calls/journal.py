@@ -16,6 +16,8 @@ from orchestrator.concurrency import Bridge
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 
+_REPETITION = "repetition"
+
 
 def call_identity(messages: Sequence[BaseMessage], call_id: str | None) -> str:
     """Return a name of a call that is unique in its sub-task and the same after a resume.
@@ -56,9 +58,16 @@ class CallJournal:
         """Return the note of an earlier process, or None if the call was never begun."""
         return await self.memory.fetch(self.bridge, self.key)
 
-    async def begin(self) -> None:
-        """Note that the call is about to be made."""
-        await self.memory.write(self.bridge, Entry(key=self.key, text="", status="note", agent=self.tool))
+    async def begin(self, repetition: int = 0) -> None:
+        """Note that the call is about to be made.
+
+        Args:
+            repetition: Number of times that it was begun before, by processes that are gone.
+        """
+        outcome = {_REPETITION: repetition} if repetition else {}
+        await self.memory.write(
+            self.bridge, Entry(key=self.key, text="", status="note", agent=self.tool, outcome=outcome)
+        )
 
     async def pause(self) -> None:
         """Note that the call waits for the answer of a human, and has to be made again."""
@@ -83,6 +92,12 @@ class CallJournal:
             outcome={"done": True},
         )
         await self.memory.write(self.bridge, note)
+
+
+def repetition_of(note: Entry) -> int:
+    """Return the number of the repetition that a note stands for; 0 for the first time that the call was begun."""
+    number = note.outcome.get(_REPETITION, 0)
+    return number if isinstance(number, int) else 0
 
 
 def is_answered(note: Entry) -> bool:
