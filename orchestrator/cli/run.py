@@ -155,7 +155,8 @@ def _run_new(
         # A plan that cannot be read is an error before the thread has a name.
         given_plan = _read_plan(plan) if plan else None
         thread_id = check_thread_id(thread or new_thread_id(task))
-        typer.echo(f"thread: {thread_id}", err=True)  # first of all: with its id the thread can be resumed
+        # Not before the thread is durable: `resume` must find what is printed here.
+        orchestrator.on_begin = lambda name: typer.echo(f"thread: {name}", err=True)
         start = partial(
             orchestrator.run,
             task,

@@ -63,7 +63,8 @@ def delete(
 ) -> None:
     """Delete a thread with its memory, its decisions and its files."""
     with open_client(db) as client:
-        client.show(thread)  # an unknown thread is an error before anybody is asked
+        if not client.has_thread(thread):
+            client.delete(thread)  # says that there is no such thread, before anybody is asked
         if not yes and not sys.stdin.isatty():
             raise ConfigError(f"deleting '{thread}' needs --yes where nobody can be asked")
         if not yes and not typer.confirm(f"Delete thread {thread} for good?"):

@@ -25,7 +25,6 @@ from orchestrator.memory.recall import LexicalIndex, Ranking, RecallIndex
 from orchestrator.persistence.namespaces import namespace, read_all
 from orchestrator.validation import described, expect
 
-
 _TICK_S = 1e-6
 
 

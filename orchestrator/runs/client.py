@@ -6,15 +6,14 @@ from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.background import run_in_background
-from orchestrator.budget.ledger_store import forget_ledger
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import DecisionError
 from orchestrator.memory.recall import recall_index
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence, open_database
-from orchestrator.persistence.workspace import delete_workspace
 from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Action, Decision, Review
+from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList, ThreadRecord
 from orchestrator.runs.thread_states import Graph, ThreadStates
@@ -135,14 +134,16 @@ class OrchestratorClient:
 
     async def adelete(self, thread_id: str) -> None:
         """Async twin of `delete`."""
-        await self._states.record(thread_id)
+        if await self._states.find(thread_id) is None:
+            await self._states.record(thread_id)
         # A run that goes on would write its rows again after they are deleted.
         with self.persistence.lease(thread_id):
-            await self.persistence.checkpointer.adelete_thread(thread_id)
-            await forget_ledger(AWAITING, self.persistence.store, thread_id)
-            await self._threads.delete(AWAITING, thread_id)
-            delete_workspace(self.workspace_of(thread_id))
+            await delete_thread(AWAITING, self.persistence, thread_id)
             self.persistence.forget(thread_id)
+
+    def has_thread(self, thread_id: str) -> bool:
+        """True if there is something of a thread, be it half deleted or unreadable."""
+        return run_in_background(lambda: self._states.find(thread_id)) is not None
 
     def memory_of(self, thread_id: str) -> SharedMemory:
         """Return the shared memory of a thread."""

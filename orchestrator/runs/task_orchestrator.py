@@ -34,8 +34,9 @@ from orchestrator.reviews.review import Decision, Review
 from orchestrator.runs import arguments
 from orchestrator.runs.callbacks import guarded
 from orchestrator.runs.client import OrchestratorClient
+from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.run import Run
-from orchestrator.runs.thread_list import check_thread_id, new_thread_id
+from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_id
 from orchestrator.runs.thread_states import Graph
 
 OnEvent = Callable[[Event], None]
@@ -54,6 +55,9 @@ class TaskOrchestrator(OrchestratorClient):
         limits: Bounds of a run; None for the team's.
         budget: What a run may spend, unless `run` gets a budget; None for the team's.
         about: JSON-plain facts that are recorded with each thread, for later resumes.
+
+    Attributes:
+        on_begin: Called with the id of a new task's thread once the thread is durable, on the thread of the event loop.
 
     Raises:
         ConfigError: The team or the URL is wrong.
@@ -84,6 +88,7 @@ class TaskOrchestrator(OrchestratorClient):
         self.workers = self.team.workers
         self.about = arguments.json_plain(about or {})
         self.thread_id = ""
+        self.on_begin: Callable[[str], object] = lambda thread_id: None
         super().__init__(db)
         saver, store = self.persistence.checkpointer, self.persistence.store
         self.graph = compile_graph(self.team, checkpointer=saver, store=store)
@@ -154,6 +159,9 @@ class TaskOrchestrator(OrchestratorClient):
         if plan is not None:
             graph_input["given_plan"] = self.supervisor.checked(Plan.parse(plan)).plain()
         with self.persistence.lease(thread_id):
+            before = await self._threads.find(AWAITING, thread_id)
+            if before is not None and before.status == DELETING:
+                await delete_thread(AWAITING, self.persistence, thread_id)
             # Checked under the lease, since LangGraph has no lock. Of two processes on one thread, both ran everything,
             # and the last write won.
             if (await self.graph.aget_state(self._states.config(thread_id))).tasks:
@@ -161,6 +169,7 @@ class TaskOrchestrator(OrchestratorClient):
                     f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
                 )
             await self._threads.begin(AWAITING, thread_id, self.about, graph_input)
+            self.on_begin(thread_id)
             return await self._drive(thread_id, graph_input, on_event, on_review)
 
     def stream(self, original_task: str, **options: Any) -> Iterator[Event | Run]:

@@ -5,7 +5,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
@@ -19,6 +19,10 @@ from orchestrator.validation import expect
 
 _NAMESPACE = (ROOT, "threads")
 _INPUT = "given"  # stored in threads: keep the name
+UNREADABLE = "unreadable"
+DELETING = "deleting"  # a process was killed while it deleted the thread
+
+_LATEST = 1e12  # Unix time in seconds; whatever is later is no time
 _MOST_CHARS = 120
 _MOST_QUOTED = 240  # file systems take 255 bytes, and the names of locks have an ending
 
@@ -44,9 +48,29 @@ class ThreadRecord:
     about: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def parse(cls, data: Mapping[str, Any]) -> "ThreadRecord":
-        """Read the plain form. Keys of an older or newer version are ignored."""
-        return cls(**{name: value for name, value in data.items() if name in cls.__dataclass_fields__})
+    def parse(cls, thread_id: str, data: object) -> "ThreadRecord":
+        """Read the plain form. Keys of an older or newer version are ignored.
+
+        A record of another shape does not hide its thread from the list: its status is `unreadable`.
+
+        Args:
+            thread_id: The key of the record.
+            data: What is stored under it.
+        """
+        values = {"about": {}, **data} if isinstance(data, Mapping) else {}
+        known = {name: values.get(name) for name in ("task", "status", "about", "created", "updated")}
+        sound: dict[str, Any] = {name: value for name, value in known.items() if _is_sound(name, value)}
+        if len(sound) < len(known):
+            sound["status"] = UNREADABLE
+        return cls(**{"id": thread_id, "task": "", "created": 0.0, "updated": 0.0, **sound})
+
+
+def _is_sound(name: str, value: object) -> bool:
+    if name == "about":
+        return isinstance(value, dict)
+    if name in ("task", "status"):
+        return isinstance(value, str)
+    return isinstance(value, int | float) and abs(value) < _LATEST
 
 
 def check_thread_id(thread_id: str) -> str:
@@ -105,18 +129,23 @@ class ThreadList:
             changed = {**asdict(before), "status": status, "updated": self._clock()}
             await self._put(bridge, ThreadRecord(**changed))
 
+    async def mark_deleting(self, bridge: Bridge, thread_id: str) -> None:
+        """Record that a thread is being deleted, also one that the list does not hold."""
+        before = await self.find(bridge, thread_id) or ThreadRecord(thread_id, "", "", self._clock(), 0.0)
+        await self._put(bridge, replace(before, status=DELETING, updated=self._clock()))
+
     async def find(self, bridge: Bridge, thread_id: str) -> ThreadRecord | None:
         """Return the record of a thread, or None if the list has none."""
         item: Any = (await bridge.batch(self._store, [GetOp(_NAMESPACE, thread_id)]))[0]
-        return None if item is None else ThreadRecord.parse(item.value)
+        return None if item is None else ThreadRecord.parse(thread_id, item.value)
 
     async def all(self, bridge: Bridge) -> list[ThreadRecord]:
         """Return every thread, newest first."""
         items = await read_all(bridge, self._store, _NAMESPACE)
-        return sorted((ThreadRecord.parse(item.value) for item in items), key=lambda record: -record.created)
+        return sorted((ThreadRecord.parse(item.key, item.value) for item in items), key=lambda record: -record.created)
 
     async def delete(self, bridge: Bridge, thread_id: str) -> None:
-        """Delete a thread, its memory and its decisions from the store."""
+        """Delete the memory and the decisions of a thread from the store, and then its record."""
         for kind in ("memory", "decisions"):
             await delete_all(bridge, self._store, namespace(thread_id, kind))
         await bridge.batch(self._store, [PutOp(_NAMESPACE, thread_id, None)])

@@ -20,7 +20,7 @@ from orchestrator.graph.build import compile_graph
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.runs.run import Run
-from orchestrator.runs.thread_list import ThreadList, ThreadRecord
+from orchestrator.runs.thread_list import DELETING, ThreadList, ThreadRecord
 from orchestrator.validation import expect
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -71,11 +71,16 @@ class ThreadStates:
         """Return the record of a thread.
 
         Raises:
-            UnknownThreadError: There is no such thread.
+            UnknownThreadError: There is no such thread, or a process was killed while it deleted the thread.
             ConfigError: It is not an id.
         """
         expect(str, thread_id, "the thread", "a thread's id, such as run.thread_id")
-        if (record := await self.find(thread_id)) is None:
+        record = await self.find(thread_id)
+        if record is not None and record.status == DELETING:
+            raise UnknownThreadError(
+                f"thread '{thread_id}' was being deleted when its process ended: delete it again, or use its name anew"
+            )
+        if record is None:
             raise UnknownThreadError(
                 f"there is no thread '{thread_id}' in {self._persistence.where}: `orchestrator threads` lists them"
             )

@@ -26,10 +26,9 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.store.base import BaseStore, Item, Op, PutOp, Result
 
-from orchestrator.budget.ledger_store import forget_ledger
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.persistence.database import Persistence, default_url
-from orchestrator.runs.thread_list import ThreadList
+from orchestrator.runs.deletion import delete_thread
 
 T = TypeVar("T")
 
@@ -138,15 +137,11 @@ class ServerSaver(BaseCheckpointSaver[str]):
         await self._database.call(self._saver.put_writes, config, writes, task_id, task_path)
 
     async def adelete_thread(self, thread_id: str) -> None:
-        """Delete a thread with its shared memory, its decisions and its ledger."""
+        """Delete a thread with its ledger, its shared memory, its decisions and its files."""
         await self._database.call(self._delete_thread, thread_id)
 
     def _delete_thread(self, thread_id: str) -> None:
-        store = self._database.persistence.store
-        self._saver.delete_thread(thread_id)
-        # The server knows of checkpoints only: deleting in Studio once left the ledger behind.
-        run_blocking(forget_ledger(BLOCKING, store, thread_id))
-        run_blocking(ThreadList(store).delete(BLOCKING, thread_id))
+        run_blocking(delete_thread(BLOCKING, self._database.persistence, thread_id))
 
     async def adelete_for_runs(self, run_ids: Iterable[str]) -> None:
         """Delete the checkpoints of cancelled runs, when a client asks to roll them back."""
