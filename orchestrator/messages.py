@@ -1,8 +1,10 @@
-"""The marks that the engine puts on LangChain messages."""
+"""The marks that the engine puts on LangChain messages, and the characters that it takes out of them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from langchain_core.messages import BaseMessage, ToolMessage
+
+from orchestrator.text import sound_json
 
 # Marks in a message's `additional_kwargs`. Threads store them: keep the names.
 FIRST_CALL = "opening"
@@ -23,3 +25,12 @@ def mark_stopped(message: ToolMessage) -> ToolMessage:
 def is_stopped(messages: Sequence[BaseMessage]) -> bool:
     """True if a human stopped the run at a tool call of this conversation."""
     return any(_STOPPED in message.additional_kwargs for message in messages)
+
+
+def make_sound(messages: Iterable[BaseMessage]) -> None:
+    """Replace, in place, the characters of a model's answers that no database takes."""
+    for message in messages:
+        for name in ("content", "tool_calls", "invalid_tool_calls", "additional_kwargs", "response_metadata"):
+            value = getattr(message, name, None)
+            if (replaced := sound_json(value)) is not value:
+                setattr(message, name, replaced)

@@ -4,9 +4,11 @@ Tokens are counted by a bound that holds for the common byte-pair vocabularies. 
 over the network at first use, and endpoints have tokenizers of their own.
 """
 
+import operator
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 # Byte-pair vocabularies make about four characters a token in English, two in dense figures and code, and never more
 # than one token a byte. Three bytes a token leaves a margin for prose. Digits and punctuation, which split finer, count
@@ -22,6 +24,8 @@ READ_ON = "read_memory(key="
 _READ_ON_NOTE = re.compile(r'\n\[… \d+ of (\d+) characters more: read_memory\(key="([^"\n]*)", start=(\d+)\)\]\Z')
 
 _NOT_WORDS = re.compile(r"[\W_]+")
+_BROKEN = re.compile("[\0\ud800-\udfff]")
+_REPLACEMENT = "\ufffd"
 
 
 def normal_text(text: str) -> str:
@@ -135,5 +139,30 @@ def _fitting_length(text: str, tokens: int) -> int:
 
 
 def sound(text: str) -> str:
-    """Return the text without halves of surrogate pairs, which no database and no endpoint takes."""
-    return text.encode("utf-8", "replace").decode("utf-8")
+    """Return a text that every database and endpoint takes.
+
+    Halves of surrogate pairs come from terminals in another encoding and from models that are cut off inside an
+    emoji; Postgres refuses NUL in JSON. Both become the replacement character.
+    """
+    if text.isascii():
+        return text.replace("\0", _REPLACEMENT) if "\0" in text else text
+    if not _BROKEN.search(text):
+        return text
+    # By way of UTF-16, two halves that stand side by side become the character that they mean.
+    whole = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return whole.replace("\0", _REPLACEMENT)
+
+
+def sound_json(value: Any) -> Any:
+    """Return JSON-plain data with every text in it sound; the same object if nothing had to be replaced."""
+    if isinstance(value, str):
+        return sound(value)
+    if isinstance(value, dict):
+        pairs = [(sound_json(key), sound_json(part), key, part) for key, part in value.items()]
+        if all(key is old_key and part is old for key, part, old_key, old in pairs):
+            return value
+        return {key: part for key, part, _, _ in pairs}
+    if isinstance(value, list | tuple):
+        parts = [sound_json(part) for part in value]
+        return value if all(map(operator.is_, parts, value)) else type(value)(parts)
+    return value

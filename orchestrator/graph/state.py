@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from typing_extensions import TypedDict  # of the standard one, `langgraph dev` on Python 3.11 makes no input schema
 
+from orchestrator.text import sound
+
 Phase = Literal["plan", "approve_plan", "work", "human_review", "summarize", "end", "raised"]
 SavedStatus = Literal["running", "done", "failed", "limited", "stopped"]
 
@@ -73,8 +75,10 @@ class State(TypedDict, total=False):
 
 def cleared(state: State, memory_id: str) -> dict[str, Any]:
     """Return what to write so that no field of an earlier run on the thread counts for the run that begins."""
+    task = sound(state.get("task") or "")
     empty: dict[str, Any] = {
-        "planned_task": state.get("task", ""),
+        "task": task,
+        "planned_task": task,
         "memory_id": memory_id,
         "plan": None,
         "standing": None,

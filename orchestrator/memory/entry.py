@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from orchestrator.text import sound_json
 from orchestrator.validation import expect
 
 DIGEST_CHARS = 60
@@ -75,6 +76,11 @@ class Entry:
     def stamped(self, now: float) -> "Entry":
         """Return a copy created at a time, in Unix seconds."""
         return replace(self, created=now)
+
+    def sound(self) -> "Entry":
+        """Return an entry that every store takes; itself, if nothing has to be replaced."""
+        replaced = {name: part for name, value in self.__dict__.items() if (part := sound_json(value)) is not value}
+        return replace(self, **replaced) if replaced else self
 
     def with_status(self, status: EntryStatus) -> "Entry":
         """Return a copy with another status."""

@@ -118,7 +118,7 @@ class SharedMemory:
         with self._lock:
             # A clock that was put back must not sort new entries before old ones.
             now = self._newest = max(self._clock(), self._newest + _TICK_S)
-        stamped = [entry if entry.created else entry.stamped(now) for entry in entries]
+        stamped = [(entry if entry.created else entry.stamped(now)).sound() for entry in entries]
         await bridge.batch(self._store, [PutOp(self._namespace, e.key, e.plain()) for e in stamped])
         with self._lock:
             for entry in stamped:

@@ -28,6 +28,7 @@ from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
 from orchestrator.events import BudgetShort, Emit, FellBack, Spent
+from orchestrator.messages import make_sound
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
@@ -127,7 +128,9 @@ class ModelCalls:
         candidates = self._candidates(model)
         for at, candidate in enumerate(candidates):
             try:
-                return await self._ask(candidate, question, send, messages_of)
+                reply = await self._ask(candidate, question, send, messages_of)
+                make_sound(messages_of(reply))
+                return reply
             except Exception as error:
                 if not is_endpoint_failure(error):
                     raise

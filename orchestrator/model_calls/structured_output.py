@@ -13,6 +13,7 @@ from orchestrator.errors import PlanError
 from orchestrator.model_calls.calls import ModelCalls, Question, Send
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import truncated_by
+from orchestrator.text import sound_json
 
 T = TypeVar("T")
 Schema = dict[str, Any]
@@ -56,7 +57,7 @@ async def ask_structured(
             problems = [f"the answer is not JSON of the wanted schema: {reply['parsing_error'] or 'nothing came'}"]
         else:
             try:
-                return read(reply["parsed"]), spent
+                return read(sound_json(reply["parsed"])), spent
             except PlanError as error:
                 problems = error.problems
         listed = "\n".join(f"- {problem}" for problem in problems)

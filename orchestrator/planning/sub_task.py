@@ -1,11 +1,11 @@
 """SubTask: one node of a plan."""
 
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from orchestrator.errors import OrchestratorError, PlanError
-from orchestrator.text import sound
+from orchestrator.text import sound_json
 from orchestrator.validation import Checked
 
 
@@ -33,10 +33,17 @@ class SubTask(Checked):
     attempt: int = Field(default=1, ge=1, le=10_000)
     feedback: tuple[str, ...] = ()
 
-    @field_validator("feedback")
+    @model_validator(mode="wrap")
     @classmethod
-    def _sound(cls, feedback: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple(map(sound, feedback))  # half of a surrogate pair in it could be written to no database
+    def _sound(cls, data: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        # The data is looked through only where something is broken: this is a hot path.
+        try:
+            sub_task = read(data)
+        except ValidationError as error:
+            if all(problem["type"] != "string_unicode" for problem in error.errors()):
+                raise
+            return read(sound_json(data))
+        return read(sound_json(data)) if "\0" in sub_task.description else sub_task
 
     def retry(self, feedback: str) -> Self:
         """Return the same sub-task as a new attempt that is given `feedback`."""

@@ -3,11 +3,12 @@
 import hashlib
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from orchestrator.budget.budget import Budget
 from orchestrator.errors import ConfigError, DecisionError, OrchestratorError, PlanError
 from orchestrator.planning.plan import Plan
+from orchestrator.text import sound_json
 from orchestrator.validation import Checked
 
 Kind = Literal["plan", "result", "tool", "steer", "question"]
@@ -64,6 +65,11 @@ class Decision(Checked):
     text: str = ""
     data: dict[str, Any] | list[Any] | None = None
     by: str = ""
+
+    @field_validator("review_id", "text", "data", "by", mode="before")
+    @classmethod
+    def _sound(cls, value: Any) -> Any:
+        return sound_json(value)
 
 
 def review_id(thread_id: str, kind: Kind, *subject: str) -> str:

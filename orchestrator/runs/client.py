@@ -88,6 +88,7 @@ class OrchestratorClient:
         if isinstance(review_id, Review):
             review_id = review_id.id
         expect(str, review_id, "the review", "a review or its id, as in run.reviews[0].id")
+        review_id = sound(review_id)
         thread_id = review_id.rpartition("/")[0]  # the name of a thread may hold slashes too
         if not thread_id or await self._states.find(thread_id) is None:
             raise DecisionError(f"there is no review '{review_id}': `orchestrator reviews` lists the open ones")
@@ -96,7 +97,7 @@ class OrchestratorClient:
             listed = ", ".join(open_reviews) or "none"
             raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
         expect(str, text, "text", "a text")
-        decision = Decision(review_id=review_id, action=action, text=sound(text), data=data, by=_user_name())
+        decision = Decision(review_id=review_id, action=action, text=text, data=data, by=_user_name())
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision
 

@@ -38,6 +38,7 @@ from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_id
 from orchestrator.runs.thread_states import Graph
+from orchestrator.text import sound
 
 OnEvent = Callable[[Event], None]
 OnReview = Callable[[Review], Decision | None]
@@ -152,6 +153,7 @@ class TaskOrchestrator(OrchestratorClient):
     ) -> Run:
         """Async twin of `run`."""
         arguments.check_run(original_task, budget, on_event, on_review)
+        original_task = sound(original_task)
         thread_id = check_thread_id(thread_id or new_thread_id(original_task))
         allowed = budget or self.team.budget
         await self._check_prices(allowed)

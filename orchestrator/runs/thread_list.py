@@ -15,6 +15,7 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.persistence.namespaces import ROOT, delete_all, namespace, read_all
+from orchestrator.text import sound_json
 from orchestrator.validation import expect
 
 _NAMESPACE = (ROOT, "threads")
@@ -113,9 +114,9 @@ class ThreadList:
         record = ThreadRecord(thread_id, graph_input["task"], "running", before.created if before else now, now, about)
         # A kill before the first checkpoint must not lose the task. The supervisor's first act clears the thread's
         # memory and this entry with it; by then a checkpoint holds the input.
-        entry = Entry(key=_INPUT, text=json.dumps(graph_input), status="note", created=now)
+        entry = Entry(key=_INPUT, text=json.dumps(sound_json(graph_input)), status="note", created=now)
         put_input = PutOp(namespace(thread_id, "memory"), _INPUT, entry.plain())
-        await bridge.batch(self._store, [put_input, PutOp(_NAMESPACE, thread_id, asdict(record))])
+        await bridge.batch(self._store, [put_input, _put(record)])
 
     async def unstarted_input(self, bridge: Bridge, thread_id: str) -> dict[str, Any]:
         """Return the input of a run that was killed before its first checkpoint. Empty for a run that came further."""
@@ -151,7 +152,11 @@ class ThreadList:
         await bridge.batch(self._store, [PutOp(_NAMESPACE, thread_id, None)])
 
     async def _put(self, bridge: Bridge, record: ThreadRecord) -> None:
-        await bridge.batch(self._store, [PutOp(_NAMESPACE, record.id, asdict(record))])
+        await bridge.batch(self._store, [_put(record)])
+
+
+def _put(record: ThreadRecord) -> PutOp:
+    return PutOp(_NAMESPACE, record.id, sound_json(asdict(record)))
 
 
 def new_thread_id(task: str) -> str:

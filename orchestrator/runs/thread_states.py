@@ -21,6 +21,7 @@ from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import DELETING, ThreadList, ThreadRecord
+from orchestrator.text import sound
 from orchestrator.validation import expect
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
@@ -62,6 +63,8 @@ class ThreadStates:
 
     async def find(self, thread_id: str) -> ThreadRecord | None:
         """Return the record of a thread, or None if there is no such thread."""
+        if sound(thread_id) != thread_id:
+            return None  # a name that no store can hold
         record = await self._threads.find(AWAITING, thread_id)
         if record is None and self._persistence.has_thread(thread_id):
             return await self._unlisted(thread_id)
@@ -81,8 +84,9 @@ class ThreadStates:
                 f"thread '{thread_id}' was being deleted when its process ended: delete it again, or use its name anew"
             )
         if record is None:
+            name = sound(thread_id)
             raise UnknownThreadError(
-                f"there is no thread '{thread_id}' in {self._persistence.where}: `orchestrator threads` lists them"
+                f"there is no thread '{name}' in {self._persistence.where}: `orchestrator threads` lists them"
             )
         return record
 

@@ -26,6 +26,7 @@ from orchestrator.messages import mark_stopped
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review
 from orchestrator.reviews.review import Decision
+from orchestrator.text import sound
 from orchestrator.tool_calls.answers import (
     UnusableAnswerError,
     artifact_of,
@@ -209,4 +210,5 @@ class _Call:
         return mark_stopped(self._error(STOPPED))
 
     def _error(self, text: str) -> ToolMessage:
-        return ToolMessage(f"error: {text}", tool_call_id=self.call["id"], name=self.call["name"], status="error")
+        text = f"error: {sound(text)}"
+        return ToolMessage(text, tool_call_id=self.call["id"], name=self.call["name"], status="error")

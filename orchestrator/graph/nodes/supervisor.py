@@ -24,6 +24,7 @@ from orchestrator.models.error_texts import explaining
 from orchestrator.planning.assessment import Assessment, assess, current, renewed
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.decisions import STOPPED, forget_decisions
+from orchestrator.text import sound
 
 
 def supervise(team: Team) -> BridgedNode:
@@ -105,7 +106,7 @@ async def _by_phase(turn: Turn) -> Update:
 
 async def _begin(turn: Turn) -> Update:
     invocation, state = turn.invocation, turn.state
-    task = (state.get("task") or "").strip()
+    task = sound(state.get("task") or "").strip()
     if not task:
         raise PlanError(['there is no task: start the graph with {"task": "what to do"}'])
     # The thread may have carried out a task before, even this one. Nothing of that run answers for the new one.
