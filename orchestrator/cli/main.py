@@ -14,6 +14,7 @@ from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
 from orchestrator.cli.threads import delete, show, threads
 from orchestrator.errors import OrchestratorError
+from orchestrator.redaction import redact
 
 app = typer.Typer(
     name="orchestrator",
@@ -49,5 +50,5 @@ def main(argv: list[str] | None = None) -> None:
         # Standalone mode: without it, typer returns the code of `typer.Exit`, and every command once exited with 0.
         app(argv, prog_name="orchestrator")  # completion asks for it by this name, also under `python -m`
     except OrchestratorError as error:
-        typer.echo(f"error: {error}", err=True)
+        typer.echo(f"error: {redact(str(error))}", err=True)
         sys.exit(error.exit_code)

@@ -18,6 +18,7 @@ from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.models.error_texts import as_model_error
 from orchestrator.models.errors import is_refusal
 from orchestrator.planning.outcome import Outcome
+from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED
 from orchestrator.text import same_text
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
@@ -146,7 +147,7 @@ class Attempt:
         """
         explained = as_model_error(error)
         if explained is None:
-            return await self._recorder.outcome(Result(""), "failed", error=f"{type(error).__name__}: {error}")
+            return await self._recorder.outcome(Result(""), "failed", error=redact(f"{type(error).__name__}: {error}"))
         if is_refusal(error):  # the same request would be refused again, and a pause would never end
             return await self._recorder.outcome(Result(""), "failed", error=str(explained))
         # `Run` reads this form, and shows the error of the sub-task instead of a review.

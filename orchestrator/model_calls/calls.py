@@ -34,6 +34,7 @@ from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokeniz
 from orchestrator.model_calls.retries import call_endpoint
 from orchestrator.models.errors import cost_nothing, is_endpoint_failure
 from orchestrator.models.profile import ModelProfile
+from orchestrator.redaction import redact_error
 
 LEAST_ANSWER = 64
 
@@ -132,6 +133,9 @@ class ModelCalls:
                 make_sound(messages_of(reply))
                 return reply
             except Exception as error:
+                # Before anybody prints or stores the error: endpoints repeat the key that they refuse.
+                ModelProfile.of(candidate).remember_secrets()
+                redact_error(error)
                 if not is_endpoint_failure(error):
                     raise
                 if at == len(candidates) - 1:

@@ -2,6 +2,8 @@
 
 import json
 import re
+from base64 import b64encode
+from urllib.parse import unquote, urlsplit
 
 import openai
 from pydantic import SecretStr
@@ -12,6 +14,7 @@ from orchestrator.models.http_client import blocking_client
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
 from orchestrator.models.proxies import OPENAI_URL, proxy_for
 from orchestrator.models.settings import ModelSettings
+from orchestrator.redaction import redact, remember_secret
 
 DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
 
@@ -37,16 +40,18 @@ def configured_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
         ModelError: No model was named, and the endpoint cannot list its models.
         ConfigError: The proxy cannot be used.
     """
-    base_url = settings.base_url
+    base_url, headers = split_login(settings.base_url)
     key = settings.api_key or SecretStr("not-needed")  # the client demands one, though many local servers do not
+    remember_secret(key.get_secret_value())
     proxy = proxy_for(base_url or OPENAI_URL)
     name = settings.model
     if not name and base_url and not _OPENAIS_OWN.match(base_url):  # OpenAI lists dozens, in no order
-        name = _first_model(base_url, key, settings.timeout_s, proxy)
-    return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy)
+        name = _first_model(base_url, key, settings.timeout_s, proxy, headers)
+    fields = {"default_headers": headers} if headers else {}
+    return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy, **fields)
 
 
-def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | None) -> str:
+def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | None, headers: dict[str, str]) -> str:
     """Return the first model that an endpoint lists and that seems to be for chat.
 
     Raises:
@@ -59,6 +64,7 @@ def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | N
         timeout=min(timeout_s, 15),
         max_retries=1,
         http_client=blocking_client(proxy),
+        default_headers=headers or None,
     )
     try:
         # `models.list()` takes an answer of another shape for an empty list, or fails on it with an unclear error.
@@ -67,7 +73,7 @@ def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | N
         names = None
     except openai.OpenAIError as error:
         explained = explain(error, base_url)
-        raise explained if explained is not None else ModelError(str(error)) from error
+        raise explained if explained is not None else ModelError(redact(str(error))) from error
     if names is None:
         raise ModelError(
             f"{base_url} is no OpenAI-compatible endpoint: {base_url.rstrip('/')}/models gave no list of models. "
@@ -86,3 +92,25 @@ def _names(listed: object) -> list[str] | None:
         return None
     names = [model.get("id") if isinstance(model, dict) else model for model in listed]
     return [name for name in names if isinstance(name, str) and name]
+
+
+def split_login(url: str | None) -> tuple[str | None, dict[str, str]]:
+    """Return an address without its name and password, and the headers that send them instead.
+
+    HTTP clients log the addresses of requests, and errors repeat them.
+
+    Args:
+        url: The address of an endpoint; None for OpenAI's.
+    """
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return url, {}  # the client says what is wrong with it
+    if parts.username is None:
+        return url, {}
+    name, password = unquote(parts.username), unquote(parts.password or "")
+    login = b64encode(f"{name}:{password}".encode()).decode()
+    for secret in (password, parts.password or "", login):
+        remember_secret(secret)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    return bare, {"Authorization": f"Basic {login}"}

@@ -9,6 +9,7 @@ import openai
 from orchestrator.errors import ModelError
 from orchestrator.models.errors import RefusedRequestError
 from orchestrator.models.proxies import OPENAI_URL, proxy_for
+from orchestrator.redaction import redact_error
 from orchestrator.text import shorten
 
 _MOST_CHARS = 300
@@ -44,6 +45,12 @@ def explain(error: BaseException, where: str = "") -> ModelError | None:
     """
     if not isinstance(error, openai.OpenAIError):
         return None
+    explained = _explain(error, where)
+    redact_error(explained)
+    return explained
+
+
+def _explain(error: openai.OpenAIError, where: str) -> ModelError:
     where = _endpoint_of(error) or where or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
     detail = _detail(error)
     if isinstance(error, openai.APITimeoutError):

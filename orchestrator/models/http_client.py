@@ -15,6 +15,7 @@ import httpx2
 
 from orchestrator.errors import ConfigError
 from orchestrator.forks import after_fork, forget_in_children, keep_for_ever
+from orchestrator.redaction import redact
 
 # One pool of a few hundred connections spends most of its time searching its own lists. Requests over several pools
 # cost about a fifth less.
@@ -135,7 +136,7 @@ def blocking_client(proxy: str | None) -> httpx2.Client:
     except ImportError as error:
         raise ConfigError("the environment names a SOCKS proxy, which needs: pip install socksio") from error
     except (ValueError, httpx2.InvalidURL) as error:
-        raise ConfigError(f"the proxy that the environment names cannot be used: {error}") from error
+        raise ConfigError(redact(f"the proxy that the environment names cannot be used: {error}")) from error
     # The OpenAI client follows redirects only over clients that it makes itself.
     client = httpx2.Client(transport=transport, follow_redirects=True)
     atexit.register(client.close)

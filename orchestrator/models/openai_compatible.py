@@ -31,6 +31,7 @@ from orchestrator.models.json_answers import answered_json, fits, may_be_strict,
 from orchestrator.models.json_tool_calls import render_plain, restore_calls, tool_prompt, tool_schema
 from orchestrator.models.proxies import OPENAI_URL
 from orchestrator.models.settings import ModelSettings
+from orchestrator.redaction import redact
 
 _MOST_JUNK = 4000  # characters to keep of an answer without the JSON that was asked for
 # Statuses with which endpoints refuse a form that they do not know; some servers fail on one with a 500.
@@ -359,7 +360,7 @@ def make_endpoint(
         **{
             "tool_mode": settings.tool_mode,
             "window": settings.window,
-            "label": base_url or OPENAI_URL,
+            "label": redact(base_url or OPENAI_URL),
             **optional,
             **fields,
         },

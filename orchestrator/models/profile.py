@@ -9,7 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
+
+from orchestrator.redaction import remember_secret
 
 UNKNOWN_WINDOW = 8192
 
@@ -61,6 +63,15 @@ class ModelProfile:
         address = address or getattr(values.get("root_client"), "base_url", None)
         where = str(address) if address else type(self.model).__name__
         return f"{where.rstrip('/')} ({self.name})"
+
+    def remember_secrets(self) -> None:
+        """Let the model's keys, and the headers that may hold some, be taken out of texts from now on."""
+        for value in vars(self.model).values():
+            if isinstance(value, SecretStr):
+                remember_secret(value.get_secret_value())
+        for name, value in dict(self._read("default_headers") or {}).items():
+            if isinstance(value, str) and ("auth" in name.lower() or "key" in name.lower()):
+                remember_secret(value.rpartition(" ")[2])
 
     @property
     def window(self) -> int:

@@ -8,6 +8,7 @@ from urllib.request import getproxies, proxy_bypass
 import httpx2
 
 from orchestrator.errors import ConfigError
+from orchestrator.redaction import redact
 
 OPENAI_URL = "https://api.openai.com/v1"
 
@@ -33,7 +34,7 @@ def proxy_for(url: str) -> str | None:
     try:
         address = httpx2.URL(url)
     except httpx2.InvalidURL as error:
-        raise ConfigError(f"'{url}' is no address: {error}") from error
+        raise ConfigError(redact(f"'{url}' is no address: {error}")) from error
     proxy = proxies.get(address.scheme) or proxies.get("all")
     if not proxy or _is_excepted(address, proxies.get("no", "")):
         return None

@@ -20,6 +20,7 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     get_checkpoint_id,
 )
+from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.store.base import Item, Op, PutOp, Result
 from langgraph.store.sqlite import SqliteStore
@@ -27,6 +28,7 @@ from langgraph.store.sqlite import SqliteStore
 from orchestrator.errors import PersistenceError
 from orchestrator.persistence.checkpoint_ids import check_order, start_after
 from orchestrator.persistence.serializer import PackedSerializer
+from orchestrator.redaction import redact_error
 
 BUSY_TIMEOUT_S = 10.0
 
@@ -141,6 +143,9 @@ class Saver(SqliteSaver):
     ) -> None:
         """Save a task's writes."""
         # Errors, interrupts and resumes keep rows of their own, which LangGraph replaces by channel.
+        for channel, value in writes:
+            if channel == ERROR and isinstance(value, BaseException):
+                redact_error(value)
         if len(writes) > 1 and not any(channel in WRITES_IDX_MAP for channel, _ in writes):
             writes = [(_PACKED_WRITES, [list(write) for write in writes])]
         super().put_writes(config, writes, task_id, task_path)

@@ -1,5 +1,6 @@
 """Loading a team by its name, and the orchestrator of a thread by what the thread recorded."""
 
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -15,6 +16,7 @@ from orchestrator.model_calls.retries import Resilience
 from orchestrator.models.factory import chat_model
 from orchestrator.models.settings import ModelSettings
 from orchestrator.persistence.database import Persistence
+from orchestrator.redaction import HIDDEN, redact
 from orchestrator.runs.defaults import DEFAULT_TEAM
 from orchestrator.runs.task_orchestrator import TaskOrchestrator
 from orchestrator.runs.thread_states import ThreadStates
@@ -150,6 +152,23 @@ def _call_policy(about: dict[str, Any], endpoint: dict[str, Any]) -> CallPolicy:
     )
 
 
+def _restore_address(about: dict[str, Any], thread_id: str) -> None:
+    """Leave an address whose password was not recorded to the environment, where the environment has it.
+
+    Raises:
+        ConfigError: The environment does not have it.
+    """
+    address = str(about.get("base_url") or "")
+    if HIDDEN not in address:
+        return
+    if redact(os.environ.get("OPENAI_BASE_URL", "")) != address:
+        raise ConfigError(
+            f"the endpoint of thread '{thread_id}', {address}, has a password, and passwords are not recorded: name "
+            "the endpoint again with --base-url or OPENAI_BASE_URL"
+        )
+    about["base_url"] = None
+
+
 def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> TaskOrchestrator:
     """Open the orchestrator that a thread was started with.
 
@@ -166,6 +185,7 @@ def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> Task
     try:
         record = run_in_background(lambda: ThreadStates(persistence).record(thread_id))
         about = {**record.about, **{name: value for name, value in instead.items() if value}}
+        _restore_address(about, thread_id)
         # Records of other programs and versions can lack it. This once ended `resume` with a traceback.
         if not about.get("team"):
             raise ConfigError(

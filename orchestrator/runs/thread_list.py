@@ -15,6 +15,7 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.persistence.namespaces import ROOT, delete_all, namespace, read_all
+from orchestrator.redaction import redact_json
 from orchestrator.text import sound_json
 from orchestrator.validation import expect
 
@@ -156,7 +157,8 @@ class ThreadList:
 
 
 def _put(record: ThreadRecord) -> PutOp:
-    return PutOp(_NAMESPACE, record.id, sound_json(asdict(record)))
+    plain = sound_json(asdict(record))
+    return PutOp(_NAMESPACE, record.id, {**plain, "about": redact_json(plain["about"])})
 
 
 def new_thread_id(task: str) -> str:

@@ -23,6 +23,7 @@ from orchestrator.concurrency import Bridge
 from orchestrator.events import ToolCalled
 from orchestrator.memory.entry import Entry
 from orchestrator.messages import mark_stopped
+from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review
 from orchestrator.reviews.review import Decision
@@ -210,5 +211,5 @@ class _Call:
         return mark_stopped(self._error(STOPPED))
 
     def _error(self, text: str) -> ToolMessage:
-        text = f"error: {sound(text)}"
+        text = f"error: {redact(sound(text))}"
         return ToolMessage(text, tool_call_id=self.call["id"], name=self.call["name"], status="error")
