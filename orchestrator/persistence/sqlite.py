@@ -58,6 +58,11 @@ def explain_sqlite(error: sqlite3.Error, where: str) -> PersistenceError:
         )
     if "disk is full" in text or ("disk I/O error" in text and _is_full(where)):
         return PersistenceError(f"no space left to write {where}: free some, then resume the thread")
+    if "locking protocol" in text:
+        return PersistenceError(
+            f"the database {where} cannot be locked ({text}): it lies on a network drive, or another program holds its "
+            "-shm file; move it to a local disk, or choose another with --db"
+        )
     if "readonly" in text or "unable to open" in text:
         return PersistenceError(f"cannot open {where} for writing ({text}): check the path and its permissions")
     return PersistenceError(f"the database {where} failed: {text}")

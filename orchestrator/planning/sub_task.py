@@ -2,10 +2,10 @@
 
 from typing import Any, ClassVar, Self
 
-from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
 from orchestrator.errors import OrchestratorError, PlanError
-from orchestrator.text import sound_json
+from orchestrator.text import sound, sound_json
 from orchestrator.validation import Checked
 
 
@@ -32,6 +32,11 @@ class SubTask(Checked):
     requires_approval: bool = False
     attempt: int = Field(default=1, ge=1, le=10_000)
     feedback: tuple[str, ...] = ()
+
+    @field_validator("depends_on", "feedback")
+    @classmethod
+    def _sound_parts(cls, parts: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(sound, parts))  # pydantic takes half a character where a text has no length to keep to
 
     @model_validator(mode="wrap")
     @classmethod

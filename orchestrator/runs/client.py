@@ -1,13 +1,14 @@
 """OrchestratorClient: looking at threads, answering their reviews and deleting them, without running anything."""
 
 import getpass
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from orchestrator.background import run_in_background
 from orchestrator.concurrency import AWAITING
-from orchestrator.errors import DecisionError
+from orchestrator.errors import DecisionError, PersistenceError
 from orchestrator.memory.recall import recall_index
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence, open_database
@@ -15,10 +16,13 @@ from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Action, Decision, Review
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.run import Run
-from orchestrator.runs.thread_list import ThreadList, ThreadRecord
+from orchestrator.runs.thread_list import UNREADABLE, ThreadList, ThreadRecord
 from orchestrator.runs.thread_states import Graph, ThreadStates
 from orchestrator.text import sound
 from orchestrator.validation import expect
+
+_log = logging.getLogger(__name__)
+_MAY_WAIT = ("waiting", "running", "interrupted", UNREADABLE)
 
 
 class OrchestratorClient:
@@ -59,8 +63,17 @@ class OrchestratorClient:
         records = await self.athreads()
         # Threads of another status have no open review. To read their states would take long where there are many.
         # "running" counts too: after a crash the record still has it.
-        runs = [await self._states.run_of(r.id) for r in records if r.status in ("waiting", "running", "interrupted")]
-        return [review for run in runs for review in run.reviews if not await self._is_answered(review)]
+        names = [record.id for record in records if record.status in _MAY_WAIT]
+        return [review for name in names for review in await self._open_reviews(name)]
+
+    async def _open_reviews(self, thread_id: str) -> list[Review]:
+        """Return the open reviews of a thread; one that cannot be read is told of and hides no other."""
+        try:
+            run = await self._states.run_of(thread_id)
+            return [review for review in run.reviews if not await self._is_answered(review)]
+        except PersistenceError as error:
+            _log.warning("%s", error)
+            return []
 
     async def _is_answered(self, review: Review) -> bool:
         return await recorded_decision(AWAITING, self.persistence.store, review) is not None

@@ -261,6 +261,7 @@ class TaskOrchestrator(OrchestratorClient):
         arguments.check_resume(budget, on_event, on_review)
         await self._states.record(thread_id)
         with self.persistence.lease(thread_id):
+            await self._states.run_of(thread_id)  # what cannot be read is one clear line, and nothing runs on it
             snapshot = await self._states.snapshot(thread_id)
             # LangGraph drops sends to nodes that a graph lacks. The sub-tasks would never run, without any error.
             if snapshot.tasks and (strangers := await self._states.agents_of(thread_id) - self.workers.keys()):

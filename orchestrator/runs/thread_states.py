@@ -1,6 +1,7 @@
 """ThreadStates: reading what a database holds of a thread, whichever team and program ran it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,36 @@ from orchestrator.agents.worker import Worker
 from orchestrator.budget.ledger_store import BUDGET_ROW, read_rows
 from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import AWAITING
-from orchestrator.errors import UnknownThreadError
+from orchestrator.errors import PersistenceError, PlanError, UnknownThreadError
 from orchestrator.graph.build import compile_graph
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.runs.run import Run
-from orchestrator.runs.thread_list import DELETING, ThreadList, ThreadRecord
-from orchestrator.text import sound
+from orchestrator.runs.thread_list import DELETING, UNREADABLE, ThreadList, ThreadRecord
+from orchestrator.text import normal_text, shorten, sound
 from orchestrator.validation import expect
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
+_MOST_CHARS = 160
 _RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
+
+
+@contextmanager
+def reading_thread(thread_id: str) -> Iterator[None]:
+    """Tell of rows of another shape in one line that names their thread, so that it can be deleted.
+
+    Raises:
+        PersistenceError: What is stored of the thread cannot be read.
+    """
+    try:
+        yield
+    except (PlanError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        problem = shorten(f"{type(error).__name__}: {normal_text(str(error))}", _MOST_CHARS)
+        raise PersistenceError(
+            f"what is stored of thread '{thread_id}' cannot be read ({problem}): another program or version wrote it, "
+            "or it is damaged; restore it from a copy, or delete the thread"
+        ) from error
 
 
 class ThreadStates:
@@ -110,17 +129,22 @@ class ThreadStates:
             thread_id: The thread.
             snapshot: Its newest state, where the caller has it already.
         """
-        snapshot = snapshot or await self.snapshot(thread_id)
-        rows = await read_rows(AWAITING, self._persistence.store, thread_id)
-        rows.pop(BUDGET_ROW, None)  # it holds the limits and no amounts
-        return Run.from_snapshot(
-            thread_id, snapshot, artifacts_in(self.workspace_of(thread_id)), Spending.of_rows(rows)
-        )
+        with reading_thread(thread_id):
+            snapshot = snapshot or await self.snapshot(thread_id)
+            rows = await read_rows(AWAITING, self._persistence.store, thread_id)
+            rows.pop(BUDGET_ROW, None)  # it holds the limits and no amounts
+            return Run.from_snapshot(
+                thread_id, snapshot, artifacts_in(self.workspace_of(thread_id)), Spending.of_rows(rows)
+            )
 
     async def _unlisted(self, thread_id: str) -> ThreadRecord:
         """Build the record of a thread that was not started by `TaskOrchestrator` (for example in Studio)."""
-        snapshot = await self.snapshot(thread_id)
-        run = await self.run_of(thread_id, snapshot)
+        try:
+            with reading_thread(thread_id):
+                snapshot = await self.snapshot(thread_id)
+            run = await self.run_of(thread_id, snapshot)
+        except PersistenceError as error:
+            return ThreadRecord(thread_id, str(error), UNREADABLE, 0.0, 0.0)
         seconds = datetime.fromisoformat(snapshot.created_at).timestamp() if snapshot.created_at else 0.0
         return ThreadRecord(thread_id, run.task, run.status, seconds, seconds)
 

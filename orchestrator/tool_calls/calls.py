@@ -181,7 +181,7 @@ class _Call:
             shown, _ = shown_text(self.tool, note.text, self.journal.key, self.context.window)
             return self._tainted(ToolMessage(shown, tool_call_id=self.call["id"], name=self.tool.name))
         if is_paused(note):  # it had asked a question, and runs again from its beginning
-            await self.journal.begin()
+            await self.journal.begin(repetition_of(note))
             return await self._call_and_keep()
         unknown = (
             f"the call of '{self.tool.name}' was begun, and the run was interrupted before it ended: "

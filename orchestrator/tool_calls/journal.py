@@ -71,8 +71,11 @@ class CallJournal:
 
     async def pause(self) -> None:
         """Note that the call waits for the answer of a human, and has to be made again."""
-        note = Entry(key=self.key, text="", status="note", agent=self.tool, outcome={"paused": True})
-        await self.memory.write(self.bridge, note)
+        begun = await self.read()
+        outcome = {"paused": True} | ({_REPETITION: repetition_of(begun)} if begun is not None else {})
+        await self.memory.write(
+            self.bridge, Entry(key=self.key, text="", status="note", agent=self.tool, outcome=outcome)
+        )
 
     async def finish(self, text: str, *, trusted: bool, tainted_by: tuple[str, ...]) -> None:
         """Note the whole answer of the call.

@@ -119,7 +119,7 @@ def test_a_decision_of_the_wrong_kind_is_refused(tmp_path: Path, data: Any) -> N
 
 
 def test_plans_hold_what_can_be_written_down() -> None:
-    assert Plan.parse([{**step("a"), "feedback": ["half \ud800"]}]).sub_tasks[0].feedback == ("half ?",)
+    assert Plan.parse([{**step("a"), "feedback": ["half \ud800"]}]).sub_tasks[0].feedback == ("half \ufffd",)
     with pytest.raises(PlanError, match="attempt"):
         Plan.parse([{**step("a"), "attempt": 10**25}])
 
