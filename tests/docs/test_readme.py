@@ -56,7 +56,7 @@ def test_every_command_and_option_that_it_names_is_there() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     block = README.split("## On the command line")[1].split("```")[1]
     named = set(re.findall(r"^orchestrator (\w+)", block, re.M)) | set(re.findall(r"\| (\w+)", block))
-    assert named - {"edit", "reject", "stop", "file"} <= set(commands)
+    assert named - {"edit", "reject", "stop", "answer", "file"} <= set(commands)
     options = {option for command in commands.values() for p in command.params for option in p.opts}
     assert set(re.findall(r"--[a-z-]+", block)) <= options
 
