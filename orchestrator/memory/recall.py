@@ -128,6 +128,11 @@ class Ranking:
         self._indexed: list[Entry] = []
         self._lock = threading.Lock()  # held while an embedder works: never take it on an event loop
 
+    @property
+    def is_quick(self) -> bool:
+        """True if ranking takes less time than starting a thread."""
+        return isinstance(self._index, LexicalIndex)
+
     def best(self, results: Callable[[], list[Entry]], query: str, k: int) -> list[Entry]:
         """Return the `k` results that fit a query best, best first.
 

@@ -108,6 +108,8 @@ class SharedMemory:
         """Return the `k` accepted results of the view that fit a query best."""
         if len(results := self.results()) <= 1:
             return results[:k]
+        if self._ranking.is_quick:
+            return self._ranking.best(self.results, query, k)
         # An embedder takes up to a second for each result, which must not hold up an event loop.
         return await bridge.offload(partial(self._ranking.best, self.results, query, k))
 
