@@ -12,7 +12,7 @@ from langchain_core.tools import tool
 from orchestrator import Decision, Limits, Plan, SubTask, Supervisor, TaskOrchestrator, Worker, chat_model, declare
 from orchestrator.models.settings import ModelSettings
 
-IMPORT = "from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model; import orchestrator.endpoint"
+IMPORT = "from orchestrator import Supervisor, TaskOrchestrator, Worker, chat_model; import orchestrator.models.openai_compatible"
 
 
 async def open(ctx):
