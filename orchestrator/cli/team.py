@@ -13,7 +13,7 @@ from orchestrator.runs.defaults import DEFAULT_TEAM
 if TYPE_CHECKING:
     from orchestrator.agents.team import Team
 
-# What the policy says to a call: as it is, and after the worker has read untrusted text.
+# The ruling on a call: as it is, and after the worker has read untrusted text.
 _ASKS = {
     ("allow", "allow"): "never",
     ("allow", "ask"): "after untrusted text",

@@ -71,4 +71,4 @@ class Capabilities:
 
 
 KNOWN: dict[tuple[str, str], Capabilities] = {}
-"""What this process has learned, by address and model."""
+"""Capabilities that this process has learned, by address and model."""

@@ -9,7 +9,7 @@ T = TypeVar("T")
 _MOST_TOKENS = 10**12  # no true count is larger
 _COUNTS = ("prompt_tokens", "completion_tokens", "total_tokens")
 _DETAILS = ("prompt_tokens_details", "completion_tokens_details")
-# What LangChain raises on an answer of an unexpected shape; it does not check answers itself.
+# LangChain raises these on an answer of an unexpected shape; it does not check answers itself.
 _MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
 
 

@@ -161,7 +161,7 @@ class Saver(SqliteSaver):
             found = super().get_tuple(config)
         if found is None:
             return None
-        # What is saved next sorts after the newest, also where an older checkpoint was asked for and is gone on with.
+        # The next id sorts after the newest one, also where a run goes on from an older checkpoint.
         start_after(self._newest_id(found.config) if get_checkpoint_id(config) else found.checkpoint["id"])
         return _unpacked(found)
 

@@ -321,7 +321,7 @@ class TaskOrchestrator(OrchestratorClient):
                 try:
                     await self._invoke(value, config, on_event)
                 finally:
-                    # Where nothing is limited the ledger writes once a second. A resume must know all that was spent.
+                    # Without limits the ledger writes once a second. A resume must know all that was spent.
                     await flush_thread(AWAITING, thread_id)
                 run = await self._states.run_of(thread_id, await self.graph.aget_state(config))
                 if on_event is not None:

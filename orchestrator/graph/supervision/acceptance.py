@@ -70,7 +70,7 @@ async def accept(
     left_as_failed = () if is_wanted else former.keys.values()
     accepted = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in left_as_failed})
     await turn.memory.retract_all_but(bridge, accepted.keys.values())
-    # What was retracted has been paid for, and no outcome of the plan counts it any more. This execution does.
+    # A retracted result has been paid for, and no outcome of the plan counts it any more. This execution does.
     retracted = current(former, turn.outcomes).keys() - current(accepted, turn.outcomes).keys()
     turn.spent = sum((Spend.of_usage(turn.outcomes[task_id].usage) for task_id in retracted), turn.spent)
     if not is_wanted or accepted.plain() != turn.state["plan"]:

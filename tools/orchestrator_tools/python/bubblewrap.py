@@ -162,7 +162,7 @@ class BubblewrapPython:
                     stream.close()
 
     def _asked(self, code: str) -> dict[str, Any]:
-        # What is there before the question would be taken for the answer to it.
+        # Anything in the pipe before the question is sent would be taken for its answer.
         if self._unread or self._readable(0.0):
             raise _Over("the code spoke without having been asked")
         if self._workspace is not None and self._uid is not None:
