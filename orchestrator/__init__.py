@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Summarizing,
         ToolCalled,
         ToolRefused,
+        ToolReturned,
     )
     from orchestrator.graph.build import GATES, build_graph, compile_graph
     from orchestrator.memory.entry import Entry
@@ -117,6 +118,7 @@ __all__ = [
     "ThreadRecord",
     "ToolCalled",
     "ToolRefused",
+    "ToolReturned",
     "UnknownThreadError",
     "Verdict",
     "Worker",
@@ -171,6 +173,7 @@ _MODULES = {
         "Summarizing",
         "ToolCalled",
         "ToolRefused",
+        "ToolReturned",
     ),
     "graph.build": ("GATES", "build_graph", "compile_graph"),
     "memory.entry": ("Entry",),

@@ -6,6 +6,7 @@ and users of `stream_mode="custom"` read the plain form, so the kinds and keys i
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from datetime import UTC, datetime
 from typing import Any, ClassVar, Self
 
 from orchestrator.budget.spend import NANO
@@ -17,14 +18,25 @@ from orchestrator.reviews.review import Review
 _KINDS: dict[str, type["Event"]] = {}  # filled by the subclasses, each under its kind
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 @dataclass(frozen=True)
 class Event:
     """Base of all events.
 
-    The plain form holds each field under its own name, or under `key` of the field's metadata.
+    The plain form holds each field under its own name, or under `key` of the field's metadata. Two events are equal if
+    they tell the same, whatever their time and thread.
+
+    Args:
+        at: The time of the event, in UTC; in the plain form a text such as `2026-11-28T09:30:00.123456+00:00`.
+        thread_id: The thread; empty where a graph runs without a checkpointer.
     """
 
     kind: ClassVar[str]
+    at: datetime = field(default_factory=_now, kw_only=True, compare=False)
+    thread_id: str = field(default="", kw_only=True, compare=False)
 
     def __init_subclass__(cls, *, kind: str) -> None:
         super().__init_subclass__()
@@ -33,16 +45,27 @@ class Event:
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, with the kind under `event`."""
-        return {"event": self.kind} | {key: getattr(self, name) for name, key in self._keys().items()}
+        form = {"event": self.kind} | {key: getattr(self, name) for name, key in self._keys().items()}
+        return form | {"at": self.at.isoformat()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON-plain form, as `Run.to_dict` does for a run."""
+        return self.plain()
 
     @classmethod
     def parse(cls, data: Mapping[str, Any]) -> Self:
         """Read the plain form. Keys that a newer version has added are ignored.
 
+        An event of an older version has no time. It gets the time at which it is read.
+
         Raises:
             KeyError, TypeError, ValueError, PlanError: The data is not of this event's shape.
         """
-        return cls(**{name: data[key] for name, key in cls._keys().items() if key in data})
+        values = {name: data[key] for name, key in cls._keys().items() if key in data}
+        if "at" in values:
+            at = datetime.fromisoformat(values["at"])
+            values["at"] = at if at.tzinfo is not None else at.replace(tzinfo=UTC)
+        return cls(**values)
 
     @classmethod
     def _keys(cls) -> dict[str, str]:
@@ -107,11 +130,44 @@ class SubTaskChanged(Event, kind="sub_task"):
 
 @dataclass(frozen=True)
 class ToolCalled(Event, kind="tool"):
-    """A worker calls a tool."""
+    """A worker calls a tool.
+
+    Args:
+        sub_task_id: The sub-task.
+        tool: The tool's name.
+        args: The arguments.
+        call_id: Names the call within its sub-task. `ToolReturned` has the same; after a resume it stays the same.
+    """
 
     sub_task_id: str
     tool: str
     args: dict[str, Any]
+    call_id: str = ""
+
+
+@dataclass(frozen=True)
+class ToolReturned(Event, kind="tool_returned"):
+    """A tool has answered. A call that a human must be asked about first has not returned.
+
+    Args:
+        sub_task_id: The sub-task.
+        tool: The tool's name.
+        call_id: As in `ToolCalled`.
+        answer: The beginning of the answer, without known secrets; empty for an error.
+        error: The error that the worker is told instead of an answer; empty for an answer.
+        untrusted: The answer comes from outside. It is information, and not what the user or the team says.
+        chars: Characters of the whole answer or error. A larger number than `answer` has shows that it is shortened.
+        seconds: Duration of the call.
+    """
+
+    sub_task_id: str
+    tool: str
+    call_id: str
+    answer: str = ""
+    error: str = ""
+    untrusted: bool = False
+    chars: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -214,6 +270,38 @@ class Answered(Event, kind="answer"):
 
 
 Emit = Callable[[Event], None]
+
+
+class Emitter:
+    """Puts the events of a thread on a stream.
+
+    Args:
+        write: Takes the plain form of an event; None if nobody listens.
+        thread_id: The thread.
+    """
+
+    def __init__(self, write: Callable[[dict[str, Any]], None] | None = None, thread_id: str = "") -> None:
+        self._write = write
+        self._thread_id = thread_id
+
+    @property
+    def is_heard(self) -> bool:
+        """True if somebody listens."""
+        return self._write is not None
+
+    def __call__(self, event: Event) -> None:
+        """Put an event on the stream."""
+        if self._write is not None:
+            self._write({**event.plain(), "thread_id": self._thread_id})
+
+
+SILENT = Emitter()
+"""Takes events where nobody listens."""
+
+
+def is_heard(emit: Emit) -> bool:
+    """True if an event that is emitted reaches somebody. Events that are costly to make are for listeners only."""
+    return not isinstance(emit, Emitter) or emit.is_heard
 
 
 def parse_event(data: object) -> Event | None:

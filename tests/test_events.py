@@ -1,6 +1,8 @@
 """Events: what is put on the stream is JSON, and comes back as it was."""
 
 import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -23,6 +25,7 @@ from orchestrator.events import (
     Summarizing,
     ToolCalled,
     ToolRefused,
+    ToolReturned,
     parse_event,
 )
 from tests.support.strategies import plans
@@ -58,6 +61,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
         TEXTS,
     ),
     ToolCalled: st.builds(ToolCalled, NAMES, NAMES, OBJECTS),
+    ToolReturned: st.builds(ToolReturned, NAMES, NAMES, NAMES, TEXTS, TEXTS, st.booleans(), COUNTS, st.floats(0, 1e9)),
     ToolRefused: st.builds(ToolRefused, NAMES, NAMES, TEXTS),
     ReviewAsked: st.builds(ReviewAsked, REVIEWS),
     Spent: st.builds(Spent, COUNTS, COUNTS.map(lambda nano: nano / NANO), COUNTS),
@@ -92,15 +96,37 @@ def test_keys_that_a_newer_version_adds_are_ignored(event: Event) -> None:
             {"event": "fallback", "sub_task_id": "a", "from": "big", "to": "small", "error": "it is down"},
         ),
         (
-            ToolCalled("a", "add", {"x": 1}),
-            {"event": "tool", "sub_task_id": "a", "tool": "add", "args": {"x": 1}},
+            ToolCalled("a", "add", {"x": 1}, "2-c1"),
+            {"event": "tool", "sub_task_id": "a", "tool": "add", "args": {"x": 1}, "call_id": "2-c1"},
         ),
         (Planned(Plan(sub_tasks=())), {"event": "plan", "plan": {"sub_tasks": []}, "retries": {}}),
         (Answered("42", "done"), {"event": "answer", "answer": "42", "status": "done"}),
     ],
 )
 def test_readers_of_the_custom_stream_find_these_keys(event: Event, plain: dict[str, Any]) -> None:
-    assert event.plain() == plain
+    assert event.plain() == {**plain, "at": event.at.isoformat(), "thread_id": ""}
+
+
+@given(st.one_of(*EVENTS.values()), st.datetimes(timezones=st.just(UTC)), TEXTS)
+def test_time_and_thread_of_an_event_come_back_from_json(event: Event, at: datetime, thread_id: str) -> None:
+    read = parse_event(json.loads(json.dumps(replace(event, at=at, thread_id=thread_id).to_dict())))
+    assert read is not None
+    assert (read.at, read.thread_id) == (at, thread_id)
+
+
+@given(st.one_of(*EVENTS.values()))
+def test_an_event_of_a_version_without_times_is_read(event: Event) -> None:
+    older = {key: value for key, value in event.plain().items() if key not in ("at", "thread_id")}
+    read = parse_event(older)
+    assert read == event
+    assert read is not None
+    assert read.at.utcoffset() == timedelta(0)
+
+
+def test_a_time_without_a_zone_is_taken_for_utc() -> None:
+    read = parse_event({"event": "planning", "at": "2026-11-28T09:30:00"})
+    assert read is not None
+    assert read.at == datetime(2026, 11, 28, 9, 30, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +145,8 @@ def test_readers_of_the_custom_stream_find_these_keys(event: Event, plain: dict[
         {"event": "plan", "plan": {"sub_tasks": [{"id": 1}]}},
         {"event": "review", "review": {"id": "t/plan-1", "kind": "from_a_newer_version"}},
         {"event": "spend", "nano_usd": "much"},
+        {"event": "planning", "at": "yesterday"},
+        {"event": "planning", "at": 7},
     ],
 )
 def test_what_is_no_event_of_this_version_is_skipped(chunk: object) -> None:

@@ -21,7 +21,7 @@ from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import BLOCKING, Bridge
-from orchestrator.events import Emit
+from orchestrator.events import Emitter
 from orchestrator.graph.registry import Registry
 from orchestrator.graph.round import Round
 from orchestrator.graph.stores import store_beside
@@ -86,6 +86,13 @@ def drop_thread(thread_id: str) -> None:
     SHARED.drop(shared_key("", thread_id))
 
 
+def _writer(write: Any) -> Callable[[dict[str, Any]], None] | None:
+    """Return a node's stream writer, or None if nobody reads the custom stream."""
+    # LangGraph 1.2 does not say. Its writers for nobody are functions without a closure, and its others close over the
+    # stream. Of a release that does it in another way, each writer counts as read.
+    return None if getattr(write, "__closure__", ()) is None else write
+
+
 @dataclass(frozen=True)
 class Invocation:
     """One execution of a node.
@@ -110,7 +117,7 @@ class Invocation:
     checkpointer: Any
     namespace: str
     control: object
-    emit: Emit
+    emit: Emitter
 
     @classmethod
     def of(cls, bridge: Bridge, config: RunnableConfig, memory_id: str = "") -> "Invocation":
@@ -126,7 +133,6 @@ class Invocation:
         """
         configurable = config.get("configurable", {})
         runtime: Any = get_runtime()
-        write = runtime.stream_writer
         saver = configurable.get(_CHECKPOINTER_KEY)
         thread_id = str(configurable.get("thread_id") or "")
         return cls(
@@ -139,7 +145,7 @@ class Invocation:
             checkpointer=saver,
             namespace=str(configurable.get("checkpoint_ns") or ""),
             control=runtime.control,
-            emit=lambda event: write(event.plain()),
+            emit=Emitter(_writer(runtime.stream_writer), thread_id),
         )
 
     @cached_property  # another invocation may take the key over while this node still works

@@ -27,7 +27,7 @@ from orchestrator.budget.prices import booked_name, nano_usd, price_is_given
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
-from orchestrator.events import BudgetShort, Emit, FellBack, Spent
+from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent
 from orchestrator.messages import make_sound
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
@@ -76,7 +76,7 @@ class ModelCalls:
         bridge: Bridge,
         allowance: Allowance | None = None,
         policy: CallPolicy | None = None,
-        emit: Emit = lambda _: None,
+        emit: Emit = SILENT,
     ) -> None:
         self.bridge = bridge
         self.allowance = allowance or Allowance()

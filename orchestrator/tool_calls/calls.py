@@ -8,6 +8,7 @@
 """
 
 import math
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from typing import cast
@@ -20,14 +21,14 @@ from langgraph.types import Interrupt
 
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge
-from orchestrator.events import ToolCalled
+from orchestrator.events import ToolCalled, ToolReturned, is_heard
 from orchestrator.memory.entry import Entry
 from orchestrator.messages import mark_stopped
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review
 from orchestrator.reviews.review import Decision
-from orchestrator.text import sound
+from orchestrator.text import shorten, sound
 from orchestrator.tool_calls.answers import (
     UnusableAnswerError,
     artifact_of,
@@ -47,7 +48,9 @@ from orchestrator.tool_calls.pauses import Answers
 from orchestrator.tool_calls.permission import Permission, PermissionRequest, permission_of
 from orchestrator.tool_calls.results import read_memory, reread, shown_text, source_labels
 from orchestrator.tool_calls.worker_context import Actor, WorkerContext
-from orchestrator.trust import taint
+from orchestrator.trust import split_data, taint, tainted_by
+
+_ANSWER_CHARS = 2000  # of an answer in an event
 
 
 async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolMessage:
@@ -75,6 +78,7 @@ class _Call:
     handler: Handler
     context: WorkerContext
     tool: BaseTool
+    chars: int = 0  # of the tool's whole answer
 
     @property
     def actor(self) -> Actor:
@@ -108,12 +112,35 @@ class _Call:
             await self.context.allowance.count_tool_call(self.bridge)
         except BudgetSpentError as error:
             return self._error(f"{error}. Give your result from what you have")
-        self.context.emit(ToolCalled(self.actor.sub_task_id, self.tool.name, self.call["args"]))
+        self.context.emit(ToolCalled(self.actor.sub_task_id, self.tool.name, self.call["args"], self.identity))
+        began = time.monotonic()
+        answer = await self._answer()
+        if is_heard(self.context.emit):
+            self.context.emit(self._returned(answer, time.monotonic() - began))
+        return answer
+
+    async def _answer(self) -> ToolMessage:
         if effect_of(self.tool) == "once":
             if (note := await self.journal.read()) is not None:
                 return await self._after_crash(note)
             await self.journal.begin()
         return await self._call_and_keep()
+
+    def _returned(self, answer: ToolMessage, seconds: float) -> ToolReturned:
+        _, body, _, note = split_data(answer.text)
+        # Redacted before it is shortened: half a secret is not recognised any more.
+        text = shorten(redact(body + note), _ANSWER_CHARS)
+        is_error = answer.status == "error"
+        return ToolReturned(
+            self.actor.sub_task_id,
+            self.tool.name,
+            self.identity,
+            answer="" if is_error else text,
+            error=text.removeprefix("error: ") if is_error else "",
+            untrusted=bool(tainted_by([answer])),
+            chars=self.chars or len(answer.text),
+            seconds=round(seconds, 3),
+        )
 
     async def _call_and_keep(self) -> ToolMessage:
         answers = Answers()
@@ -161,6 +188,7 @@ class _Call:
         if self.tool is read_memory:
             return reread(answer, self.context.memory, str(self.call["args"].get("key", "")))
         text = text_of(answer)
+        self.chars = len(text)
         shown, is_shortened = shown_text(self.tool, text, self.journal.key, self.context.window)
         if is_shortened or effect_of(self.tool) == "once":
             await self.journal.finish(text, trusted=is_trusted(self.tool), tainted_by=self._labels())

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from langgraph.store.base import BaseStore
 
 from orchestrator.budget.allowance import Allowance
-from orchestrator.events import Emit
+from orchestrator.events import SILENT, Emit
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.tool_calls.policy import Policy
@@ -71,7 +71,7 @@ class WorkerContext:
     calls: ModelCalls
     window: int
     workspace: str = ""
-    emit: Emit = lambda _: None
+    emit: Emit = SILENT
     finishes_when_spent: bool = False
 
     @property
