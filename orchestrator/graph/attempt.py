@@ -9,7 +9,7 @@ from orchestrator.agents.worker import Worker
 from orchestrator.budget.accounts import Account
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.errors import PersistenceError
-from orchestrator.graph.invocation import Invocation
+from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
 from orchestrator.memory.entry import Entry
@@ -112,7 +112,9 @@ class Attempt:
             candidates=tuple(payload.needs),
             tainted_by=self._taint(),
         )
-        return await agent.carry_out(invocation.bridge, assignment, context, self._team.limits, invocation.config)
+        facts: dict[str, str | int] = {"sub_task_id": payload.sub_task.id, "attempt": payload.sub_task.attempt}
+        config = described_config(invocation.config, agent=agent.name, round=payload.round, **facts)
+        return await agent.carry_out(invocation.bridge, assignment, context, self._team.limits, config)
 
     def _taint(self) -> tuple[str, ...]:
         """Return the untrusted sources of the sub-task itself."""

@@ -93,6 +93,11 @@ def _writer(write: Any) -> Callable[[dict[str, Any]], None] | None:
     return None if getattr(write, "__closure__", ()) is None else write
 
 
+def described_config(config: RunnableConfig, **facts: str | int) -> RunnableConfig:
+    """Return a config with facts for traces: callbacks find them in the metadata of all that is called with it."""
+    return {**config, "metadata": {**(config.get("metadata") or {}), **facts}}
+
+
 @dataclass(frozen=True)
 class Invocation:
     """One execution of a node.

@@ -1,17 +1,52 @@
 """Checks of what a program gives to `TaskOrchestrator`, before any of it is used."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import NoneType
 from typing import Any
+
+from langchain_core.runnables import RunnableConfig
 
 from orchestrator.agents.team import Team
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.errors import ConfigError
+from orchestrator.events import Event
+from orchestrator.reviews.review import Decision, Review
+from orchestrator.runs.user_config import checked_config
 from orchestrator.validation import described, expect
 
+OnEvent = Callable[[Event], None]
+OnReview = Callable[[Review], Decision | None]
+
 _BUDGET = "a Budget, as in Budget(tokens=50_000)"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What the caller of `run` or `resume` brings for this one call. Nothing of it is stored.
+
+    Args:
+        on_event: Called with each event.
+        on_review: Called with each open review when nothing else can go on.
+        config: Callbacks, tags and the like, checked.
+        context: Anything, for the caller's own tools.
+
+    Raises:
+        ConfigError: A callback is no function, or `config` is none.
+    """
+
+    on_event: OnEvent | None = None
+    on_review: OnReview | None = None
+    config: RunnableConfig | None = None
+    context: Any = None
+
+    def __post_init__(self) -> None:
+        for name, callback in (("on_event", self.on_event), ("on_review", self.on_review)):
+            if callback is not None and not callable(callback):
+                raise ConfigError(f"{name} has to be a function of one argument, not {described(callback)}")
+        object.__setattr__(self, "config", checked_config(self.config))
 
 
 def check_team(supervisor: object, workers: object, team: object, limits: object, budget: object) -> None:
@@ -27,7 +62,7 @@ def check_team(supervisor: object, workers: object, team: object, limits: object
     expect((Budget, NoneType), budget, "budget", _BUDGET)
 
 
-def check_run(task: object, budget: object, on_event: object, on_review: object) -> None:
+def check_run(task: object, budget: object) -> None:
     """Check the arguments of `run`.
 
     Raises:
@@ -37,17 +72,15 @@ def check_run(task: object, budget: object, on_event: object, on_review: object)
     if not str(task).strip():
         raise ConfigError("the task is empty: say what to do")
     expect((Budget, NoneType), budget, "budget", _BUDGET)
-    _check_callbacks(on_event, on_review)
 
 
-def check_resume(budget: object, on_event: object, on_review: object) -> None:
+def check_resume(budget: object) -> None:
     """Check the arguments of `resume`.
 
     Raises:
         ConfigError: An argument is of another type.
     """
     expect((Mapping, Budget, NoneType), budget, "budget", _BUDGET)
-    _check_callbacks(on_event, on_review)
 
 
 def json_plain(about: dict[str, Any]) -> dict[str, Any]:
@@ -61,9 +94,3 @@ def json_plain(about: dict[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"about has to be JSON-plain, since it is stored with each thread: {error}") from None
     return about
-
-
-def _check_callbacks(on_event: object, on_review: object) -> None:
-    for name, callback in (("on_event", on_event), ("on_review", on_review)):
-        if callback is not None and not callable(callback):
-            raise ConfigError(f"{name} has to be a function of one argument, not {described(callback)}")

@@ -9,16 +9,13 @@ from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
-from langgraph.types import StateSnapshot
 
 from orchestrator.agents.supervisor import Supervisor
 from orchestrator.agents.team import Team
 from orchestrator.agents.worker import Worker
 from orchestrator.background import BackgroundWork, is_background_loop, run_in_background
 from orchestrator.budget.budget import Budget
-from orchestrator.budget.ledger import Ledger
 from orchestrator.budget.limits import Limits
-from orchestrator.budget.prices import check_prices
 from orchestrator.concurrency import AWAITING
 from orchestrator.daemon_threads import in_own_thread
 from orchestrator.errors import ConfigError, DecisionError
@@ -32,16 +29,16 @@ from orchestrator.planning.sub_task import SubTask
 from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.runs import arguments
+from orchestrator.runs.arguments import Caller, OnEvent, OnReview
+from orchestrator.runs.budgets import check_prices_of, raise_limits, raised_budget
 from orchestrator.runs.callbacks import guarded
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_id
 from orchestrator.runs.thread_states import Graph
+from orchestrator.runs.user_config import for_graph
 from orchestrator.text import sound
-
-OnEvent = Callable[[Event], None]
-OnReview = Callable[[Review], Decision | None]
 
 
 class TaskOrchestrator(OrchestratorClient):
@@ -107,6 +104,8 @@ class TaskOrchestrator(OrchestratorClient):
         auto_approve: bool = False,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
+        config: RunnableConfig | None = None,
+        context: Any = None,
     ) -> Run:
         """Run a task until it is done or waits for a human.
 
@@ -120,6 +119,8 @@ class TaskOrchestrator(OrchestratorClient):
             on_event: Called with each event, on the thread of the event loop.
             on_review: Called with each open review when nothing else can go on; returns a decision, or None to leave
                 the review open. `run` calls it on a thread of its own, `arun` on the event loop.
+            config: LangChain's callbacks, tags, metadata, `run_name` and `configurable`, for every model and tool.
+            context: Anything for your own tools, which find it as `ToolRuntime.context`. It is never stored.
 
         Raises:
             PlanError: The supervisor made no sound plan, or `plan` is not sound.
@@ -137,6 +138,8 @@ class TaskOrchestrator(OrchestratorClient):
                 auto_approve=auto_approve,
                 on_event=on_event,
                 on_review=on_review,
+                config=config,
+                context=context,
             )
         )
 
@@ -150,13 +153,16 @@ class TaskOrchestrator(OrchestratorClient):
         auto_approve: bool = False,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
+        config: RunnableConfig | None = None,
+        context: Any = None,
     ) -> Run:
         """Async twin of `run`."""
-        arguments.check_run(original_task, budget, on_event, on_review)
+        arguments.check_run(original_task, budget)
+        caller = Caller(on_event, on_review, config, context)
         original_task = sound(original_task)
         thread_id = check_thread_id(thread_id or new_thread_id(original_task))
         allowed = budget or self.team.budget
-        await self._check_prices(allowed)
+        await check_prices_of(self.team, allowed)
         graph_input: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
         if plan is not None:
             graph_input["given_plan"] = self.supervisor.checked(Plan.parse(plan)).plain()
@@ -172,7 +178,7 @@ class TaskOrchestrator(OrchestratorClient):
                 )
             await self._threads.begin(AWAITING, thread_id, self.about, graph_input)
             self.on_begin(thread_id)
-            return await self._drive(thread_id, graph_input, on_event, on_review)
+            return await self._drive(thread_id, graph_input, caller)
 
     def stream(self, original_task: str, **options: Any) -> Iterator[Event | Run]:
         """Run a task and yield its events as they come. The last item is the `Run`.
@@ -212,20 +218,6 @@ class TaskOrchestrator(OrchestratorClient):
             running.cancel()
             await asyncio.wait([running])  # until it has let go of its thread and database
 
-    async def _check_prices(self, budget: Budget) -> None:
-        if budget.cost_usd is None:
-            return
-
-        def check() -> None:
-            agents = (self.supervisor, *self.workers.values())
-            others = {f"fallback {number}": model for number, model in enumerate(self.team.calls.fallbacks, 1)}
-            if self.team.calls.economy is not None:
-                others["economy"] = self.team.calls.economy
-            check_prices({agent.name: agent.model for agent in agents} | others, budget.prices)
-
-        # The first look-up of a published price takes a while, and the loop serves other runs.
-        await in_own_thread(check)
-
     def resume(
         self,
         thread_id: str,
@@ -233,6 +225,8 @@ class TaskOrchestrator(OrchestratorClient):
         budget: Mapping[str, Any] | Budget | None = None,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
+        config: RunnableConfig | None = None,
+        context: Any = None,
     ) -> Run:
         """Continue a thread after a decision, an interruption or a crash. Finished sub-tasks are not run again.
 
@@ -241,13 +235,19 @@ class TaskOrchestrator(OrchestratorClient):
             budget: New limits, as `{"tokens": 50_000}` or `Budget(tokens=50_000)`; they replace the run's own.
             on_event: As for `run`.
             on_review: As for `run`.
+            config: As for `run`.
+            context: As for `run`. A thread does not keep the context of the call before.
 
         Raises:
             UnknownThreadError: There is no such thread.
             ThreadBusyError: The thread is being run already.
             ConfigError: The thread belongs to another team, or `budget` is given and no budget ended the run.
         """
-        return run_in_background(lambda: self.aresume(thread_id, budget=budget, on_event=on_event, on_review=on_review))
+        return run_in_background(
+            lambda: self.aresume(
+                thread_id, budget=budget, on_event=on_event, on_review=on_review, config=config, context=context
+            )
+        )
 
     async def aresume(
         self,
@@ -256,9 +256,12 @@ class TaskOrchestrator(OrchestratorClient):
         budget: Mapping[str, Any] | Budget | None = None,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
+        config: RunnableConfig | None = None,
+        context: Any = None,
     ) -> Run:
         """Async twin of `resume`."""
-        arguments.check_resume(budget, on_event, on_review)
+        arguments.check_resume(budget)
+        caller = Caller(on_event, on_review, config, context)
         await self._states.record(thread_id)
         with self.persistence.lease(thread_id):
             await self._states.run_of(thread_id)  # what cannot be read is one clear line, and nothing runs on it
@@ -272,46 +275,20 @@ class TaskOrchestrator(OrchestratorClient):
             if not snapshot.tasks and (graph_input := await self._threads.unstarted_input(AWAITING, thread_id)):
                 # The run was killed before its first checkpoint. The snapshot may be one of an earlier task.
                 if budget:
-                    graph_input["budget"] = (
-                        await self._raised(Budget.parse(graph_input.get("budget")), budget)
-                    ).plain()
-                return await self._drive(thread_id, graph_input, on_event, on_review)
+                    begun = Budget.parse(graph_input.get("budget"))
+                    graph_input["budget"] = (await raised_budget(self.team, begun, budget)).plain()
+                return await self._drive(thread_id, graph_input, caller)
             if budget:
-                await self._raise(thread_id, budget, snapshot)
+                await raise_limits(self.team, self.graph, self.persistence, self._states, snapshot, budget)
                 snapshot = await self.graph.aget_state(self._states.config(thread_id))
             if not snapshot.tasks:  # `next` would leave out nodes whose writes are saved and not yet applied
                 return await self._states.run_of(thread_id)
-            return await self._drive(thread_id, None, on_event, on_review)
+            return await self._drive(thread_id, None, caller)
 
-    async def _raise(self, thread_id: str, limits: Mapping[str, Any] | Budget, snapshot: StateSnapshot) -> None:
-        """Set other limits, and reopen a run that the budget had ended. The caller holds the lease."""
-        has_ended = not snapshot.tasks
-        if has_ended and snapshot.values.get("limited_by") != "budget":
-            status = (await self._states.run_of(thread_id)).status
-            raise ConfigError(f"thread '{thread_id}' is {status}, and no budget ended it: there is nothing to raise")
-        ledger = Ledger(Budget(), self.persistence.store, thread_id, AWAITING.lock())
-        await ledger.load(AWAITING)
-        await ledger.set_budget(AWAITING, await self._raised(ledger.budget, limits))
-        if has_ended:
-            # As if a gate had written it: after `approve_plan` the graph goes on with the supervisor.
-            reopened = {"phase": "raised", "status": "running"}
-            await self.graph.aupdate_state(self._states.config(thread_id), reopened, as_node="approve_plan")
-
-    async def _raised(self, budget: Budget, limits: Mapping[str, Any] | Budget) -> Budget:
-        raised = budget.raised(limits)
-        await self._check_prices(raised)
-        return raised
-
-    async def _drive(
-        self,
-        thread_id: str,
-        graph_input: dict[str, Any] | None,
-        on_event: OnEvent | None,
-        on_review: OnReview | None,
-    ) -> Run:
+    async def _drive(self, thread_id: str, graph_input: dict[str, Any] | None, caller: Caller) -> Run:
         """Invoke the graph until it ends, or until a review stays open. The caller holds the lease."""
         self.thread_id = thread_id
-        on_event, on_review = guarded("on_event", on_event), guarded("on_review", on_review)
+        on_event, on_review = guarded("on_event", caller.on_event), guarded("on_review", caller.on_review)
         config = self._states.config(thread_id)
         value: Any = graph_input
         announced: set[str] = set()
@@ -319,7 +296,7 @@ class TaskOrchestrator(OrchestratorClient):
         try:
             while True:
                 try:
-                    await self._invoke(value, config, on_event)
+                    await self._invoke(value, thread_id, caller, on_event)
                 finally:
                     # Without limits the ledger writes once a second. A resume must know all that was spent.
                     await flush_thread(AWAITING, thread_id)
@@ -340,12 +317,14 @@ class TaskOrchestrator(OrchestratorClient):
         await self._threads.mark(AWAITING, thread_id, run.status)
         return run
 
-    async def _invoke(self, value: Any, config: RunnableConfig, on_event: OnEvent | None) -> None:
+    async def _invoke(self, value: Any, thread_id: str, caller: Caller, on_event: OnEvent | None) -> None:
+        config = for_graph(self._states.config(thread_id), caller.config)
         # LangGraph's default durability, async, would save a step while the next one runs already.
+        options: Any = {"context": caller.context, "durability": "sync"}
         if on_event is None:
-            await self.graph.ainvoke(value, config, durability="sync")
+            await self.graph.ainvoke(value, config, **options)
             return
-        async for chunk in self.graph.astream(value, config, stream_mode="custom", durability="sync"):
+        async for chunk in self.graph.astream(value, config, stream_mode="custom", **options):
             if (event := parse_event(chunk)) is not None:
                 on_event(event)
 

@@ -11,7 +11,7 @@ from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.events import Answered, Summarizing
-from orchestrator.graph.invocation import Invocation
+from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.state import State
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
@@ -24,6 +24,7 @@ def summarize(team: Team) -> BridgedNode:
     """Return the node for the supervisor of a team."""
 
     async def write(bridge: Bridge, state: State, config: RunnableConfig) -> dict[str, Any]:
+        config = described_config(config, agent=SUPERVISOR)
         invocation = Invocation.of(bridge, config, state["memory_id"])
         invocation.emit(Summarizing())
         await invocation.memory.load(bridge)

@@ -11,7 +11,7 @@ from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.limits import Limits
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
-from orchestrator.graph.invocation import Invocation
+from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.state import State
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
@@ -46,6 +46,7 @@ class Turn:
         self.state = state
         self.begins = _is_beginning(state)
         self.is_new = self.begins and state.get("phase") != "raised"
+        config = described_config(config, agent=SUPERVISOR, round=state.get("round", 0))
         self.invocation = Invocation.of(bridge, config, "" if self.begins else state["memory_id"])
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
