@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     )
     from orchestrator.graph.build import GATES, build_graph, compile_graph
     from orchestrator.memory.entry import Entry
+    from orchestrator.memory.reference import Reference
     from orchestrator.memory.shared_memory import SharedMemory
     from orchestrator.model_calls.call_policy import CallPolicy
     from orchestrator.model_calls.retries import Resilience
@@ -99,6 +100,7 @@ __all__ = [
     "Planning",
     "Policy",
     "Price",
+    "Reference",
     "Resilience",
     "Result",
     "Review",
@@ -177,6 +179,7 @@ _MODULES = {
     ),
     "graph.build": ("GATES", "build_graph", "compile_graph"),
     "memory.entry": ("Entry",),
+    "memory.reference": ("Reference",),
     "memory.shared_memory": ("SharedMemory",),
     "model_calls.call_policy": ("CallPolicy",),
     "model_calls.retries": ("Resilience",),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
@@ -10,7 +11,7 @@ from langchain_core.runnables import RunnableConfig
 
 from orchestrator import prompts
 from orchestrator.agents.agent import Agent
-from orchestrator.agents.answer import EMPTY, REFUSED, Answer, assembled, has_words, left_out_note, with_references
+from orchestrator.agents.answer import EMPTY, REFUSED, Answer, assembled, has_words, left_out_note
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.limits import Limits
 from orchestrator.budget.spend import Spend
@@ -18,6 +19,7 @@ from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.briefing import fit
 from orchestrator.memory.entry import Entry, checked_entries
+from orchestrator.memory.reference import references_to, split_references
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.structured_output import ask_structured
@@ -111,7 +113,7 @@ class Supervisor(Agent):
         _DECOMPOSED.set((self, task))
 
     def summarize(self, entries: Sequence[Entry], task: str | None = None) -> str:
-        """Write the answer from the results in a shared memory, with references to the sub-tasks.
+        """Write the answer from the results in a shared memory.
 
         Args:
             entries: The results, such as `memory.all()`.
@@ -216,8 +218,17 @@ class Supervisor(Agent):
         entries: Sequence[Entry],
         missing: Sequence[str] = (),
         config: RunnableConfig | None = None,
+        titles: Mapping[str, str] = MappingProxyType({}),
     ) -> Answer:
-        """Write the answer; see `summarize`. `missing`: gaps that the answer must mention.
+        """Write the answer; see `summarize`.
+
+        Args:
+            calls: How to call the model.
+            task: The task.
+            entries: The results.
+            missing: Gaps that the answer must mention.
+            config: Passed to the model.
+            titles: What each result is about, by the id of its sub-task.
 
         Raises:
             BudgetSpentError: Not even a short request fits into the rest of the budget.
@@ -242,11 +253,12 @@ class Supervisor(Agent):
                 raise
             # A refusal would come again at every resume, and the run would never end.
             why = f"no answer could be written: {as_model_error(error)}"
-            return Answer(assembled(entries, missing, REFUSED), Spend(), (why,))
-        text = str(reply.text).strip()
-        if not has_words(reply):  # small models can answer with references only
-            return Answer(assembled(entries, missing, EMPTY), spent, ("the model's answer was empty",))
+            return Answer(assembled(entries, missing, REFUSED, titles), references_to((), entries), Spend(), (why,))
+        text, named = split_references(str(reply.text), {entry.sub_task_id for entry in entries})
+        if not has_words(text):  # small models can answer with references only
+            answer = assembled(entries, missing, EMPTY, titles)
+            return Answer(answer, references_to((), entries), spent, ("the model's answer was empty",))
         if by := truncated_by(reply):
             notes = [*notes, f"the answer is {incomplete(by)}"]
             text = f"{text}\n\n[… {incomplete(by)}]"
-        return Answer(with_references(text, [entry.sub_task_id for entry in entries]), spent, tuple(notes))
+        return Answer(text, references_to(named, entries), spent, tuple(notes))

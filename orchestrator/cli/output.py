@@ -140,6 +140,9 @@ def print_end(run: Run, db: str | None) -> None:
         err.rule(style="dim")
         typer.echo(run.answer)
         err.rule(style="dim")
+    if run.references:
+        names = ", ".join(map(str, run.references))
+        err.print(f"from {escape(names)}", style="dim", highlight=False, soft_wrap=True)
     for artifact in run.artifacts:
         err.print(f"file: {escape(artifact.name)}, {artifact.bytes:,} bytes", highlight=False, soft_wrap=True)
     err.print(

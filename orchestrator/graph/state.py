@@ -69,6 +69,7 @@ class State(TypedDict, total=False):
     limited_by: str
     notes: list[str]
     answer: str
+    references: list[dict[str, Any]]
     usage: Annotated[dict[str, int], add_up]
     memory_id: str
 
@@ -95,4 +96,6 @@ def cleared(state: State, memory_id: str) -> dict[str, Any]:
         "notes": [],
         "answer": "",
     }
+    if state.get("references"):  # older threads have none, and threads of one run need none
+        empty["references"] = []
     return {name: value for name, value in empty.items() if state.get(name) != value}

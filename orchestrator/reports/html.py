@@ -33,6 +33,8 @@ def run_html(run: "Run") -> str:
     if run.answer:
         # Shown as written: the line breaks and columns of Markdown stay.
         parts.append(f'<blockquote style="white-space:pre-wrap">{escape(run.answer)}</blockquote>')
+        if run.references:
+            parts.append(f"<p>from {escape(', '.join(map(str, run.references)))}</p>")
     return "".join(parts)
 
 

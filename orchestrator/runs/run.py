@@ -8,6 +8,7 @@ from langgraph.types import StateSnapshot
 from orchestrator.budget.spend import Usage
 from orchestrator.budget.spending import Spending
 from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITING
+from orchestrator.memory.reference import Reference
 from orchestrator.persistence.workspace import Artifact
 from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
@@ -37,7 +38,8 @@ class Run:
             `stopped` (by a human); `waiting` (for the decisions in `reviews`); `interrupted` (the process ended in the
             middle, and the thread can be resumed); `running` (right now).
         task: The task.
-        answer: The answer. If the status is not `done`, the answer may be partial and then names what is missing.
+        answer: The bare answer. If the status is not `done`, the answer may be partial and then names what is missing.
+            Threads of version 0.1.0 have their references in it.
         plan: The plan, if there is one.
         outcomes: Outcomes by sub-task id.
         reviews: The open reviews.
@@ -45,6 +47,7 @@ class Run:
         errors: Failures and gaps, as sentences.
         artifacts: Files that the workers left in the thread's workspace.
         limited_by: `budget` if the budget ended the run. With a higher one the run can be resumed.
+        references: The results that the answer rests on; none of a thread of version 0.1.0.
     """
 
     thread_id: str
@@ -58,6 +61,7 @@ class Run:
     errors: tuple[str, ...] = ()
     artifacts: tuple[Artifact, ...] = ()
     limited_by: str = ""
+    references: tuple[Reference, ...] = ()
 
     @classmethod
     def from_snapshot(
@@ -114,6 +118,7 @@ class Run:
             status=status,
             task=values.get("task", ""),
             answer=values.get("answer", ""),
+            references=tuple(Reference.parse(form) for form in values.get("references") or ()),
             plan=plan,
             outcomes=outcomes,
             reviews=reviews,
@@ -144,6 +149,7 @@ class Run:
             "status": self.status,
             "task": self.task,
             "answer": self.answer,
+            "references": [reference.plain() for reference in self.references],
             "plan": [task.model_dump(mode="json") for task in self.plan.sub_tasks] if self.plan else [],
             "outcomes": {task_id: outcome.model_dump(mode="json") for task_id, outcome in self.outcomes.items()},
             "reviews": [review.model_dump(mode="json") for review in self.reviews],

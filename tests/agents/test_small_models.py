@@ -64,4 +64,4 @@ def test_instead_of_an_answer_of_references_alone_the_results_are_given_as_they_
     with open_team(script, tmp_path / "runs.db") as orchestrator:
         run = orchestrator.run("x", auto_approve=True)
     assert run.status == "done"
-    assert "[a] it is five" in run.answer
+    assert "do a:\nit is five" in run.answer

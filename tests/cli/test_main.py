@@ -24,7 +24,7 @@ PLAN = [
     step("b", agent="researcher"),
     step("c", "a", "b", agent="coder"),
 ]
-ANSWER = "It is 42 [c]."
+ANSWER = "It is 42."
 Cli = Callable[..., tuple[int, str, str]]
 
 
@@ -43,7 +43,9 @@ def cli(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Cli:
 
 @pytest.fixture
 def server() -> Iterator[OpenAIServer]:
-    script = TeamScript(PLAN, results={"c": [call("calculate", expression="6 * 7"), say("42")]}, summary=ANSWER)
+    script = TeamScript(
+        PLAN, results={"c": [call("calculate", expression="6 * 7"), say("42")]}, summary="It is 42 [c]."
+    )
     with OpenAIServer(script) as opened:
         yield opened
 
@@ -269,7 +271,7 @@ def test_without_any_model_it_says_how_to_get_one(cli: Cli) -> None:
 def test_a_wrong_key_is_one_line_and_the_thread_goes_on_once_it_is_mended(
     cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with OpenAIServer(TeamScript(PLAN, results={"c": "42"}, summary=ANSWER), key="right") as server:
+    with OpenAIServer(TeamScript(PLAN, results={"c": "42"}, summary="It is 42 [c]."), key="right") as server:
         monkeypatch.setenv("OPENAI_API_KEY", "wrong")
         code, out, err = cli("run", "x", "--base-url", server.base_url, "--thread", "t", "--auto-approve")
         assert (code, out) == (1, "")
@@ -327,7 +329,7 @@ def run_command(arguments: list[str]) -> None:
 
 def test_ctrl_c_leaves_a_thread_that_goes_on_where_it_was(cli: Cli, tmp_path: Path) -> None:
     gate = Gate()
-    script = TeamScript(PLAN, results={"c": say("42").behind(gate)}, summary=ANSWER)
+    script = TeamScript(PLAN, results={"c": say("42").behind(gate)}, summary="It is 42 [c].")
     with OpenAIServer(script) as server:
         start = ["run", "x", "--base-url", server.base_url, "--thread", "t", "--auto-approve"]
         context: Any = multiprocessing.get_context("forkserver")

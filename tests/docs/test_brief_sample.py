@@ -69,7 +69,7 @@ def work_of(model: ScriptedModel) -> list[Request]:
 
 def test_the_sample_runs_as_it_stands() -> None:
     orchestrator, model, answer = run_sample("How many?")
-    assert answer == "42 of 360,872 [join]."
+    assert answer == "42 of 360,872."
     stored = {entry.key: entry.text for entry in orchestrator.memory.all()}
     assert stored == {**RESULTS, "check": "accepted: it is right"}
     assert orchestrator.asked == [(i, RESULTS[i]) for i in ("facts", "join")]
@@ -115,7 +115,7 @@ def test_the_same_team_and_plan_run_on_a_thread_and_wait_for_each_approval(tmp_p
                 orchestrator.decide(review.id, "approve")
             run = orchestrator.resume("t")
     assert asked == [[""], ["facts"], ["join"]]
-    assert run.answer == "42 of 360,872 [join]."
+    assert run.answer == "42 of 360,872."
     assert set(statuses(run.outcomes).values()) == {"succeeded"}
 
 

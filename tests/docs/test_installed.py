@@ -118,7 +118,7 @@ def test_the_readmes_program_runs_beside_modules_of_the_same_names(
     done = installed.run("program.py", cwd=project, OPENAI_BASE_URL=endpoint)
     assert done.returncode == 0, done.stderr
     *_, answer, file = done.stdout.splitlines()
-    assert answer == "New Zealand [coasts]."
+    assert answer == "New Zealand."
     assert Path(file) == installed.home / "orchestrator" / "__init__.py"
 
 

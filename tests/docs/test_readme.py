@@ -40,7 +40,7 @@ def test_the_python_blocks_run_as_they_stand(
         monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
         eval_example.run(example)
     assert any("29" in str(body["messages"][-1]["content"]) for body in server.bodies), "its own tool was called"
-    assert capsys.readouterr().out.splitlines()[-1] == "New Zealand [coasts]."
+    assert capsys.readouterr().out.splitlines()[-1] == "New Zealand."
 
 
 def test_every_make_target_that_it_names_is_there() -> None:

@@ -43,7 +43,7 @@ def test_a_task_is_planned_carried_out_and_answered(invoke: Invoke) -> None:
     graph = compile_graph(team, checkpointer=InMemorySaver())
     state = invoke(graph, {"task": "go", "auto_approve": True}, THREAD)
     assert state["status"] == "done"
-    assert state["answer"] == "all done [a]"
+    assert (state["answer"], [each["sub_task_id"] for each in state["references"]]) == ("all done", ["a"])
     assert statuses(state["outcomes"]) == dict.fromkeys("abcd", "succeeded")
 
 

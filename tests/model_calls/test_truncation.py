@@ -156,7 +156,7 @@ def test_an_answer_that_is_cut_off_before_it_begins_is_a_failure_that_says_so() 
 def test_a_cut_off_answer_to_the_task_says_so_in_itself_and_in_the_notes() -> None:
     with open_team({}, summary="All in all [a], the " + CUT) as team:
         run = team.run("task", auto_approve=True)
-    assert run.answer == f"All in all [a], the\n\n[… {INCOMPLETE}]"
+    assert run.answer == f"All in all, the\n\n[… {INCOMPLETE}]"
     assert run.errors == (f"the answer is {INCOMPLETE}",)
 
 
@@ -165,7 +165,7 @@ def test_an_empty_answer_to_the_task_gives_the_results_as_they_are() -> None:
         run = team.run("task", auto_approve=True)
     assert run.status == "done"
     assert run.answer.startswith("The model gave an empty answer. These are the results as they stand.")
-    assert "[a] result of a" in run.answer
+    assert "do a:\nresult of a" in run.answer
     assert run.errors == ("the model's answer was empty",)
 
 

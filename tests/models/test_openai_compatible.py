@@ -202,7 +202,7 @@ def test_what_a_reasoning_model_thought_stays_out_of_plans_results_and_the_answe
 
     with OpenAIServer(aloud) as server, team_on(server, tmp_path / "x") as o:
         run = o.run("task", auto_approve=True)
-        assert (run.status, run.answer) == ("done", "the answer [a]")
+        assert (run.status, run.answer) == ("done", "the answer")
         assert [entry.text for entry in o.memory.all()] == ["result of a"]
         assert len(server.bodies) == 3, "nothing had to be asked again"
 

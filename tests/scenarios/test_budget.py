@@ -29,7 +29,7 @@ def spent(run: Any) -> int:
 def test_a_budget_that_suffices_changes_nothing() -> None:
     with with_budget(TeamScript(PLAN), Budget(tokens=100_000, model_calls=50, wall_clock_s=600)) as team:
         run = team.run("sum up", auto_approve=True)
-    assert (run.status, run.answer) == ("done", "the answer\n\nFrom: [a] [b] [c]")
+    assert (run.status, run.answer) == ("done", "the answer")
     assert run.usage["model_calls"] == 5
 
 
@@ -57,8 +57,8 @@ def test_without_room_for_a_summary_the_results_are_given_as_they_are() -> None:
     with with_budget(TeamScript([step("a"), step("b")]), Budget(model_calls=3, summary=0)) as team:
         run = team.run("sum up", auto_approve=True)
     assert run.status == "limited"
-    assert "[a] result of a" in run.answer
-    assert "[b] result of b" in run.answer
+    assert "do a:\nresult of a" in run.answer
+    assert "do b:\nresult of b" in run.answer
 
 
 def test_no_budget_for_a_plan_ends_the_run_with_a_clear_reason() -> None:
@@ -306,7 +306,7 @@ def test_a_hung_call_is_cut_off_when_the_time_of_the_run_is_up() -> None:
     assert run.status == "limited"
     assert statuses(run.outcomes) == {"a": "failed", "b": "succeeded"}
     assert "the budget of time is spent" in run.outcomes["a"].error
-    assert "b" in run.answer
+    assert [reference.sub_task_id for reference in run.references] == ["b"]
 
 
 def test_a_hung_call_of_a_model_is_cut_off_at_its_time_limit_and_tried_again() -> None:

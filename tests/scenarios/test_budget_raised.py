@@ -29,7 +29,7 @@ def test_what_was_cut_off_or_never_begun_is_done_and_nothing_is_done_again(tmp_p
         assert worked(model_of(other)) == ["c", "d"]
     assert (run.status, run.limited_by, run.errors) == ("done", "", ())
     assert statuses(run.outcomes) == dict.fromkeys("abcd", "succeeded")
-    assert run.answer == "the answer\n\nFrom: [a] [b] [c] [d]"
+    assert run.answer == "the answer"
     assert run.usage["model_calls"] == 4 + 3, "spending goes on from where it was"
 
 
@@ -81,7 +81,7 @@ def test_an_answer_that_there_was_no_room_for_is_written() -> None:
         first = team.run("sum up", thread_id="t", auto_approve=True)
         assert (first.status, first.limited_by) == ("limited", "budget")
         run = team.resume("t", budget={"model_calls": 6})
-        assert (run.status, run.answer) == ("done", "the answer\n\nFrom: [a] [b] [c] [d]")
+        assert (run.status, run.answer) == ("done", "the answer")
         assert len(model_of(team).requests) == 6
 
 

@@ -56,7 +56,7 @@ def test_an_endpoint_that_fails_while_the_answer_is_written_is_one_clear_line_an
         faults.is_mended = True
         asked = len(server.bodies)
         run = team.resume("t")
-        assert (run.status, run.answer) == ("done", "the answer\n\nFrom: [a] [after_a] [b]")
+        assert (run.status, run.answer) == ("done", "the answer")
         assert len(server.bodies) == asked + 1, "nothing but the answer was missing"
 
 
@@ -66,7 +66,7 @@ def test_a_refused_request_for_the_answer_gives_the_results_as_they_are(tmp_path
         run = team.run("task", auto_approve=True)
     assert run.status == "done"
     assert run.answer.startswith("The model refused to write an answer. These are the results as they stand.")
-    assert "[a] result of a" in run.answer
+    assert "do a:\nresult of a" in run.answer
     assert "maximum context length" in "\n".join(run.errors)
 
 

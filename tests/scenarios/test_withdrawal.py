@@ -172,7 +172,7 @@ def test_a_run_whose_revisions_were_all_rejected_ends_with_what_there_is(tmp_pat
         while run.status == "waiting":
             run = decide(team, "reject", "not that")
         assert run.status == "limited"
-        assert run.answer.endswith("From: [t1]")
+        assert [each.sub_task_id for each in run.references] == ["t1"]
         assert statuses(run.outcomes) == {"t1": "succeeded", "t2": "failed"}
         assert any("rejected" in error for error in run.errors)
 
@@ -226,7 +226,7 @@ def test_a_budget_that_does_not_suffice_to_plan_again_costs_no_result(tmp_path: 
         assert [review.kind for review in run.reviews] == ["steer"]
         run = decide(team)
         assert (run.status, run.limited_by) == ("limited", "budget")
-        assert run.answer.endswith("From: [t1]")
+        assert [each.sub_task_id for each in run.references] == ["t1"]
         assert statuses(run.outcomes) == {"t1": "succeeded", "t2": "failed"}
 
 
@@ -283,7 +283,7 @@ def test_a_supervisor_that_was_killed_and_now_decides_this_comes_out_right(
     with open_team(script(revisions=[now], results=AGAIN), tmp_path / "x.db") as team:
         run = team.resume("t")
         assert run.status == status
-        assert "[t1]" in run.answer
+        assert [each.sub_task_id for each in run.references] == (["t1"] if now is FINISH else ["t1", "t2"])
         assert remembered(team) == left
 
 

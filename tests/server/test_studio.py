@@ -206,7 +206,7 @@ def test_a_run_is_approved_killed_and_answered_question_by_question(studio: Stud
     state = studio.client.threads.get_state(thread)
     assert state["next"] == [], state["values"]["review"]
     assert state["values"]["status"] == "done"
-    assert state["values"]["answer"] == "50 million people [t3]."
+    assert state["values"]["answer"] == "50 million people."
     outcomes = state["values"]["outcomes"]
     assert {task_id: outcome["status"] for task_id, outcome in outcomes.items()} == dict.fromkeys(
         ["t1", "t2", "t3", "t4"], "succeeded"
@@ -269,7 +269,7 @@ def test_the_other_team_streams_and_a_deleted_thread_leaves_nothing(studio: Stud
     with Persistence(str(studio.db)) as persistence:  # the file is the one that every other part of the project reads
         saved = persistence.checkpointer.get_tuple(config)
         assert saved is not None
-        assert saved.checkpoint["channel_values"]["answer"] == "Santiago [d1]."
+        assert saved.checkpoint["channel_values"]["answer"] == "Santiago."
         assert [entry.sub_task_id for entry in SharedMemory(persistence.store, thread).all()] == ["d1"]
 
         studio.client.threads.delete(thread)

@@ -14,6 +14,7 @@ from orchestrator.events import Answered, Summarizing
 from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.state import State
 from orchestrator.memory.entry import Entry
+from orchestrator.memory.reference import references_to
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.models.error_texts import explaining
@@ -32,19 +33,22 @@ def summarize(team: Team) -> BridgedNode:
         plan = Plan.parse(state["plan"])
         accepted = _entries(invocation.memory, _keys(plan, state, is_accepted))
         entries = accepted + _entries(invocation.memory, _keys(plan, state, is_unfinished))
+        titles = {sub_task.id: sub_task.description for sub_task in plan.sub_tasks}
         notes = [*(state.get("notes") or []), *_cut_off(plan, state)]
         allowance = invocation.allowance(Account(SUPERVISOR, is_summary=True))
         calls = ModelCalls(bridge, allowance, team.calls, invocation.emit)
         update: dict[str, Any] = {"phase": "end", "status": _status(plan, state, accepted)}
         try:
             with explaining():
-                answer = await team.supervisor.answer(calls, state["task"], entries, notes, config)
+                answer = await team.supervisor.answer(calls, state["task"], entries, notes, config, titles)
         except BudgetSpentError:  # the share kept back for the answer does not suffice either
-            answer = Answer(assembled(entries, notes))
+            answer = Answer(assembled(entries, notes, titles=titles), references_to((), entries))
             update |= {"status": "limited", "limited_by": "budget"}
         await invocation.ledger.flush(bridge)
         invocation.emit(Answered(answer.text, update["status"]))
-        return update | {"answer": answer.text, "usage": answer.spent.usage(), "notes": [*notes, *answer.notes]}
+        references = [reference.plain() for reference in answer.references]
+        update |= {"answer": answer.text, "references": references}
+        return update | {"usage": answer.spent.usage(), "notes": [*notes, *answer.notes]}
 
     return BridgedNode("summarize", write)
 

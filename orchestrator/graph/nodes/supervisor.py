@@ -155,7 +155,7 @@ async def _after_steering(turn: Turn) -> Update:
 
 async def _after_raise(turn: Turn) -> Update:
     """Go on after the end. What was cut off is done again, what was not done is done, and what was done stands."""
-    update: Update = {"status": "running", "limited_by": "", "notes": [], "answer": ""}
+    update: Update = {"status": "running", "limited_by": "", "notes": [], "answer": "", "references": []}
     if turn.accepted_plan is None:  # the run ended before the plan was approved, so the gate asks again
         return update | await propose(turn, turn.plan, turn.revisions)
     cut_off = {outcome.key: outcome for outcome in current(turn.plan, turn.outcomes).values() if outcome.limit}

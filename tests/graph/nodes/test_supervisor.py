@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 
 from orchestrator import Limits, Supervisor, Team, Worker
-from orchestrator.agents.answer import with_references
 from orchestrator.errors import PlanError
 from orchestrator.testing import ScriptedModel, TeamScript, fail, say, structure
 from tests.support.teams import model_of, open_team, statuses, step, worked
@@ -173,7 +172,7 @@ def test_a_failure_never_cancels_its_siblings(tmp_path: Path) -> None:
             "after_b": "succeeded",
         }
         assert run.status == "failed"
-        assert run.answer == "the answer\n\nFrom: [b] [after_b]"
+        assert [each.sub_task_id for each in run.references] == ["b", "after_b"]
         assert "broken" in model_of(team).requests[-1].last_user
 
 
@@ -232,10 +231,3 @@ def test_a_verdict_of_another_shape_goes_back_to_the_reviewer(tmp_path: Path, wr
         asked = [request for request in model_of(team).requests if request.title == "Verdict"]
     assert len(asked) == 2
     assert "This cannot be used" in asked[1].last_user
-
-
-def test_references_are_added_only_when_the_model_gave_none() -> None:
-    assert with_references("as [t1] says", ["t1", "t2"]) == "as [t1] says"
-    assert with_references("both [t1, t2]", ["t1", "t2"]) == "both [t1, t2]"
-    assert with_references("no source", ["t1", "t2"]) == "no source\n\nFrom: [t1] [t2]"
-    assert with_references("a list [1]", ["t1"]).endswith("From: [t1]")
