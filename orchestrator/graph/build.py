@@ -20,18 +20,18 @@ from orchestrator.graph.nodes.summarize import summarize
 from orchestrator.graph.nodes.supervisor import supervise
 from orchestrator.graph.nodes.worker import worker
 from orchestrator.graph.routing import after_supervisor
-from orchestrator.graph.state import State, TaskInput
+from orchestrator.graph.state import Output, State, TaskInput
 from orchestrator.validation import expect
 
 GATES = ["approve_plan", "human_review"]
 
 
-def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, State]":
+def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, Output]":
     """Return the graph of a team. Compile it with `interrupt_before=GATES`, a checkpointer and a store."""
     expect(Team, team, "team", "a Team, as in Team(Supervisor(), [researcher()])")
     team = copy(team)  # the graph keeps its policy and budget, whatever is set on the team later; agents are shared
-    # Studio asks a person for the fields of the input schema only.
-    graph: StateGraph[State, None, TaskInput, State] = StateGraph(State, input_schema=TaskInput)
+    # Studio asks a person for the fields of the input schema only, and callers get those of the output schema only.
+    graph: StateGraph[State, None, TaskInput, Output] = StateGraph(State, input_schema=TaskInput, output_schema=Output)
     graph.add_node("supervisor", supervise(team))
     graph.add_node("approve_plan", approve_plan())
     for agent in team.workers.values():

@@ -2,12 +2,13 @@
 
 from typing import Annotated, Any, Literal
 
+from langgraph.channels import UntrackedValue
 from typing_extensions import TypedDict  # of the standard one, `langgraph dev` on Python 3.11 makes no input schema
 
 from orchestrator.text import sound
 
 Phase = Literal["plan", "approve_plan", "work", "human_review", "summarize", "end", "raised"]
-SavedStatus = Literal["running", "done", "failed", "limited", "stopped"]
+SavedStatus = Literal["running", "waiting", "done", "failed", "limited", "stopped"]
 
 
 def merge_by_key(left: dict[str, Any] | None, right: dict[str, Any] | None) -> dict[str, Any]:
@@ -16,12 +17,33 @@ def merge_by_key(left: dict[str, Any] | None, right: dict[str, Any] | None) -> d
     return {key: value for key, value in merged.items() if value is not None}
 
 
-def add_up(left: dict[str, int] | None, right: dict[str, int] | None) -> dict[str, int]:
-    """Reducer: add counters by name."""
-    merged = dict(left or {})
-    for name, value in (right or {}).items():
-        merged[name] = merged.get(name, 0) + value
-    return merged
+# A node's update replaces `status`, `reviews` and `usage`. A worker that pauses reports its part of them in a type of
+# its own, and the reports of all are merged. LangGraph saves none of them, so the type is never lost.
+
+
+class ReportedStatus(str):
+    """The status that a paused worker reports."""
+
+    # A text, not a tuple: LangGraph 1.2 takes the first value of a channel without asking its reducer.
+
+
+def newest_status(left: str, right: str) -> str:
+    """Reducer: take the new status; an open review outweighs the failures that other paused workers report."""
+    return left if isinstance(right, ReportedStatus) and left == "waiting" else right
+
+
+def open_reviews(left: list[Any], right: list[Any] | tuple[Any, ...]) -> list[Any]:
+    """Reducer: take the new list, or add the reviews of a paused worker that are not in it yet."""
+    if isinstance(right, tuple):
+        return list({review["id"]: review for review in (*left, *right)}.values())
+    return right
+
+
+def newest_usage(left: dict[str, int], right: dict[str, int] | tuple[dict[str, int]]) -> dict[str, int]:
+    """Reducer: take the new totals; of the totals that paused workers report, the largest count."""
+    if isinstance(right, tuple):
+        return {name: max(count, left.get(name, 0)) for name, count in right[0].items()}
+    return right
 
 
 class TaskInput(TypedDict, total=False):
@@ -31,6 +53,46 @@ class TaskInput(TypedDict, total=False):
     auto_approve: bool
     given_plan: dict[str, Any] | None
     budget: dict[str, Any] | None
+
+
+class ResultOutput(TypedDict, total=False):
+    """The result of a sub-task in the graph's output.
+
+    Args:
+        text: The whole text.
+        status: `succeeded`, `failed` or `skipped`.
+        agent: Name of the worker.
+        sources: Names of the documents and tools that the text was made from.
+        error: Why the sub-task failed, or why its result is not whole.
+    """
+
+    text: str
+    status: str
+    agent: str
+    sources: list[str]
+    error: str
+
+
+class Output(TypedDict, total=False):
+    """The output of the graph, when it ends and when it stops for a human.
+
+    Args:
+        task: The task.
+        status: `done`, `failed`, `limited` or `stopped`; `waiting` while a review is open.
+        answer: The answer.
+        references: The results that the answer refers to.
+        results: The results by sub-task id, when the run has ended or stands at a gate. No checkpoint holds them.
+        reviews: The open reviews.
+        usage: Tokens and calls of the whole run.
+    """
+
+    task: str
+    status: SavedStatus
+    answer: str
+    references: list[dict[str, Any]]
+    results: dict[str, ResultOutput]
+    reviews: list[dict[str, Any]]
+    usage: dict[str, int]
 
 
 class State(TypedDict, total=False):
@@ -45,6 +107,8 @@ class State(TypedDict, total=False):
       the next run too.
     - `phase` is `raised` between runs when the budget that ended one was raised; `limited_by` is then `budget`.
     - `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
+    - `status` is `waiting` and `reviews` has a review as long as a gate is closed. The gate itself resets both.
+    - `usage` counts all calls of the run, as the ledger does.
     """
 
     task: str
@@ -65,12 +129,14 @@ class State(TypedDict, total=False):
     revisions: int
     more_rounds: int
     shapes: list[str]
-    status: SavedStatus
+    status: Annotated[SavedStatus, newest_status]
     limited_by: str
     notes: list[str]
     answer: str
     references: list[dict[str, Any]]
-    usage: Annotated[dict[str, int], add_up]
+    results: Annotated[dict[str, ResultOutput], UntrackedValue]
+    reviews: Annotated[list[dict[str, Any]], open_reviews]
+    usage: Annotated[dict[str, int], newest_usage]
     memory_id: str
 
 

@@ -44,7 +44,7 @@ def test_a_task_is_planned_carried_out_and_answered(invoke: Invoke) -> None:
     state = invoke(graph, {"task": "go", "auto_approve": True}, THREAD)
     assert state["status"] == "done"
     assert (state["answer"], [each["sub_task_id"] for each in state["references"]]) == ("all done", ["a"])
-    assert statuses(state["outcomes"]) == dict.fromkeys("abcd", "succeeded")
+    assert statuses(state["results"]) == dict.fromkeys("abcd", "succeeded")
 
 
 def test_results_reach_those_who_depend_on_them_and_the_summary(invoke: Invoke) -> None:
@@ -159,8 +159,8 @@ def approve(invoke: Invoke, graph: Any, subject: str) -> dict[str, Any]:
 def test_the_task_given_again_before_the_plan_is_approved_asks_the_same_again(invoke: Invoke) -> None:
     team = make_team(TeamScript([CHAIN, [step("other")]]))
     graph = build_graph(team).compile(checkpointer=InMemorySaver())
-    first = invoke(graph, {"task": "go"}, THREAD)["review"]
-    assert invoke(graph, {"task": "go"}, THREAD)["review"] == first
+    first = invoke(graph, {"task": "go"}, THREAD)["reviews"]
+    assert invoke(graph, {"task": "go"}, THREAD)["reviews"] == first
     assert approve(invoke, graph, "plan")["status"] == "done"
     assert sorted(worked(team.supervisor.model)) == ["a", "b", "c", "d"]
 
@@ -170,7 +170,7 @@ def test_the_task_given_again_with_everything_approved_passes_the_gate(invoke: I
     graph = build_graph(team).compile(checkpointer=InMemorySaver())
     invoke(graph, {"task": "go"}, THREAD)
     state = invoke(graph, {"task": "go", "auto_approve": True}, THREAD)
-    assert statuses(state["outcomes"]) == dict.fromkeys("abcd", "succeeded")
+    assert statuses(state["results"]) == dict.fromkeys("abcd", "succeeded")
 
 
 def test_the_task_given_again_in_the_middle_of_a_round_goes_on_and_repeats_nothing(invoke: Invoke) -> None:
@@ -184,7 +184,7 @@ def test_the_task_given_again_in_the_middle_of_a_round_goes_on_and_repeats_nothi
         invoke(graph, {"task": "go"}, THREAD)
     assert [i.value["sub_task_id"] for i in graph.get_state(THREAD).interrupts] == ["b"]
     state = approve(invoke, graph, "b")
-    assert (state["status"], state["round"]) == ("done", 1)
+    assert (state["status"], graph.get_state(THREAD).values["round"]) == ("done", 1)
     assert sorted(worked(team.supervisor.model)) == ["a", "b", "c", "d"]
 
 
@@ -194,11 +194,11 @@ def test_the_task_given_again_to_a_run_that_is_stuck_asks_the_same_again(invoke:
     team = make_team(script)
     graph = build_graph(team).compile(checkpointer=InMemorySaver())
     invoke(graph, {"task": "go"}, THREAD)
-    first = approve(invoke, graph, "plan")["review"]
+    (first,) = approve(invoke, graph, "plan")["reviews"]
     assert first["kind"] == "steer"
-    assert invoke(graph, {"task": "go"}, THREAD)["review"] == first
+    assert invoke(graph, {"task": "go"}, THREAD)["reviews"] == [first]
     state = invoke(graph, {"task": "go", "auto_approve": True}, THREAD)
-    assert (state["status"], statuses(state["outcomes"])) == ("limited", {"a": "failed", "b": "succeeded"})
+    assert (state["status"], statuses(state["results"])) == ("limited", {"a": "failed", "b": "succeeded"})
     assert sorted(worked(team.supervisor.model)) == ["a", "b"]
 
 
@@ -226,7 +226,7 @@ def test_a_new_task_on_a_finished_thread_starts_afresh(invoke: Invoke, tmp_path:
         graph = compile_graph(team, checkpointer=on.checkpointer, store=on.store)
         invoke(graph, {"task": "first", "auto_approve": True}, THREAD)
         state = invoke(graph, {"task": "second", "auto_approve": True}, THREAD)
-        assert statuses(state["outcomes"]) == {"x": "succeeded"}
+        assert statuses(state["results"]) == {"x": "succeeded"}
         again = invoke(graph, {"task": "second", "auto_approve": True}, THREAD)
         assert again["status"] == "done"
     assert "result of a" not in team.supervisor.model.requests[-1].last_user  # type: ignore[attr-defined]
@@ -252,5 +252,5 @@ def test_a_wide_and_deep_plan_does_not_deadlock_on_few_threads() -> None:
     ]
     graph = compile_graph(make_team(TeamScript(plan)))
     state = graph.invoke({"task": "go", "auto_approve": True}, {"max_concurrency": 3})
-    assert len(state["outcomes"]) == 40
+    assert len(state["results"]) == 40
     assert state["status"] == "done"

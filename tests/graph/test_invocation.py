@@ -63,7 +63,7 @@ def test_two_graphs_nested_in_one_run_side_by_side_on_one_thread() -> None:
     for name, graph in graphs.items():
 
         def run(_: Outer, name: str = name, graph: Any = graph) -> dict[str, Any]:
-            return {name: graph.invoke({"task": name, "auto_approve": True})["outcomes"]}
+            return {name: graph.invoke({"task": name, "auto_approve": True})["results"]}
 
         outer.add_node(f"run_{name}", run)
         outer.add_edge(START, f"run_{name}")

@@ -19,7 +19,8 @@ async def _gate(bridge: Bridge, state: State, config: RunnableConfig) -> dict[st
     # LangGraph 1.2: `invoke(None)` passes a static stop. So the gate does not rely on it, and asks by itself.
     review = Review.model_validate(state["review"])
     decision = await ask(bridge, Invocation.of(bridge, config, state.get("memory_id", "")).store, review)
-    return {"decisions": {review.id: decision.model_dump(mode="json", exclude_defaults=True)}}
+    answer = {"decisions": {review.id: decision.model_dump(mode="json", exclude_defaults=True)}}
+    return {**answer, "status": "running", "reviews": []}
 
 
 def approve_plan() -> BridgedNode:

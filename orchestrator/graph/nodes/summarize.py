@@ -12,6 +12,7 @@ from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.events import Answered, Summarizing
 from orchestrator.graph.invocation import Invocation, described_config
+from orchestrator.graph.output import results_of
 from orchestrator.graph.state import State
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.reference import references_to
@@ -47,8 +48,9 @@ def summarize(team: Team) -> BridgedNode:
         await invocation.ledger.flush(bridge)
         invocation.emit(Answered(answer.text, update["status"]))
         references = [reference.plain() for reference in answer.references]
-        update |= {"answer": answer.text, "references": references}
-        return update | {"usage": answer.spent.usage(), "notes": [*notes, *answer.notes]}
+        update |= {"answer": answer.text, "references": references, "notes": [*notes, *answer.notes]}
+        update["results"] = results_of(invocation.memory, _outcomes(plan, state))
+        return update | {"usage": invocation.ledger.spent.counters()}
 
     return BridgedNode("summarize", write)
 

@@ -13,6 +13,7 @@ from orchestrator.budget.ledger_store import begin_ledger
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.errors import PlanError
 from orchestrator.events import Planning, RoundStarted
+from orchestrator.graph.output import report_stop, reporting_pauses
 from orchestrator.graph.routing import unfinished
 from orchestrator.graph.state import State, cleared
 from orchestrator.graph.supervision.acceptance import accept, propose
@@ -31,8 +32,9 @@ def supervise(team: Team) -> BridgedNode:
     """Return the node for the supervisor of a team."""
 
     async def decide(bridge: Bridge, state: State, config: RunnableConfig) -> Update:
-        with explaining():
-            return await _decide(Turn(team, bridge, state, config))
+        turn = Turn(team, bridge, state, config)
+        with explaining(), reporting_pauses(turn.invocation):
+            return await _decide(turn)
 
     return BridgedNode("supervisor", decide)
 
@@ -61,7 +63,6 @@ async def _decide(turn: Turn) -> Update:
         if not turn.auto_approve:
             raise await invocation.pause_for_budget(error) from error
         update = await end_for_budget(turn, str(error))
-    update |= _bookkeeping(turn)
     if update.get("phase") == "work" and not _has_work(turn, update):
         update["phase"] = "summarize"  # what was left of the plan is done already
     if update.get("phase") == "work":
@@ -69,14 +70,16 @@ async def _decide(turn: Turn) -> Update:
         invocation.emit(RoundStarted(update["round"]))
     elif update.get("phase") != "summarize":  # the run ends or pauses here; `summarize` flushes for itself
         await invocation.ledger.flush(invocation.bridge)
-    return update
+    update |= await report_stop(turn, update)
+    return update | _bookkeeping(turn)
 
 
 def _bookkeeping(turn: Turn) -> Update:
     """Return what every turn writes besides its decision."""
     # The input is for one run only: a later run on the thread must not inherit its plan or its approval in advance.
     update: Update = {name: None for name in ("given_plan", "auto_approve") if turn.state.get(name)}
-    if usage := turn.spent.usage():
+    usage = turn.invocation.ledger.spent.counters()
+    if usage != turn.state.get("usage"):
         update["usage"] = usage
     if turn.auto_approve != bool(turn.state.get("unattended")):
         update["unattended"] = turn.auto_approve
@@ -118,7 +121,7 @@ async def _begin(turn: Turn) -> Update:
         plan = turn.supervisor.checked(Plan.parse(own_plan))
     else:
         invocation.emit(Planning())
-        plan, turn.spent = await turn.supervisor.plan(turn.calls, task, (), invocation.config)
+        plan, _ = await turn.supervisor.plan(turn.calls, task, (), invocation.config)
     fields = cleared(state, turn.memory_id) | {"status": "running"}
     return fields | await propose(turn, plan, 0, ask=not own_plan)
 
@@ -134,7 +137,7 @@ async def _after_plan_review(turn: Turn) -> Update:
         if revisions > turn.limits.revisions:
             return await close(turn, f"the plan was rejected {revisions} times, the limit is reached")
         feedback = [*(turn.state.get("plan_feedback") or []), decision.text]
-        plan, turn.spent = await turn.supervisor.plan(turn.calls, turn.state["task"], feedback, turn.invocation.config)
+        plan, _ = await turn.supervisor.plan(turn.calls, turn.state["task"], feedback, turn.invocation.config)
         return {"plan_feedback": feedback} | await propose(turn, plan, revisions)
     plan = Plan.parse(decision.data) if decision.action == "edit" else turn.plan
     return await accept(turn, plan, is_wanted=True)

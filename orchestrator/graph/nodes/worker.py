@@ -22,6 +22,7 @@ from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.graph.attempt import Attempt
 from orchestrator.graph.invocation import Invocation
+from orchestrator.graph.output import reporting_pauses
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
 from orchestrator.graph.round import Signal
@@ -37,7 +38,8 @@ def worker(team: Team, agent: Worker) -> BridgedNode:
     async def execute(bridge: Bridge, form: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         payload = Payload.parse(form)
         invocation = Invocation.of(bridge, config, payload.memory_id)
-        outcome = await _Execution(team, agent, payload, invocation).run()
+        with reporting_pauses(invocation):
+            outcome = await _Execution(team, agent, payload, invocation).run()
         return {"outcomes": {outcome.id: outcome.plain()}}
 
     return BridgedNode(agent.name, execute)

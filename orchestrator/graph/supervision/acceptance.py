@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 
 from orchestrator.agents.forecast import Forecast, forecast
-from orchestrator.budget.spend import Spend
 from orchestrator.events import Planned
 from orchestrator.graph.supervision.turn import Turn, Update
 from orchestrator.models.profile import ModelProfile
-from orchestrator.planning.assessment import current, renewed
+from orchestrator.planning.assessment import renewed
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.questions import plan_review
@@ -70,9 +69,6 @@ async def accept(
     left_as_failed = () if is_wanted else former.keys.values()
     accepted = renewed(plan, {key: outcome for key, outcome in failed.items() if key not in left_as_failed})
     await turn.memory.retract_all_but(bridge, accepted.keys.values())
-    # A retracted result has been paid for, and no outcome of the plan counts it any more. This execution does.
-    retracted = current(former, turn.outcomes).keys() - current(accepted, turn.outcomes).keys()
-    turn.spent = sum((Spend.of_usage(turn.outcomes[task_id].usage) for task_id in retracted), turn.spent)
     if not is_wanted or accepted.plain() != turn.state["plan"]:
         turn.invocation.emit(Planned(accepted, dict(retries or {})))
     update: Update = {"plan": accepted.plain(), "approved": accepted.digest, "phase": "work", "review": None}

@@ -69,7 +69,7 @@ async def _revise(turn: Turn, assessment: Assessment) -> Revision | None:
     When the model gives no usable one, return another attempt at what failed; None when no attempt is left.
     """
     try:
-        revision, turn.spent = await turn.supervisor.revise(
+        revision, _ = await turn.supervisor.revise(
             turn.calls,
             turn.state["task"],
             turn.plan,

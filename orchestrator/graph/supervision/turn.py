@@ -9,7 +9,6 @@ from orchestrator.agents.supervisor import Supervisor
 from orchestrator.agents.team import Team
 from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.limits import Limits
-from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
 from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.state import State
@@ -38,7 +37,6 @@ class Turn:
             raised, begins too, but not from an input.
         outcomes: The outcomes of the run so far, by sub-task id.
         auto_approve: True when no human is asked.
-        spent: Tokens and calls of this execution, and of results that it has retracted.
     """
 
     def __init__(self, team: Team, bridge: Bridge, state: State, config: RunnableConfig) -> None:
@@ -52,7 +50,6 @@ class Turn:
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
         # `unattended` is of the run that goes on; a new one has only its own input.
         self.auto_approve = bool(state.get("auto_approve") or (not self.is_new and state.get("unattended")))
-        self.spent = Spend()
 
     @property
     def supervisor(self) -> Supervisor:
