@@ -143,13 +143,19 @@ class BackgroundWork(Generic[T]):
             except TimeoutError:
                 if self._future.done():  # the coroutine's own
                     raise
-            if not self._background.is_alive and not self._future.done():
+            if self.is_lost:
                 raise LoopLostError("the background event loop has ended; the run can be resumed")
+
+    @property
+    def is_lost(self) -> bool:
+        """True if the loop's thread died before the coroutine ended."""
+        return not self._background.is_alive and not self._future.done()
 
     def cancel(self) -> None:
         """Cancel the coroutine, and wait until it has released its thread and database. Does nothing after its end."""
-        # A cancelled future is done at once, while the coroutine still runs its `finally` blocks on the loop.
-        if self._future.cancel():
+        # A cancelled future is done at once, while the coroutine still runs its `finally` blocks on the loop. On the
+        # loop itself, where the collector may close a stream that was dropped, nobody can wait for them.
+        if self._future.cancel() and not is_background_loop():
             self._ended.wait(_PATIENCE_S)
 
 

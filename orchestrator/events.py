@@ -74,6 +74,17 @@ class Event:
 
 
 @dataclass(frozen=True)
+class RunStarted(Event, kind="run_started"):
+    """`TaskOrchestrator` starts or resumes a run. Its thread is durable: from here on it can be resumed.
+
+    Args:
+        resumed: The run goes on with what an earlier one has done.
+    """
+
+    resumed: bool = False
+
+
+@dataclass(frozen=True)
 class Planning(Event, kind="planning"):
     """The supervisor is decomposing the task."""
 

@@ -20,6 +20,7 @@ from orchestrator.events import (
     Planning,
     ReviewAsked,
     RoundStarted,
+    RunStarted,
     Spent,
     SubTaskChanged,
     Summarizing,
@@ -48,6 +49,7 @@ REVIEWS = st.builds(
     allowed=st.sampled_from([("approve", "stop"), ("approve", "edit", "reject", "stop")]),
 )
 EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
+    RunStarted: st.builds(RunStarted, st.booleans()),
     Planning: st.just(Planning()),
     Planned: st.builds(Planned, plans(), st.dictionaries(NAMES, TEXTS, max_size=3)),
     RoundStarted: st.builds(RoundStarted, COUNTS),

@@ -12,6 +12,7 @@ import builtins
 import contextlib
 import sqlite3
 import threading
+from collections.abc import AsyncIterator
 from pathlib import Path
 from types import NoneType
 from typing import Self
@@ -141,6 +142,13 @@ class Persistence:
     def lease(self, thread_id: str) -> contextlib.AbstractContextManager[None]:
         """Hold a thread for this process; see `Leases.hold`."""
         return self._leases.hold(thread_id)
+
+    @contextlib.asynccontextmanager
+    async def lease_soon(self, thread_id: str) -> AsyncIterator[None]:
+        """Like `lease`, after a run of this process that is being cancelled has let go; see `Leases.wait`."""
+        await self._leases.wait(thread_id)
+        with self.lease(thread_id):
+            yield
 
     def is_leased(self, thread_id: str) -> bool:
         """True if a process runs this thread now."""

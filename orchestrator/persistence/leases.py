@@ -4,8 +4,10 @@ A lease is an operating system lock on a file beside the database. The system re
 so the thread of a killed process can be resumed at once.
 """
 
+import asyncio
 import contextlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -13,9 +15,16 @@ from urllib.parse import quote
 import filelock
 
 from orchestrator.errors import PersistenceError, ThreadBusyError
+from orchestrator.forks import after_fork
 from orchestrator.persistence.private_files import FILE_MODE, make_private_folder, write_private_file
 
 _PATIENCE_S = 0.2  # `is_held` of another process holds the lock for a moment
+_LONGEST_END_S = 5.0  # of a run that is being cancelled
+_CHECK_S = 0.01
+
+# The asyncio tasks that hold leases in this process, of all `Leases` of a database; None for a holder without a loop.
+_HOLDERS: dict[tuple[str, str], "asyncio.Task[object] | None"] = {}
+after_fork(_HOLDERS.clear)
 
 
 class Leases:
@@ -28,6 +37,7 @@ class Leases:
     def __init__(self, database: Path | None) -> None:
         self._database = database
         self._held: set[str] = set()  # for a database in memory, which has no lock files, too
+        self._name = str(id(self)) if database is None else str(database.resolve())
 
     @contextlib.contextmanager
     def hold(self, thread_id: str, *, patience_s: float = _PATIENCE_S) -> Iterator[None]:
@@ -47,10 +57,26 @@ class Leases:
             if self._database is not None:
                 self._lock(self._database, thread_id, stack, patience_s)
             self._held.add(thread_id)
+            _HOLDERS[self._name, thread_id] = _current_task()
             try:
                 yield
             finally:
                 self._held.discard(thread_id)
+                _HOLDERS.pop((self._name, thread_id), None)
+
+    async def wait(self, thread_id: str) -> None:
+        """Wait, for some seconds at most, while a run of this process that is being cancelled lets go of a thread.
+
+        A run that is at work is waited for only for a moment. The loop needs that moment to close a stream whose
+        reader was cancelled, and so to cancel the run of the stream.
+        """
+        began = time.monotonic()
+        while (key := (self._name, thread_id)) in _HOLDERS:
+            holder = _HOLDERS[key]
+            is_ending = holder is not None and holder.cancelling() > 0
+            if time.monotonic() - began > (_LONGEST_END_S if is_ending else _PATIENCE_S):
+                return
+            await asyncio.sleep(_CHECK_S)
 
     def is_held(self, thread_id: str) -> bool:
         """True if a process runs this thread now."""
@@ -84,6 +110,13 @@ class Leases:
             ) from None
         except OSError as error:
             raise PersistenceError(f"cannot lock thread '{thread_id}' beside {database}: {error.strerror}") from error
+
+
+def _current_task() -> "asyncio.Task[object] | None":
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no loop in this thread
+        return None
 
 
 def _lock_path(database: Path, thread_id: str) -> Path:

@@ -151,7 +151,7 @@ class OrchestratorClient:
         if await self._states.find(thread_id) is None:
             await self._states.record(thread_id)
         # A run that goes on would write its rows again after they are deleted.
-        with self.persistence.lease(thread_id):
+        async with self.persistence.lease_soon(thread_id):
             await delete_thread(AWAITING, self.persistence, thread_id)
             self.persistence.forget(thread_id)
 

@@ -1,8 +1,6 @@
 """TaskOrchestrator: running tasks on threads, asking reviews on the spot, and resuming."""
 
-import asyncio
-import queue
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,13 @@ from langchain_core.runnables import RunnableConfig
 from orchestrator.agents.supervisor import Supervisor
 from orchestrator.agents.team import Team
 from orchestrator.agents.worker import Worker
-from orchestrator.background import BackgroundWork, is_background_loop, run_in_background
+from orchestrator.background import is_background_loop, run_in_background
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING
 from orchestrator.daemon_threads import in_own_thread
 from orchestrator.errors import ConfigError, DecisionError
-from orchestrator.events import Event, ReviewAsked, parse_event
+from orchestrator.events import Event, ReviewAsked, RunStarted, parse_event
 from orchestrator.graph.build import compile_graph
 from orchestrator.graph.invocation import drop_thread, flush_thread
 from orchestrator.memory.shared_memory import SharedMemory
@@ -35,6 +33,7 @@ from orchestrator.runs.callbacks import guarded
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.run import Run
+from orchestrator.runs.streaming import astream_run, stream_run
 from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_id
 from orchestrator.runs.thread_states import Graph
 from orchestrator.runs.user_config import for_graph
@@ -166,7 +165,7 @@ class TaskOrchestrator(OrchestratorClient):
         graph_input: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
         if plan is not None:
             graph_input["given_plan"] = self.supervisor.checked(Plan.parse(plan)).plain()
-        with self.persistence.lease(thread_id):
+        async with self.persistence.lease_soon(thread_id):
             before = await self._threads.find(AWAITING, thread_id)
             if before is not None and before.status == DELETING:
                 await delete_thread(AWAITING, self.persistence, thread_id)
@@ -180,7 +179,7 @@ class TaskOrchestrator(OrchestratorClient):
             self.on_begin(thread_id)
             return await self._drive(thread_id, graph_input, caller)
 
-    def stream(self, original_task: str, **options: Any) -> Iterator[Event | Run]:
+    def stream(self, original_task: str, **options: Any) -> Generator[Event | Run, None, None]:
         """Run a task and yield its events as they come. The last item is the `Run`.
 
         If the caller stops reading before the end, the run is cancelled. The thread can then be resumed.
@@ -189,34 +188,24 @@ class TaskOrchestrator(OrchestratorClient):
             original_task: The task.
             options: As for `run`, without `on_event`.
         """
-        items: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        return stream_run(lambda take: self.arun(original_task, on_event=take, **options))
 
-        async def work() -> Run:
-            try:
-                return await self.arun(original_task, on_event=items.put, **options)
-            finally:
-                items.put(None)
-
-        background = BackgroundWork(work)
-        try:
-            while (item := items.get()) is not None:
-                yield item
-            yield background.result()
-        finally:
-            background.cancel()
-
-    async def astream(self, original_task: str, **options: Any) -> AsyncIterator[Event | Run]:
+    def astream(self, original_task: str, **options: Any) -> AsyncGenerator[Event | Run, None]:
         """Async twin of `stream`."""
-        items: asyncio.Queue[Event | Run | None] = asyncio.Queue()
-        running = asyncio.ensure_future(self.arun(original_task, on_event=items.put_nowait, **options))
-        running.add_done_callback(lambda _: items.put_nowait(None))
-        try:
-            while (item := await items.get()) is not None:
-                yield item
-            yield await running
-        finally:
-            running.cancel()
-            await asyncio.wait([running])  # until it has let go of its thread and database
+        return astream_run(lambda take: self.arun(original_task, on_event=take, **options))
+
+    def stream_resume(self, thread_id: str, **options: Any) -> Generator[Event | Run, None, None]:
+        """Continue a thread as `resume` does, and yield its events as `stream` does.
+
+        Args:
+            thread_id: The thread.
+            options: As for `resume`, without `on_event`.
+        """
+        return stream_run(lambda take: self.aresume(thread_id, on_event=take, **options))
+
+    def astream_resume(self, thread_id: str, **options: Any) -> AsyncGenerator[Event | Run, None]:
+        """Async twin of `stream_resume`."""
+        return astream_run(lambda take: self.aresume(thread_id, on_event=take, **options))
 
     def resume(
         self,
@@ -263,7 +252,7 @@ class TaskOrchestrator(OrchestratorClient):
         arguments.check_resume(budget)
         caller = Caller(on_event, on_review, config, context)
         await self._states.record(thread_id)
-        with self.persistence.lease(thread_id):
+        async with self.persistence.lease_soon(thread_id):
             await self._states.run_of(thread_id)  # what cannot be read is one clear line, and nothing runs on it
             snapshot = await self._states.snapshot(thread_id)
             # LangGraph drops sends to nodes that a graph lacks. The sub-tasks would never run, without any error.
@@ -294,6 +283,8 @@ class TaskOrchestrator(OrchestratorClient):
         announced: set[str] = set()
         self.persistence.protect_workspaces()
         try:
+            if on_event is not None:
+                on_event(RunStarted(graph_input is None, thread_id=thread_id))
             while True:
                 try:
                     await self._invoke(value, thread_id, caller, on_event)
@@ -305,7 +296,7 @@ class TaskOrchestrator(OrchestratorClient):
                     for review in run.reviews:
                         if review.id not in announced:
                             announced.add(review.id)
-                            on_event(ReviewAsked(review))
+                            on_event(ReviewAsked(review, thread_id=thread_id))
                 if not await self._answered(run, on_review):
                     break
                 value = None
