@@ -105,20 +105,23 @@ class Worker(Agent):
 
     # -- the interface of the brief -------------------------------------------------------------------------------
 
-    def execute(self, sub_task: SubTask, context: Iterable[Entry] = ()) -> Result:
+    def execute(self, sub_task: SubTask, context: Iterable[Entry] = (), *, tool_context: Any = None) -> Result:
         """Execute one sub-task outside any graph, without checkpoints. Tools that need a review are refused.
 
         Args:
             sub_task: The sub-task.
             context: Entries of a shared memory, such as `memory.get_recent()`.
+            tool_context: What tools find as `ToolRuntime.context`, as the `context` of `TaskOrchestrator.run`.
         """
-        return run_blocking(self._execute_alone(BLOCKING, sub_task, context))
+        return run_blocking(self._execute_alone(BLOCKING, sub_task, context, tool_context))
 
-    async def aexecute(self, sub_task: SubTask, context: Iterable[Entry] = ()) -> Result:
+    async def aexecute(self, sub_task: SubTask, context: Iterable[Entry] = (), *, tool_context: Any = None) -> Result:
         """Async twin of `execute`."""
-        return await self._execute_alone(AWAITING, sub_task, context)
+        return await self._execute_alone(AWAITING, sub_task, context, tool_context)
 
-    async def _execute_alone(self, bridge: Bridge, sub_task: SubTask, context: Iterable[Entry]) -> Result:
+    async def _execute_alone(
+        self, bridge: Bridge, sub_task: SubTask, context: Iterable[Entry], tool_context: Any
+    ) -> Result:
         expect(SubTask, sub_task, "the sub-task", "a SubTask, such as plan[0]")
         store = InMemoryStore()
         memory = SharedMemory(store, "alone")
@@ -138,6 +141,7 @@ class Worker(Agent):
             memory=memory,
             calls=ModelCalls(bridge),
             window=self.window,
+            users=tool_context,
         )
         return await self.carry_out(bridge, assignment, run, Limits())
 

@@ -100,6 +100,7 @@ class Attempt:
             window=allowance.window(agent.window),
             workspace=invocation.workspace,
             emit=invocation.emit,
+            users=invocation.context,
             finishes_when_spent=finishes_when_spent,
         )
         task = self._memory.seen("task")

@@ -26,12 +26,19 @@ from orchestrator.validation import expect
 GATES = ["approve_plan", "human_review"]
 
 
-def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, Output]":
-    """Return the graph of a team. Compile it with `interrupt_before=GATES`, a checkpointer and a store."""
+def build_graph(team: Team, *, context_schema: type[Any] | None = None) -> "StateGraph[State, Any, TaskInput, Output]":
+    """Return the graph of a team. Compile it with `interrupt_before=GATES`, a checkpointer and a store.
+
+    Args:
+        team: The team.
+        context_schema: As for `compile_graph`.
+    """
     expect(Team, team, "team", "a Team, as in Team(Supervisor(), [researcher()])")
     team = copy(team)  # the graph keeps its policy and budget, whatever is set on the team later; agents are shared
     # Studio asks a person for the fields of the input schema only, and callers get those of the output schema only.
-    graph: StateGraph[State, None, TaskInput, Output] = StateGraph(State, input_schema=TaskInput, output_schema=Output)
+    graph: StateGraph[State, Any, TaskInput, Output] = StateGraph(
+        State, context_schema, input_schema=TaskInput, output_schema=Output
+    )
     graph.add_node("supervisor", supervise(team))
     graph.add_node("approve_plan", approve_plan())
     for agent in team.workers.values():
@@ -49,14 +56,21 @@ def build_graph(team: Team) -> "StateGraph[State, None, TaskInput, Output]":
 
 
 def compile_graph(
-    team: Team, *, checkpointer: Checkpointer = None, store: BaseStore | None = None
-) -> CompiledStateGraph[State, None, Any, Any]:
+    team: Team,
+    *,
+    checkpointer: Checkpointer = None,
+    store: BaseStore | None = None,
+    context_schema: type[Any] | None = None,
+) -> CompiledStateGraph[State, Any, Any, Any]:
     """Return the compiled graph of a team, with its gates.
 
     Args:
         team: The team.
         checkpointer: Saves the state; None for a server that brings its own.
         store: Holds the shared memory; belongs with the checkpointer.
+        context_schema: The class of the `context` that callers of the graph give to tools, as for LangGraph's
+            `StateGraph`. A server shows it to its clients, and makes one from what they send.
     """
     # The static stops show the gates in LangGraph's drawing. The gates do not rely on them, see `nodes.gates`.
-    return build_graph(team).compile(checkpointer=checkpointer, store=store, interrupt_before=GATES)
+    graph = build_graph(team, context_schema=context_schema)
+    return graph.compile(checkpointer=checkpointer, store=store, interrupt_before=GATES)

@@ -30,6 +30,7 @@ from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
 from orchestrator.reviews.decisions import is_stopped
 from orchestrator.reviews.out_of_budget import BudgetDecision, budget_decision, pause
+from orchestrator.tool_calls.worker_context import Held
 
 # LangGraph 1.2 hands a node's checkpointer to subgraphs under this key of the config, and has no public way to ask.
 _CHECKPOINTER_KEY = "__pregel_checkpointer"
@@ -112,6 +113,7 @@ class Invocation:
         namespace: The node execution's own checkpoint namespace.
         control: LangGraph's run control, one object for each invocation of the graph.
         emit: Takes progress events for LangGraph's custom stream.
+        context: What the caller gave as `context`.
     """
 
     bridge: Bridge
@@ -123,6 +125,7 @@ class Invocation:
     namespace: str
     control: object
     emit: Emitter
+    context: Any
 
     @classmethod
     def of(cls, bridge: Bridge, config: RunnableConfig, memory_id: str = "") -> "Invocation":
@@ -151,6 +154,7 @@ class Invocation:
             namespace=str(configurable.get("checkpoint_ns") or ""),
             control=runtime.control,
             emit=Emitter(_writer(runtime.stream_writer), thread_id),
+            context=runtime.context.context if isinstance(runtime.context, Held) else runtime.context,
         )
 
     @cached_property  # another invocation may take the key over while this node still works

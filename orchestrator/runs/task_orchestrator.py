@@ -38,6 +38,7 @@ from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_
 from orchestrator.runs.thread_states import Graph
 from orchestrator.runs.user_config import for_graph
 from orchestrator.text import sound
+from orchestrator.tool_calls.worker_context import Held
 
 
 class TaskOrchestrator(OrchestratorClient):
@@ -311,7 +312,7 @@ class TaskOrchestrator(OrchestratorClient):
     async def _invoke(self, value: Any, thread_id: str, caller: Caller, on_event: OnEvent | None) -> None:
         config = for_graph(self._states.config(thread_id), caller.config)
         # LangGraph's default durability, async, would save a step while the next one runs already.
-        options: Any = {"context": caller.context, "durability": "sync"}
+        options: Any = {"context": Held(caller.context), "durability": "sync"}
         if on_event is None:
             await self.graph.ainvoke(value, config, **options)
             return

@@ -174,7 +174,8 @@ class _Call:
         limit, left = time_limit_of(self.tool), self.context.allowance.time_left
         left = math.inf if left is None else left  # without a limit of the run
         try:
-            answer = await execute(self.bridge, self.request, self.handler, min(limit, left), answers)
+            context = self.context if self.tool is read_memory else self.context.users
+            answer = await execute(self.bridge, self.request, self.handler, min(limit, left), answers, context)
             return await self._shown(message_of(answer, self.call))
         except ToolTimeLimitError:
             if left < limit:

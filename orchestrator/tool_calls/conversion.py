@@ -32,6 +32,17 @@ def tools_from(worker: str, tools: Sequence[Tool]) -> tuple[BaseTool, ...]:
 
 
 def _tool_from(worker: str, tool: object) -> BaseTool:
+    made = _made_from(worker, tool)
+    # LangGraph 1.2 overwrites the argument of a parameter of this name, whatever its type.
+    if not isinstance(made.args_schema, dict) and "runtime" in made.args:
+        raise ConfigError(
+            f"worker '{worker}' cannot use '{made.name}' as a tool: a parameter called 'runtime' gets LangChain's "
+            "ToolRuntime; call the parameter something else, or give it that type"
+        )
+    return made
+
+
+def _made_from(worker: str, tool: object) -> BaseTool:
     if isinstance(tool, BaseTool):
         return tool
     if not callable(tool) or isinstance(tool, type):

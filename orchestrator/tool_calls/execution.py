@@ -8,6 +8,7 @@ Invariants:
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial, wraps
 from typing import Any, cast
 
@@ -16,12 +17,16 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools import Tool as SingleInputTool
 from langgraph.errors import GraphBubbleUp
+from langgraph.runtime import Runtime
 
 from orchestrator.concurrency import Bridge, TimeLimitError
 from orchestrator.daemon_threads import UnusualExitError, as_exception, in_own_thread
 from orchestrator.tool_calls.pauses import Answers
 
 Handler = Callable[[Any], Any]
+
+_NO_CONTEXT = ". The run has no context; whoever runs or resumes it has to give one: context=…"
+_RUNTIME_KEY = "__pregel_runtime"  # LangGraph 1.2 hands it on under this key of the config
 
 
 class ToolFailedError(Exception):
@@ -32,7 +37,9 @@ class ToolTimeLimitError(Exception):
     """A tool did not answer within its time limit and was given up."""
 
 
-async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, seconds: float, answers: Answers) -> Any:
+async def execute(
+    bridge: Bridge, request: ToolCallRequest, handler: Handler, seconds: float, answers: Answers, context: Any
+) -> Any:
     """Call a tool and return what LangChain's tool node makes of its answer.
 
     Args:
@@ -41,6 +48,7 @@ async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, se
         handler: LangChain's; it invokes the tool of the request that it is given.
         seconds: The time limit; `math.inf` for none.
         answers: The answers to the questions that the tool asks by `interrupt()`.
+        context: What the tool finds as the context of its runtime.
 
     Raises:
         GraphBubbleUp: The tool interrupts the graph.
@@ -49,9 +57,11 @@ async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, se
     """
     tool = request.tool
     assert tool is not None
-    offloaded: Any = _OffLoop(tool, answers)
+    config = answers.config(_with_context(request.runtime.config, context))
+    offloaded: Any = _OffLoop(tool, config)
+    runtime = replace(request.runtime, context=context, config=config)
     try:
-        return await bridge.call_within(seconds, handler, request.override(tool=offloaded))
+        return await bridge.call_within(seconds, handler, replace(request, tool=offloaded, runtime=runtime))
     except GraphBubbleUp:
         raise
     except TimeLimitError:
@@ -60,7 +70,17 @@ async def execute(bridge: Bridge, request: ToolCallRequest, handler: Handler, se
         raise ToolFailedError(str(error)) from error
     except Exception as error:
         text = str(error)
-        raise ToolFailedError(f"{type(error).__name__}: {text}" if text else type(error).__name__) from error
+        hint = _NO_CONTEXT if context is None and "NoneType" in text else ""
+        raise ToolFailedError((f"{type(error).__name__}: {text}" if text else type(error).__name__) + hint) from error
+
+
+def _with_context(config: RunnableConfig, context: Any) -> RunnableConfig:
+    """Return a config whose `get_runtime()` has a context, also for graphs that the tool runs."""
+    configurable = config.get("configurable", {})
+    runtime = configurable.get(_RUNTIME_KEY)
+    if not isinstance(runtime, Runtime):  # an agent outside of LangGraph has none
+        return config
+    return {**config, "configurable": {**configurable, _RUNTIME_KEY: replace(runtime, context=context)}}
 
 
 class _OffLoop:
@@ -70,9 +90,9 @@ class _OffLoop:
     the coroutine itself is guarded, in a stand-in: the tool that a user gave is never written to.
     """
 
-    def __init__(self, tool: BaseTool, answers: Answers) -> None:
+    def __init__(self, tool: BaseTool, config: RunnableConfig) -> None:
         self._tool = tool
-        self._answers = answers
+        self._config = config
         self._arun = _guarded(tool._arun)
 
     def __getattr__(self, name: str) -> Any:
@@ -83,10 +103,10 @@ class _OffLoop:
         return type(self._tool)
 
     def invoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        return self._tool.invoke(input, self._answers.config(config), **kwargs)
+        return self._tool.invoke(input, self._config, **kwargs)
 
     async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
-        config = self._answers.config(config)
+        config = self._config
         if is_blocking(self._tool):
             # LangChain would use the loop's default executor: six threads on two cores, for the whole program.
             call = partial(self._tool.invoke, input, config, **kwargs)

@@ -31,11 +31,11 @@ class Answers:
         """Keep the answer to the next interrupt."""
         self._answers.append(answer)
 
-    def config(self, config: RunnableConfig | None) -> RunnableConfig | None:
+    def config(self, config: RunnableConfig) -> RunnableConfig:
         """Return the config for running the tool, with these answers for its interrupts."""
-        configurable = (config or {}).get("configurable", {})
+        configurable = config.get("configurable", {})
         scratchpad = configurable.get(_SCRATCHPAD_KEY)
-        if config is None or scratchpad is None:
+        if scratchpad is None:
             return config
         self._calls = 0
         own = dataclasses.replace(

@@ -1,6 +1,7 @@
 """WorkerContext: the surroundings of one attempt. LangGraph hands it to the agent's middleware and tools."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from langgraph.store.base import BaseStore
 
@@ -9,6 +10,18 @@ from orchestrator.events import SILENT, Emit
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.tool_calls.policy import Policy
+
+
+@dataclass(frozen=True)
+class Held:
+    """What a caller gives as `context`, on its way through LangGraph.
+
+    Args:
+        context: Anything.
+    """
+
+    # LangGraph 1.2 takes an empty dict for no context, and asks an object if it is true, which some refuse to answer.
+    context: Any
 
 
 @dataclass(frozen=True)
@@ -62,6 +75,7 @@ class WorkerContext:
         window: Tokens that a prompt may have.
         workspace: The thread's folder; empty when there is none.
         emit: Takes progress events.
+        users: What the caller of the run gave as `context`, for the user's own tools.
         finishes_when_spent: When the run's budget is spent, end the attempt with its results so far and ask no human.
     """
 
@@ -72,6 +86,7 @@ class WorkerContext:
     window: int
     workspace: str = ""
     emit: Emit = SILENT
+    users: Any = None
     finishes_when_spent: bool = False
 
     @property

@@ -1,12 +1,12 @@
 """The journal of tool calls: what is noted of a call, and how a resumed process reads it."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
+from langgraph.prebuilt import ToolRuntime
 from langgraph.store.memory import InMemoryStore
 
 from orchestrator import declare
@@ -62,7 +62,7 @@ def test_an_answer_from_the_journal_is_as_short_as_it_was_at_first() -> None:
 
     declare(report, risk="read", effect="once", output_limit=100)
     memory = SharedMemory(InMemoryStore(), "thread")
-    runtime: Any = SimpleNamespace(context=context(memory))
+    runtime: Any = ToolRuntime({}, context(memory), {}, lambda _: None, "a", None)
     request = ToolCallRequest(
         tool=report,
         tool_call={"name": "report", "args": {}, "id": "a", "type": "tool_call"},
