@@ -48,6 +48,7 @@ if TYPE_CHECKING:
         ToolReturned,
     )
     from orchestrator.graph.build import GATES, build_graph, compile_graph
+    from orchestrator.memory.conversation import ConversationTurn
     from orchestrator.memory.entry import Entry
     from orchestrator.memory.reference import Reference
     from orchestrator.memory.shared_memory import SharedMemory
@@ -81,6 +82,7 @@ __all__ = [
     "CallbackError",
     "CircuitOpenError",
     "ConfigError",
+    "ConversationTurn",
     "Decision",
     "DecisionError",
     "Entry",
@@ -181,6 +183,7 @@ _MODULES = {
         "ToolReturned",
     ),
     "graph.build": ("GATES", "build_graph", "compile_graph"),
+    "memory.conversation": ("ConversationTurn",),
     "memory.entry": ("Entry",),
     "memory.reference": ("Reference",),
     "memory.shared_memory": ("SharedMemory",),

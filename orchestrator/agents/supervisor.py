@@ -17,7 +17,8 @@ from orchestrator.budget.limits import Limits
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
-from orchestrator.memory.briefing import fit
+from orchestrator.memory.briefing import Briefing, fit
+from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.entry import Entry, checked_entries
 from orchestrator.memory.reference import references_to, split_references
 from orchestrator.model_calls.calls import ModelCalls
@@ -34,6 +35,9 @@ from orchestrator.planning.schemas import plan_schema, revision_schema
 from orchestrator.planning.small_model import small_model_request
 from orchestrator.text import excerpt
 from orchestrator.validation import expect
+
+_NO_CONVERSATION = Conversation()
+_CONVERSATION_TOKENS = 8000
 
 # The supervisor that decomposed a task last in this thread or asyncio task, and that task. An attribute would not do:
 # one supervisor may decompose in several threads at once.
@@ -142,14 +146,34 @@ class Supervisor(Agent):
     # -- inside the graph -----------------------------------------------------------------------------------------
 
     async def plan(
-        self, calls: ModelCalls, task: str, feedback: Sequence[str] = (), config: RunnableConfig | None = None
+        self,
+        calls: ModelCalls,
+        task: str,
+        feedback: Sequence[str] = (),
+        config: RunnableConfig | None = None,
+        conversation: Conversation = _NO_CONVERSATION,
     ) -> tuple[Plan, Spend]:
-        """Make a plan for a task; see `decompose`. `feedback`: a human's remarks on earlier plans."""
+        """Make a plan for a task; see `decompose`.
+
+        Args:
+            calls: How to call the model.
+            task: The task.
+            feedback: A human's remarks on earlier plans.
+            config: Passed to the model.
+            conversation: Earlier tasks of the thread. With them, the plan may have no sub-task.
+        """
         await self.prepare(calls.bridge)
-        shown = excerpt(task, self.window // 2, "task")
+        shown = excerpt(task, self.window // (4 if conversation else 2), "task")
+        if conversation:
+            shown = f"{self._in_conversation(shown, conversation)}\n\n{prompts.text('plan_on')}"
         if feedback:
             shown = prompts.text("plan_again", task=shown, feedback="\n".join(f"- {line}" for line in feedback))
         names = list(self.workers)
+
+        def read(answer: Any) -> Plan:
+            plan = Plan.parse(answer)
+            return plan if conversation and not plan.sub_tasks else self.checked(plan)
+
         if ModelProfile.of(self.model).is_small:
             small = small_model_request(shown, {n: w.description for n, w in self.workers.items()})
             return await ask_structured(
@@ -157,7 +181,7 @@ class Supervisor(Agent):
                 self.model,
                 small.messages,
                 small.schema,
-                lambda answer: self.checked(Plan.parse(small.read(answer))),
+                lambda answer: read(small.read(answer)),
                 repairs=self.limits.plan_repairs,
                 config=config,
             )
@@ -168,7 +192,7 @@ class Supervisor(Agent):
             self.model,
             [SystemMessage(f"{self.prompt}\n\n{rules}"), HumanMessage(shown)],
             plan_schema(names),
-            lambda answer: self.checked(Plan.parse(answer)),
+            read,
             repairs=self.limits.plan_repairs,
             config=config,
         )
@@ -181,6 +205,7 @@ class Supervisor(Agent):
         outcomes: Mapping[str, Outcome],
         problems: Sequence[str],
         config: RunnableConfig | None = None,
+        conversation: Conversation = _NO_CONVERSATION,
     ) -> tuple[Revision, Spend]:
         """Decide about failed sub-tasks: change the plan, finish, or ask the human.
 
@@ -197,7 +222,7 @@ class Supervisor(Agent):
 
         request = prompts.text(
             "revise",
-            task=excerpt(task, self.window // 4, "task"),
+            task=self._in_conversation(excerpt(task, self.window // 4, "task"), conversation, share=6),
             table=excerpt(plan.table(outcomes), self.window // 4, "plan"),
             problems=excerpt("\n".join(f"- {line}" for line in problems), self.window // 6, "problems"),
         )
@@ -219,6 +244,7 @@ class Supervisor(Agent):
         missing: Sequence[str] = (),
         config: RunnableConfig | None = None,
         titles: Mapping[str, str] = MappingProxyType({}),
+        conversation: Conversation = _NO_CONVERSATION,
     ) -> Answer:
         """Write the answer; see `summarize`.
 
@@ -229,18 +255,19 @@ class Supervisor(Agent):
             missing: Gaps that the answer must mention.
             config: Passed to the model.
             titles: What each result is about, by the id of its sub-task.
+            conversation: Earlier tasks of the thread.
 
         Raises:
             BudgetSpentError: Not even a short request fits into the rest of the budget.
         """
         await self.prepare(calls.bridge)
         window = calls.allowance.window(self.window, share=0.8)
-        shown = fit(entries, window // 2)
+        shown = fit(entries, window // 2) if entries else Briefing()
         notes = [left_out_note(shown.left_out)] if shown.left_out else []
         gaps = "".join(f"- {line}\n" for line in [*missing, *notes])
         inputs = {
-            "task": excerpt(task, window // 6, "task"),
-            "results": shown.text,
+            "task": self._in_conversation(excerpt(task, window // 6, "task"), conversation, window, share=5),
+            "results": shown.text or "(none were needed)",
             "missing": f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
         }
         example = entries[0].sub_task_id if entries else "t1"
@@ -254,11 +281,21 @@ class Supervisor(Agent):
             # A refusal would come again at every resume, and the run would never end.
             why = f"no answer could be written: {as_model_error(error)}"
             return Answer(assembled(entries, missing, REFUSED, titles), references_to((), entries), Spend(), (why,))
-        text, named = split_references(str(reply.text), {entry.sub_task_id for entry in entries})
+        known = {entry.sub_task_id for entry in entries} | conversation.results.keys()
+        text, named = split_references(str(reply.text), known)
         if not has_words(text):  # small models can answer with references only
             answer = assembled(entries, missing, EMPTY, titles)
             return Answer(answer, references_to((), entries), spent, ("the model's answer was empty",))
         if by := truncated_by(reply):
             notes = [*notes, f"the answer is {incomplete(by)}"]
             text = f"{text}\n\n[… {incomplete(by)}]"
-        return Answer(text, references_to(named, entries), spent, tuple(notes))
+        # Without a name it rests on all that is new. An earlier result is one of its grounds only by name.
+        references = references_to(named, [*entries, *conversation.named(named)])
+        return Answer(text, references if named else references_to((), entries), spent, tuple(notes))
+
+    def _in_conversation(self, task: str, conversation: Conversation, window: int = 0, share: int = 4) -> str:
+        """Return a task for a prompt, behind the earlier tasks of its thread if there are any."""
+        if not conversation:
+            return task
+        tokens = min(_CONVERSATION_TOKENS, (window or self.window) // share)
+        return prompts.text("conversation", turns=conversation.text(tokens), task=task)

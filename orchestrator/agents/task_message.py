@@ -5,11 +5,13 @@ from langchain_core.messages import HumanMessage
 from orchestrator.agents.assignment import Assignment
 from orchestrator.concurrency import Bridge
 from orchestrator.memory.briefing import brief, fit
+from orchestrator.memory.conversation import Conversation
 from orchestrator.text import excerpt
 from orchestrator.tool_calls.worker_context import WorkerContext
 from orchestrator.trust import merged, taint
 
 _LEAST_TASK_TOKENS = 64
+_NO_CONVERSATION = Conversation()
 
 
 async def task_message(
@@ -23,8 +25,12 @@ async def task_message(
         context: The surroundings of the attempt.
         is_small: True for a small model, which would do the whole task at once if it saw it.
     """
+    conversation = _NO_CONVERSATION if is_small else Conversation.of(context.memory)
     briefing = await brief(bridge, context.memory, assignment.sub_task, assignment.needs, context.window // 3)
     parts = [
+        f"Earlier in this conversation:\n{conversation.text(_conversation_tokens(context.window))}"
+        if conversation
+        else "",
         "" if is_small else _whole_task(assignment, context.window),
         f"Results of other sub-tasks:\n{briefing.text}" if briefing.text else "",
         _previous_result(assignment, context),
@@ -32,8 +38,13 @@ async def task_message(
         _sub_task(assignment),
     ]
     message = HumanMessage("\n\n".join(part for part in parts if part))
-    taint(message, merged(briefing.tainted_by, assignment.tainted_by))
+    taint(message, merged(briefing.tainted_by, assignment.tainted_by, conversation.tainted_by))
     return message
+
+
+def _conversation_tokens(window: int) -> int:
+    # Every worker pays for it at each of its steps, and the sub-task says what is needed.
+    return min(2000, window // 8)
 
 
 def _whole_task(assignment: Assignment, window: int) -> str:

@@ -12,6 +12,7 @@ from orchestrator.errors import PersistenceError
 from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
+from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
@@ -121,7 +122,7 @@ class Attempt:
         """Return the untrusted sources of the sub-task itself."""
         # From the second round on, agents that may have read untrusted text have decided what is to be done.
         if self._payload.round <= 1 and not self._payload.sub_task.feedback:
-            return ()
+            return Conversation.of(self._memory).tainted_by  # the plan was made with the earlier answers in sight
         return merged(*(entry.taint for entry in self._memory.entries()))
 
     def _problem(self, result: Result) -> str:

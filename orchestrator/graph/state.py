@@ -53,6 +53,7 @@ class TaskInput(TypedDict, total=False):
     auto_approve: bool
     given_plan: dict[str, Any] | None
     budget: dict[str, Any] | None
+    afresh: bool
 
 
 class ResultOutput(TypedDict, total=False):
@@ -106,6 +107,7 @@ class State(TypedDict, total=False):
     - `unattended` is the run's `auto_approve`. The supervisor moves it out of the input, so that it does not hold for
       the next run too.
     - `phase` is `raised` between runs when the budget that ended one was raised; `limited_by` is then `budget`.
+    - `turn` is the number of the task among those of the thread's conversation; a missing one stands for 1.
     - `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
     - `status` is `waiting` and `reviews` has a review as long as a gate is closed. The gate itself resets both.
     - `usage` counts all calls of the run, as the ledger does.
@@ -115,6 +117,7 @@ class State(TypedDict, total=False):
     auto_approve: bool | None
     given_plan: dict[str, Any] | None
     budget: dict[str, Any] | None
+    afresh: bool | None
     unattended: bool
     planned_task: str
     plan_feedback: list[str]
@@ -138,10 +141,17 @@ class State(TypedDict, total=False):
     reviews: Annotated[list[dict[str, Any]], open_reviews]
     usage: Annotated[dict[str, int], newest_usage]
     memory_id: str
+    turn: int
 
 
-def cleared(state: State, memory_id: str) -> dict[str, Any]:
-    """Return what to write so that no field of an earlier run on the thread counts for the run that begins."""
+def cleared(state: State, memory_id: str, turn: int) -> dict[str, Any]:
+    """Return what to write so that no field of an earlier run on the thread counts for the run that begins.
+
+    Args:
+        state: The state.
+        memory_id: Names the thread's memory.
+        turn: The number of the run's task on the thread.
+    """
     task = sound(state.get("task") or "")
     empty: dict[str, Any] = {
         "task": task,
@@ -162,6 +172,8 @@ def cleared(state: State, memory_id: str) -> dict[str, Any]:
         "notes": [],
         "answer": "",
     }
+    if turn != state.get("turn", 1):
+        empty["turn"] = turn
     if state.get("references"):  # older threads have none, and threads of one run need none
         empty["references"] = []
     return {name: value for name, value in empty.items() if state.get(name) != value}

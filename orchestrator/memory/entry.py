@@ -28,6 +28,7 @@ class Entry:
             not need it; `note` for an entry that is no result.
         created: Unix time in seconds.
         outcome: The sub-task's outcome in plain form; empty for notes.
+        turn: Number of the earlier task that the entry belongs to; 0 for the thread's newest task.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Entry:
     status: EntryStatus = "final"
     created: float = 0.0
     outcome: dict[str, Any] = field(default_factory=dict)
+    turn: int = 0
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, without the key, defaults, and fields of the outcome that the entry has too."""
@@ -125,4 +127,5 @@ _DEFAULTS: dict[str, Any] = {
     "status": "final",
     "created": 0.0,
     "outcome": {},
+    "turn": 0,
 }

@@ -132,21 +132,27 @@ class SharedMemory:
 
         Retracted results stay readable by key, but are not offered to agents. The outcome depends on `keys` alone, not
         on earlier retractions. After a kill, a different decision therefore leads to the memory that fits it. Drafts
-        stay drafts: only a review accepts them.
+        stay drafts: only a review accepts them. Results of earlier tasks of the thread stay as they are.
         """
-        entries = self.entries()
+        entries = [entry for entry in self.entries() if not entry.turn]
         retracted = [e.with_status("retracted") for e in entries if e.is_result and e.key not in keys]
         restored = [e.with_status("final") for e in entries if e.status == "retracted" and e.key in keys]
         if retracted or restored:
             await self.write(bridge, *retracted, *restored)
 
-    async def clear(self, bridge: Bridge) -> None:
-        """Delete all entries, for another task on the same thread."""
+    async def clear(self, bridge: Bridge, kept: Collection[Entry] = ()) -> None:
+        """Make these entries the whole memory, in one transaction, for another task on the same thread."""
         await self.load(bridge)
         with self._lock:
-            former, self._entries = self._entries, {}
-        if former:
-            await bridge.batch(self._store, [PutOp(self._namespace, key, None) for key in former])
+            former = self._entries
+            now = self._newest = max(self._clock(), self._newest + _TICK_S)
+            self._entries = {e.key: (e if e.created else e.stamped(now)).sound() for e in kept}
+            changed = [entry for key, entry in self._entries.items() if former.get(key) != entry]
+            gone = former.keys() - self._entries.keys()
+        ops = [PutOp(self._namespace, key, None) for key in gone]
+        ops += [PutOp(self._namespace, entry.key, entry.plain()) for entry in changed]
+        if ops:
+            await bridge.batch(self._store, ops)
 
     # -- for users: blocking methods and their async twins -------------------------------------------------------
 

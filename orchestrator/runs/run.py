@@ -5,9 +5,10 @@ from typing import Any, Literal
 
 from langgraph.types import StateSnapshot
 
-from orchestrator.budget.spend import Usage
+from orchestrator.budget.spend import Spend, Usage
 from orchestrator.budget.spending import Spending
 from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITING
+from orchestrator.memory.conversation import ConversationTurn
 from orchestrator.memory.reference import Reference
 from orchestrator.persistence.workspace import Artifact
 from orchestrator.planning.assessment import current
@@ -48,6 +49,7 @@ class Run:
         artifacts: Files that the workers left in the thread's workspace.
         limited_by: `budget` if the budget ended the run. With a higher one the run can be resumed.
         references: The results that the answer rests on; none of a thread of version 0.1.0.
+        turns: The earlier tasks of the thread, oldest first, with their answers.
     """
 
     thread_id: str
@@ -62,6 +64,7 @@ class Run:
     artifacts: tuple[Artifact, ...] = ()
     limited_by: str = ""
     references: tuple[Reference, ...] = ()
+    turns: tuple[ConversationTurn, ...] = ()
 
     @classmethod
     def from_snapshot(
@@ -70,6 +73,7 @@ class Run:
         snapshot: StateSnapshot,
         artifacts: tuple[Artifact, ...] = (),
         spending: Spending | None = None,
+        turns: tuple[ConversationTurn, ...] = (),
     ) -> "Run":
         """Read a run from the graph's saved state. Its open reviews are those that its unfinished nodes ask.
 
@@ -78,8 +82,9 @@ class Run:
             snapshot: The thread's newest state.
             artifacts: The files in its workspace.
             spending: The amounts in its ledger.
+            turns: The earlier tasks in its memory.
         """
-        values = snapshot.values
+        values = current_values(snapshot)
         asked: dict[str, Review] = {}
         troubles: list[str] = []
         # The gates stop before their node (`interrupt_before`), so the state holds their review and no interrupt does.
@@ -100,7 +105,7 @@ class Run:
         elif status == "running" and values:
             status = "failed"
         run = cls._of(thread_id, {**values, "status": status}, tuple(asked.values()), tuple(dict.fromkeys(troubles)))
-        return replace(run, artifacts=artifacts, spending=spending or Spending())
+        return replace(run, artifacts=artifacts, spending=spending or Spending(), turns=turns)
 
     @classmethod
     def _of(
@@ -132,6 +137,11 @@ class Run:
         return self.spending.total.counters()
 
     @property
+    def thread_usage(self) -> Usage:
+        """Return the tokens and calls of all tasks of the thread, with this one."""
+        return sum((Spend.of_usage(turn.usage) for turn in self.turns), self.spending.total).counters()
+
+    @property
     def exit_code(self) -> int:
         """Return the exit code of a command that ends with this run."""
         return EXIT_CODES[self.status]
@@ -156,6 +166,7 @@ class Run:
             "usage": self.spending.plain(),
             "errors": list(self.errors),
             "artifacts": [artifact.plain() for artifact in self.artifacts],
+            "turns": [turn.plain() for turn in self.turns],
         }
 
     def __str__(self) -> str:
@@ -170,3 +181,13 @@ class Run:
     def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
         """Return the HTML with a plain-text form for front ends without HTML."""
         return {"text/plain": str(self), "text/html": self._repr_html_()}
+
+
+def current_values(snapshot: StateSnapshot) -> dict[str, Any]:
+    """Return the saved state without what is left in it of a former task, while the newest one has not begun."""
+    values = snapshot.values
+    has_begun = values.get("planned_task", values.get("task")) == values.get("task")
+    # The former task may have been the same one. A run that has ended and has a next node is a new one.
+    if snapshot.tasks and (not has_begun or (values.get("phase") == "end" and "supervisor" in snapshot.next)):
+        return {name: value for name, value in values.items() if name in ("task", "turn", "memory_id", "planned_task")}
+    return dict(values)

@@ -102,12 +102,16 @@ class TaskOrchestrator(OrchestratorClient):
         plan: Plan | Sequence[SubTask | Mapping[str, Any]] | None = None,
         budget: Budget | None = None,
         auto_approve: bool = False,
+        afresh: bool = False,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
         config: RunnableConfig | None = None,
         context: Any = None,
     ) -> Run:
         """Run a task until it is done or waits for a human.
+
+        On a thread that has finished other tasks, the task continues their conversation: it may refer to them, and
+        their answers and results are known to the team.
 
         Args:
             original_task: The task.
@@ -116,6 +120,7 @@ class TaskOrchestrator(OrchestratorClient):
             budget: What the run may spend; None for the orchestrator's.
             auto_approve: Let reviews pass without a human, so that the run ends by itself. A worker that has read
                 untrusted text is then refused tools that declare a risk, unless their effect stays in the workspace.
+            afresh: Forget the earlier tasks of the thread with their answers and results.
             on_event: Called with each event, on the thread of the event loop.
             on_review: Called with each open review when nothing else can go on; returns a decision, or None to leave
                 the review open. `run` calls it on a thread of its own, `arun` on the event loop.
@@ -136,6 +141,7 @@ class TaskOrchestrator(OrchestratorClient):
                 plan=plan,
                 budget=budget,
                 auto_approve=auto_approve,
+                afresh=afresh,
                 on_event=on_event,
                 on_review=on_review,
                 config=config,
@@ -151,6 +157,7 @@ class TaskOrchestrator(OrchestratorClient):
         plan: Plan | Sequence[SubTask | Mapping[str, Any]] | None = None,
         budget: Budget | None = None,
         auto_approve: bool = False,
+        afresh: bool = False,
         on_event: OnEvent | None = None,
         on_review: OnReview | None = None,
         config: RunnableConfig | None = None,
@@ -164,6 +171,8 @@ class TaskOrchestrator(OrchestratorClient):
         allowed = budget or self.team.budget
         await check_prices_of(self.team, allowed)
         graph_input: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
+        if afresh:
+            graph_input["afresh"] = True
         if plan is not None:
             graph_input["given_plan"] = self.supervisor.checked(Plan.parse(plan)).plain()
         async with self.persistence.lease_soon(thread_id):

@@ -18,6 +18,7 @@ from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import PersistenceError, PlanError, UnknownThreadError
 from orchestrator.graph.build import compile_graph
+from orchestrator.memory.conversation import read_turns
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.runs.run import Run
@@ -133,9 +134,10 @@ class ThreadStates:
             snapshot = snapshot or await self.snapshot(thread_id)
             rows = await read_rows(AWAITING, self._persistence.store, thread_id)
             rows.pop(BUDGET_ROW, None)  # it holds the limits and no amounts
-            return Run.from_snapshot(
-                thread_id, snapshot, artifacts_in(self.workspace_of(thread_id)), Spending.of_rows(rows)
-            )
+            store, former = self._persistence.store, snapshot.values.get("turn", 1) - 1
+            turns = await read_turns(AWAITING, store, thread_id, former) if former else ()
+            artifacts = artifacts_in(self.workspace_of(thread_id))
+            return Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns)
 
     async def _unlisted(self, thread_id: str) -> ThreadRecord:
         """Build the record of a thread that was not started by `TaskOrchestrator` (for example in Studio)."""

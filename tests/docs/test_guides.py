@@ -130,6 +130,13 @@ def test_guide_graph(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None
     assert rest.endswith("\nTagus\n")
 
 
+def test_guide_conversation(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (Path.cwd() / "examples").symlink_to(ROOT / "examples")
+    run_guide("conversation", script_of(step("people", agent="researcher"), summary="364,134 [people]"))
+    printed = ["364,134", "364,134", "1 How many people live in Iceland? 364,134"]
+    assert capsys.readouterr().out.splitlines() == printed
+
+
 def test_guide_testing(run_guide: Any, tmp_path: Path) -> None:
     names = run_guide("testing", script_of(step("unused")))
     tests = {name: test for name, test in names.items() if name.startswith("test_") and inspect.isfunction(test)}

@@ -220,14 +220,14 @@ def test_the_task_given_again_before_the_answer_was_written_only_writes_it(invok
     assert sorted(worked(team.supervisor.model)) == ["a", "b"]
 
 
-def test_a_new_task_on_a_finished_thread_starts_afresh(invoke: Invoke, tmp_path: Path) -> None:
+def test_a_new_task_on_a_finished_thread_has_a_plan_and_outcomes_of_its_own(invoke: Invoke, tmp_path: Path) -> None:
     team = make_team(TeamScript([[step("a"), step("b")], [step("x")]], summary="fresh"))
     with Persistence(str(tmp_path / "x.db")) as on:
         graph = compile_graph(team, checkpointer=on.checkpointer, store=on.store)
         invoke(graph, {"task": "first", "auto_approve": True}, THREAD)
         state = invoke(graph, {"task": "second", "auto_approve": True}, THREAD)
         assert statuses(state["results"]) == {"x": "succeeded"}
-        again = invoke(graph, {"task": "second", "auto_approve": True}, THREAD)
+        again = invoke(graph, {"task": "second", "auto_approve": True, "afresh": True}, THREAD)
         assert again["status"] == "done"
     assert "result of a" not in team.supervisor.model.requests[-1].last_user  # type: ignore[attr-defined]
 

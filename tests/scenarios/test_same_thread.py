@@ -16,7 +16,7 @@ def test_it_is_carried_out_again(tmp_path: Path) -> None:
             run = orchestrator.run("go", thread_id="t", auto_approve=True)
             assert statuses(run.outcomes) == {"a": "succeeded", "b": "succeeded"}
         assert worked(model_of(orchestrator)) == ["a", "b", "a", "b"]
-        assert [entry.sub_task_id for entry in orchestrator.memory_of("t").all()] == ["a", "b"]
+        assert [entry.sub_task_id for entry in orchestrator.memory_of("t").all()] == ["1.a", "1.b", "a", "b"]
 
 
 def test_old_decisions_do_not_open_its_gates(tmp_path: Path) -> None:

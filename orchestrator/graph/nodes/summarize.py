@@ -14,6 +14,7 @@ from orchestrator.events import Answered, Summarizing
 from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.output import results_of
 from orchestrator.graph.state import State
+from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.reference import references_to
 from orchestrator.memory.shared_memory import SharedMemory
@@ -41,7 +42,9 @@ def summarize(team: Team) -> BridgedNode:
         update: dict[str, Any] = {"phase": "end", "status": _status(plan, state, accepted)}
         try:
             with explaining():
-                answer = await team.supervisor.answer(calls, state["task"], entries, notes, config, titles)
+                answer = await team.supervisor.answer(
+                    calls, state["task"], entries, notes, config, titles, Conversation.of(invocation.memory)
+                )
         except BudgetSpentError:  # the share kept back for the answer does not suffice either
             answer = Answer(assembled(entries, notes, titles=titles), references_to((), entries))
             update |= {"status": "limited", "limited_by": "budget"}

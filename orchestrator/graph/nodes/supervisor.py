@@ -18,6 +18,7 @@ from orchestrator.graph.routing import unfinished
 from orchestrator.graph.state import State, cleared
 from orchestrator.graph.supervision.acceptance import accept, propose
 from orchestrator.graph.supervision.after_round import after_round, retry_with_feedback
+from orchestrator.graph.supervision.beginning import keep_former_task
 from orchestrator.graph.supervision.endings import close, end_for_budget, finish, stop
 from orchestrator.graph.supervision.turn import Turn, Update
 from orchestrator.memory.entry import Entry
@@ -45,6 +46,7 @@ async def _decide(turn: Turn) -> Update:
     if turn.is_new:
         limits = state.get("budget")
         budget = turn.team.budget if limits is None else Budget.parse(limits)
+        await keep_former_task(turn)  # first of all: the ledger still holds what the former task spent
         # Before the budget is looked at: the ledger of the task before may be spent, and a question about it open.
         await begin_ledger(invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace)
     decision = await invocation.budget_decision()
@@ -77,7 +79,7 @@ async def _decide(turn: Turn) -> Update:
 def _bookkeeping(turn: Turn) -> Update:
     """Return what every turn writes besides its decision."""
     # The input is for one run only: a later run on the thread must not inherit its plan or its approval in advance.
-    update: Update = {name: None for name in ("given_plan", "auto_approve") if turn.state.get(name)}
+    update: Update = {name: None for name in ("given_plan", "auto_approve", "afresh") if turn.state.get(name)}
     usage = turn.invocation.ledger.spent.counters()
     if usage != turn.state.get("usage"):
         update["usage"] = usage
@@ -112,8 +114,7 @@ async def _begin(turn: Turn) -> Update:
     task = sound(state.get("task") or "").strip()
     if not task:
         raise PlanError(['there is no task: start the graph with {"task": "what to do"}'])
-    # The thread may have carried out a task before, even this one. Nothing of that run answers for the new one.
-    await turn.memory.clear(invocation.bridge)
+    # The thread may have carried out a task before, even this one. No decision of that run answers for the new one.
     await forget_decisions(invocation.bridge, invocation.store, turn.memory_id)
     await turn.memory.write(invocation.bridge, Entry(key="task", text=task, status="note"))
     own_plan: Any = state.get("given_plan")
@@ -121,9 +122,10 @@ async def _begin(turn: Turn) -> Update:
         plan = turn.supervisor.checked(Plan.parse(own_plan))
     else:
         invocation.emit(Planning())
-        plan, _ = await turn.supervisor.plan(turn.calls, task, (), invocation.config)
-    fields = cleared(state, turn.memory_id) | {"status": "running"}
-    return fields | await propose(turn, plan, 0, ask=not own_plan)
+        plan, _ = await turn.supervisor.plan(turn.calls, task, (), invocation.config, await turn.conversation())
+    fields = cleared(state, turn.memory_id, turn.number) | {"status": "running"}
+    # A plan without sub-tasks costs nothing: the earlier answers suffice.
+    return fields | await propose(turn, plan, 0, ask=not own_plan and bool(plan.sub_tasks))
 
 
 async def _after_plan_review(turn: Turn) -> Update:
@@ -137,7 +139,8 @@ async def _after_plan_review(turn: Turn) -> Update:
         if revisions > turn.limits.revisions:
             return await close(turn, f"the plan was rejected {revisions} times, the limit is reached")
         feedback = [*(turn.state.get("plan_feedback") or []), decision.text]
-        plan, _ = await turn.supervisor.plan(turn.calls, turn.state["task"], feedback, turn.invocation.config)
+        earlier = await turn.conversation()
+        plan, _ = await turn.supervisor.plan(turn.calls, turn.state["task"], feedback, turn.invocation.config, earlier)
         return {"plan_feedback": feedback} | await propose(turn, plan, revisions)
     plan = Plan.parse(decision.data) if decision.action == "edit" else turn.plan
     return await accept(turn, plan, is_wanted=True)

@@ -76,6 +76,7 @@ async def _revise(turn: Turn, assessment: Assessment) -> Revision | None:
             turn.outcomes,
             _problems(turn, assessment),
             turn.invocation.config,
+            await turn.conversation(),
         )
         return revision
     except PlanError:  # after all repairs; the run goes on by rule

@@ -12,6 +12,7 @@ from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import Bridge
 from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.state import State
+from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.planning.outcome import Outcome
@@ -19,7 +20,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Decision, Review
 
 Update = dict[str, Any]
-_FINAL = ("done", "failed", "limited", "stopped")
+FINAL = ("done", "failed", "limited", "stopped")
 
 
 class Turn:
@@ -35,6 +36,7 @@ class Turn:
         begins: True when nothing of a former run counts any more: a new task, or a task given again.
         is_new: True when a run begins from an input. A run that ended before it had a plan, and whose budget was
             raised, begins too, but not from an input.
+        number: The number of the run's task among those of the thread's conversation.
         outcomes: The outcomes of the run so far, by sub-task id.
         auto_approve: True when no human is asked.
     """
@@ -45,6 +47,7 @@ class Turn:
         self.begins = _is_beginning(state)
         self.is_new = self.begins and state.get("phase") != "raised"
         config = described_config(config, agent=SUPERVISOR, round=state.get("round", 0))
+        self.number = _number(state) if self.is_new else state.get("turn", 1)
         self.invocation = Invocation.of(bridge, config, "" if self.begins else state["memory_id"])
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
@@ -96,6 +99,12 @@ class Turn:
         """Number of times that the plan has been changed in this run."""
         return self.state.get("revisions", 0)
 
+    async def conversation(self) -> Conversation:
+        """Return the earlier tasks of the thread. The memory is read only if there are any."""
+        if self.number > 1:
+            await self.memory.load(self.invocation.bridge)
+        return Conversation.of(self.memory)
+
     def decision(self) -> tuple[Review, Decision | None]:
         """Return the review of the gate before this turn, and its answer.
 
@@ -106,8 +115,14 @@ class Turn:
         return review, None if recorded is None else Decision.model_validate(recorded)
 
 
+def _number(state: State) -> int:
+    # `planned_task` is the task of the run before, if there was one.
+    has_former = bool(state.get("planned_task")) and not state.get("afresh")
+    return state.get("turn", 1) + 1 if has_former else 1
+
+
 def _is_beginning(state: State) -> bool:
     # The status is set before `summarize` writes the answer. A run that was killed in between has not ended.
-    has_ended = state.get("status") in _FINAL and state.get("phase") != "summarize"
+    has_ended = state.get("status") in FINAL and state.get("phase") != "summarize"
     # After a crash LangGraph's server gives the same task again, and the unfinished run goes on.
     return has_ended or state.get("planned_task") != state.get("task") or not state.get("plan")
