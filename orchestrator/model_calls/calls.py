@@ -29,6 +29,7 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
 from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent
 from orchestrator.messages import make_sound
+from orchestrator.model_calls.answer_limit import limited
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
@@ -193,10 +194,10 @@ class ModelCalls:
             self._worst(model, prompt, answer),
             self._worst(model, prompt, min(answer, LEAST_ANSWER)),
         )
-        arguments = {"max_tokens": reservation.worst.output_tokens} if self._limits_tokens else {}
+        asked, arguments = limited(model, reservation.worst.output_tokens) if self._limits_tokens else (model, {})
         left = self.allowance.time_left
         try:
-            reply = await self._within(limit if left is None else min(limit, left), partial(send, model, arguments))
+            reply = await self._within(limit if left is None else min(limit, left), partial(send, asked, arguments))
         except BaseException as error:
             # A cancelled call is settled too, or its reservation would stay in the run's account for good.
             refused = cost_nothing(error)

@@ -10,6 +10,7 @@ from langchain_core.runnables import RunnableConfig
 
 from orchestrator.budget.spend import Spend
 from orchestrator.errors import PlanError
+from orchestrator.model_calls.answer_limit import structured
 from orchestrator.model_calls.calls import ModelCalls, Question, Send
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import truncated_by
@@ -71,10 +72,8 @@ async def ask_structured(
 
 def _sender(calls: ModelCalls, question: Question, config: RunnableConfig | None) -> Send:
     async def send(model: BaseChatModel, arguments: dict[str, Any]) -> Any:
-        schema = question.schema or {}
-        # include_raw: the raw message reports the usage, and says if it was truncated.
-        structured = model.with_structured_output(schema, method="json_schema", include_raw=True, **arguments)
-        return await calls.bridge.invoke(structured, list(question.messages), config)
+        asked = structured(model, question.schema or {}, arguments)
+        return await calls.bridge.invoke(asked, list(question.messages), config)
 
     return send
 

@@ -15,6 +15,8 @@ from orchestrator.redaction import remember_secret
 
 UNKNOWN_WINDOW = 8192
 
+# As the classes of LangChain's packages name it: Ollama, Gemini, Hugging Face, older ones of Anthropic, llama.cpp.
+_LIMITS = ("max_tokens", "max_completion_tokens", "num_predict", "max_output_tokens", "max_new_tokens", "n_predict")
 _ADDRESSES = ("openai_api_base", "azure_endpoint", "base_url", "anthropic_api_url", "endpoint_url", "label")
 
 
@@ -83,8 +85,20 @@ class ModelProfile:
     @property
     def max_tokens(self) -> int | None:
         """The model's own limit for the tokens of one answer; None without one."""
-        limit = self._read("max_tokens")
-        return limit if isinstance(limit, int) and limit > 0 else None
+        limits = [self._read(name) for name in ("max_tokens", self.limit_field or "max_tokens")]
+        return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
+
+    @property
+    def limit_field(self) -> str | None:
+        """The field that limits the tokens of one answer; None if the class has none."""
+        names = _limit_fields(type(self.model))
+        values = vars(self.model)
+        return next((name for name in names if values.get(name) is not None), names[0] if names else None)
+
+    @property
+    def takes_limit_with_request(self) -> bool:
+        """True if every request may have a `max_tokens` of its own, as those of OpenAI's API."""
+        return "root_client" in type(self.model).model_fields
 
     @property
     def timeout_s(self) -> float | None:
@@ -125,6 +139,11 @@ class ModelProfile:
             return values[name]
         # pydantic 2.14 takes 2.5 µs to find out that an attribute is missing, and some are read at every call.
         return getattr(self.model, name, None) if _may_have(type(self.model), name) else None
+
+
+@lru_cache(maxsize=256)
+def _limit_fields(kind: type[BaseChatModel]) -> tuple[str, ...]:
+    return tuple(name for name in _LIMITS if name in kind.model_fields)
 
 
 @lru_cache(maxsize=4096)
