@@ -5,11 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-import typer
 from rich.markup import escape
 
 from orchestrator.cli.ask import ask_at_terminal
-from orchestrator.cli.output import command, err, print_end, print_json
+from orchestrator.cli.console import err
+from orchestrator.cli.echo import echo
+from orchestrator.cli.output import command, print_end, print_json
 from orchestrator.cli.progress import Display, open_display
 from orchestrator.errors import OrchestratorError, PersistenceError
 from orchestrator.models.profile import ModelProfile
@@ -76,4 +77,4 @@ def _ask(orchestrator: TaskOrchestrator, reviews: Sequence[Review]) -> bool:
 
 def _print_how_to_resume(why: str, thread_id: str, db: str | None) -> None:
     if thread_id:  # empty when the run failed before it had a thread
-        typer.echo(f"{why}; go on with: {command('resume', thread_id, db=db)}", err=True)
+        echo(f"{why}; go on with: {command('resume', thread_id, db=db)}", err=True)

@@ -3,17 +3,20 @@
 Commands import the engine inside their functions: `--help` must answer at once, and LangGraph takes over a second.
 """
 
+import io
 import sys
+import traceback
 from typing import Annotated
 
 import typer
 
+from orchestrator.cli.echo import echo
 from orchestrator.cli.model import app as model_app
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
 from orchestrator.cli.threads import delete, show, threads
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import EXIT_FAILED, OrchestratorError
 from orchestrator.redaction import redact
 
 app = typer.Typer(
@@ -31,7 +34,7 @@ def _print_version(is_asked: bool) -> None:
     if is_asked:
         import orchestrator
 
-        typer.echo(f"orchestrator {orchestrator.__version__}")
+        echo(f"orchestrator {orchestrator.__version__}")
         raise typer.Exit
 
 
@@ -46,9 +49,15 @@ def every_command(
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line. An error meant for a person becomes one line on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of another encoding lacks most signs
     try:
         # Standalone mode: without it, typer returns the code of `typer.Exit`, and every command once exited with 0.
         app(argv, prog_name="orchestrator")  # completion asks for it by this name, also under `python -m`
     except OrchestratorError as error:
-        typer.echo(f"error: {redact(str(error))}", err=True)
+        echo(f"error: {redact(str(error))}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:  # noqa: BLE001 - an error that nobody foresaw may quote a document or an endpoint
+        echo(redact("".join(traceback.format_exception(error))).rstrip(), err=True)
+        sys.exit(EXIT_FAILED)

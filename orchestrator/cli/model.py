@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.echo import echo
 from orchestrator.errors import MissingModelError
 
 app = typer.Typer(help="Fetch and find the weights of the embedded model.", no_args_is_help=True)
@@ -31,11 +32,11 @@ def fetch(
         return
     if source is None and (present := cached(weights)) is not None:
         if not if_needed:
-            typer.echo(f"already there: {present}")
+            echo(f"already there: {present}")
         return
     with _Bar(f"{weights.name}, once") as bar:
         path = get(weights, source=source, progress=bar.tell)
-    typer.echo(f"fetched: {path}")
+    echo(f"fetched: {path}")
 
 
 @app.command()
@@ -47,7 +48,7 @@ def path(name: Name = None) -> None:
     file = cached(weights)
     if file is None:
         raise MissingModelError(f"{weights.name} is not there: get it with `orchestrator model fetch {weights.name}`")
-    typer.echo(str(file))
+    echo(str(file))
 
 
 @app.command("list")
@@ -57,17 +58,18 @@ def list_() -> None:
 
     for weights in CATALOGUE.values():
         there = "fetched" if cached(weights) else "not fetched"
-        typer.echo(f"{weights.name}  {there}  {weights.about}")
+        echo(f"{weights.name}  {there}  {weights.about}")
 
 
 class _Bar:
     """Progress on stderr: a bar at a terminal, elsewhere a line for each tenth."""
 
     def __init__(self, title: str) -> None:
-        from rich.console import Console
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-        self._console = Console(stderr=True)
+        from orchestrator.cli.console import err
+
+        self._console = err
         self._title = title
         self._tenth = -1
         # Without a terminal, as in a log of CI, a bar would be thousands of lines.

@@ -7,17 +7,15 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.cli.console import err, out
+from orchestrator.cli.echo import echo, echo_json
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
 from orchestrator.runs.run import Run
-
-out = Console()
-err = Console(stderr=True)
 
 
 def command(*words: str, db: str | None = None) -> str:
@@ -57,7 +55,7 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
         # Not printed by rich, which would wrap a command so that it cannot be copied.
         hints = {"edit": edit, "reject": ["--text", "why"], "answer": ["--text", "…"]}
         for action in review.allowed:
-            typer.echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
+            echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
 
 
 def _raised_limit(review: Review) -> str:
@@ -113,14 +111,13 @@ def print_run(run: Run, db: str | None) -> None:
     out.print(f"[bold]{escape(run.thread_id)}[/bold]: {run.status}", highlight=False)
     out.print(f"task: {escape(run.task)}", highlight=False)
     if run.plan:
-        typer.echo(run.plan.table(run.outcomes))
+        echo(run.plan.table(run.outcomes))
     print_end(run, db)
 
 
 def print_json(run: Run) -> None:
     """Print a run as one JSON object."""
-    # Not printed by rich, which would break the lines of the JSON at the width of the terminal.
-    typer.echo(json.dumps(run.to_dict(), ensure_ascii=False))
+    echo_json(run.to_dict())
 
 
 def print_end(run: Run, db: str | None) -> None:
@@ -130,15 +127,15 @@ def print_end(run: Run, db: str | None) -> None:
         err.print(f"[yellow]![/yellow] {escape(error)}", highlight=False)
     if run.reviews:
         print_reviews(run.reviews, db)
-        typer.echo(f"then: {go_on}")
+        echo(f"then: {go_on}")
     elif run.is_resumable:
-        typer.echo(f"go on with: {go_on}", err=True)
+        echo(f"go on with: {go_on}", err=True)
     elif run.limited_by == "budget":
-        typer.echo(f"go on with a higher limit: {go_on} --max-…", err=True)
+        echo(f"go on with a higher limit: {go_on} --max-…", err=True)
     # Stdout gets the bare answer, so that it can be piped. At a terminal the rules on stderr frame it.
     if run.answer:
         err.rule(style="dim")
-        typer.echo(run.answer)
+        echo(run.answer)
         err.rule(style="dim")
     if run.references:
         names = ", ".join(map(str, run.references))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 
 import typer
 
+from orchestrator.cli.echo import echo, echo_json
 from orchestrator.cli.options import Db, Json
 from orchestrator.cli.run import resume
 from orchestrator.cli.threads import open_client
@@ -27,7 +28,7 @@ def reviews(
     with open_client(db) as client:
         open_reviews = client.reviews(thread)
     if as_json:
-        print(json.dumps([review.model_dump(mode="json") for review in open_reviews], ensure_ascii=False))
+        echo_json([review.model_dump(mode="json") for review in open_reviews])
     else:
         print_reviews(open_reviews, db)
 
@@ -52,9 +53,9 @@ def decide(
     if go_on:
         return resume(thread, db=db, as_json=as_json)
     if as_json:
-        print(json.dumps(decision.model_dump(mode="json"), ensure_ascii=False))
+        echo_json(decision.model_dump(mode="json"))
     else:
-        typer.echo(f"recorded: {action} for {review}\ngo on with: {command('resume', thread, db=db)}")
+        echo(f"recorded: {action} for {review}\ngo on with: {command('resume', thread, db=db)}")
     return None
 
 

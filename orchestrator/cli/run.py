@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli.echo import echo
 from orchestrator.cli.options import (
     BaseUrl,
     Db,
@@ -156,7 +157,7 @@ def _run_new(
         given_plan = _read_plan(plan) if plan else None
         thread_id = check_thread_id(thread or new_thread_id(task))
         # Not before the thread is durable: `resume` must find what is printed here.
-        orchestrator.on_begin = lambda name: typer.echo(f"thread: {name}", err=True)
+        orchestrator.on_begin = lambda name: echo(f"thread: {name}", err=True)
         start = partial(
             orchestrator.run,
             task,

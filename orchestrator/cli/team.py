@@ -1,12 +1,12 @@
 """`orchestrator graph` and `tools`: a team, without running it."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from orchestrator.cli.echo import echo, echo_json
 from orchestrator.cli.options import Json, McpFile, PolicyFile, TeamName, full_path
 from orchestrator.runs.defaults import DEFAULT_TEAM
 
@@ -27,7 +27,7 @@ def graph(team: TeamName = DEFAULT_TEAM) -> None:
     from orchestrator.graph.build import compile_graph
     from orchestrator.runs.loading import load_team
 
-    print(compile_graph(load_team(team)).get_graph().draw_mermaid().rstrip())
+    echo(compile_graph(load_team(team)).get_graph().draw_mermaid().rstrip())
 
 
 def tools(
@@ -49,14 +49,14 @@ def print_tools(team: "Team", *, as_json: bool) -> None:
     """Print each worker's tools: purpose, risk, and what the policy says to a call."""
     rows = tool_rows(team)
     if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        echo_json(rows)
         return
     _print_table(rows)
     for name, worker in team.workers.items():
         if not worker.tools:
-            typer.echo(f"{name} has no tools")
+            echo(f"{name} has no tools")
     if team.policy.rules:
-        typer.echo(f"{len(team.policy.rules)} rules of a policy are in force; rules about arguments are not shown here")
+        echo(f"{len(team.policy.rules)} rules of a policy are in force; rules about arguments are not shown here")
 
 
 def tool_rows(team: "Team") -> list[dict[str, Any]]:
@@ -86,7 +86,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from orchestrator.cli.output import out
+    from orchestrator.cli.console import out
 
     table = Table(show_edge=False, pad_edge=False)
     for heading in ("worker", "tool", "may", "returns", "asks a human"):
@@ -117,6 +117,6 @@ def print_limits(team_name: str, budget: dict[str, Any], *, as_json: bool) -> No
     if as_json:
         bounds = bounds_of(team)
         plain = {**asdict(bounds), "model_calls": bounds.calls}
-        print(json.dumps({"limits": team.limits.model_dump(), "budget": team.budget.plain(), "bounds": plain}))
+        echo_json({"limits": team.limits.model_dump(), "budget": team.budget.plain(), "bounds": plain})
     else:
-        print(explain_limits(team))
+        echo(explain_limits(team))

@@ -1,11 +1,11 @@
 """`orchestrator threads`, `show` and `delete`: the threads of a database. No model and no team is needed."""
 
-import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from orchestrator.cli.echo import echo, echo_json
 from orchestrator.cli.options import Db, Json, Thread
 from orchestrator.errors import EXIT_FAILED, ConfigError
 from orchestrator.text import normal_text, shorten
@@ -35,13 +35,13 @@ def threads(db: Db = None, as_json: Json = False) -> None:
                 status = "interrupted"
             rows.append({"thread_id": record.id, "status": status, "task": record.task, "created": record.created})
     if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        echo_json(rows)
         return
     if not rows:
-        typer.echo("no threads yet")
+        echo("no threads yet")
     for row in rows:
         task = shorten(normal_text(str(row["task"])), _TASK_CHARS)
-        typer.echo(f"{row['thread_id']}  {row['status']}  {task}")
+        echo(f"{row['thread_id']}  {row['status']}  {task}")
 
 
 def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
@@ -71,4 +71,4 @@ def delete(
             raise typer.Exit(EXIT_FAILED)
         client.delete(thread)
         client.persistence.vacuum()  # SQLite keeps the space of deleted rows otherwise
-    typer.echo(f"deleted {thread}")
+    echo(f"deleted {thread}")

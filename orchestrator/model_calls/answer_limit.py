@@ -32,7 +32,7 @@ def limited(model: BaseChatModel, tokens: int) -> tuple[BaseChatModel, Arguments
     return model.model_copy(update={name: tokens}), {}
 
 
-def structured(model: BaseChatModel, schema: dict[str, Any], arguments: Arguments) -> Runnable[Any, dict[str, Any]]:
+def structured(model: BaseChatModel, schema: dict[str, Any], arguments: Arguments) -> Runnable[Any, Any]:
     """Return a runnable that asks for JSON of a schema, and gives `raw`, `parsed` and `parsing_error`.
 
     Args:
@@ -59,7 +59,7 @@ def structured(model: BaseChatModel, schema: dict[str, Any], arguments: Argument
         return _by_tool_call(model, schema, arguments)
 
 
-def _by_tool_call(model: BaseChatModel, schema: dict[str, Any], arguments: Arguments) -> Runnable[Any, dict[str, Any]]:
+def _by_tool_call(model: BaseChatModel, schema: dict[str, Any], arguments: Arguments) -> Runnable[Any, Any]:
     """Ask for the call of a tool with this schema, as LangChain's own `with_structured_output` does."""
     asked = model.bind_tools([schema], tool_choice="any", **arguments)
     name = convert_to_openai_tool(schema)["function"]["name"]

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from orchestrator.planning.dependencies import Dependencies
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.status_colours import FILLS
-from orchestrator.text import shorten
+from orchestrator.text import normal_text, shorten
 
 _MOST_LABEL = 48
 
@@ -22,7 +22,7 @@ def plan_table(plan: Dependencies, outcomes: Mapping[str, Outcome]) -> str:
                 " ".join(task.depends_on) or "-",
                 "yes" if task.requires_approval else "",
                 outcome.status if outcome else "pending",
-                task.description,
+                normal_text(task.description),  # a line end would draw a row of its own
             )
         )
     # The last column is not padded.

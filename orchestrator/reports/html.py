@@ -3,9 +3,9 @@
 Invariant: every text is escaped. Models, tools, documents and file names may hold markup.
 """
 
-from html import escape
 from typing import TYPE_CHECKING
 
+from orchestrator.reports.escaping import escape
 from orchestrator.reports.plan_svg import plan_svg
 
 if TYPE_CHECKING:

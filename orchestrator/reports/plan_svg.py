@@ -1,11 +1,11 @@
 """A plan as an SVG picture: a column for each level, an arrow for each dependency. It needs no script."""
 
 from collections.abc import Mapping
-from html import escape
 
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.status_colours import FILLS
+from orchestrator.reports.escaping import escape
 from orchestrator.text import shorten
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 52, 56, 18

@@ -7,6 +7,7 @@ from langgraph.types import StateSnapshot
 
 from orchestrator.budget.spend import Spend, Usage
 from orchestrator.budget.spending import Spending
+from orchestrator.control_characters import visible
 from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITING
 from orchestrator.memory.conversation import ConversationTurn
 from orchestrator.memory.reference import Reference
@@ -172,7 +173,7 @@ class Run:
     def __str__(self) -> str:
         head = f"{self.thread_id}: {self.status}"
         reviews = "".join(f"\n? {review.id}: {review.question}" for review in self.reviews)
-        return head + reviews + (f"\n{self.answer}" if self.answer else "")
+        return visible(head + reviews + (f"\n{self.answer}" if self.answer else ""))
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from orchestrator import Outcome, Plan, Review, Run, SubTask
+from orchestrator.control_characters import visible
 from orchestrator.persistence.workspace import Artifact
 from orchestrator.reports.html import run_html
 
@@ -74,7 +75,7 @@ def test_a_hostile_text_becomes_no_markup(text: str) -> None:
     assert shown.attributes == harmless.attributes
     assert shown.comments == 0
     for part in ("thread", "answer", "do", "agent", "error", "id", "question", "missing", "file"):
-        assert f"{part} {text}" in shown.text
+        assert f"{part} {visible(text)}" in shown.text
 
 
 def test_a_result_is_shown_where_there_is_no_error() -> None:
