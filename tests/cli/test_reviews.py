@@ -86,7 +86,7 @@ def test_every_kind_of_review_is_listed_and_answered_by_the_commands_that_are_pr
     printed = commands(out)
     assert cli(*printed["approve"])[0] == 0
     code, out, _ = cli(*printed["resume"])
-    assert (code, out.strip()) == (0, "done [c]")
+    assert (code, out.strip()) == (0, "done")
     assert (tmp_path / "written.txt").read_text() == "hello"
     assert json.loads(cli("show", "my thread", "--json")[1])["outcomes"]["a"]["digest"] == "it is 43"
     assert not caplog.records, "nothing that a person would see between the lines"
