@@ -28,15 +28,9 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
         as_json: Print one JSON object, show no progress and ask nothing.
         db: The database as the user named it, for the commands that are printed.
     """
-    model = ModelProfile.of(orchestrator.supervisor.model).description
-    err.print(f"model: {escape(model)}", style="dim", highlight=False, soft_wrap=True)
-    # Questions go to stderr, since stdout is for the answer and may be a pipe.
-    interactive = sys.stdin.isatty() and sys.stderr.isatty() and not as_json
-    display = None if as_json else open_display(err)
+    print_model(orchestrator)
     try:
-        run = _watch(start, display)
-        while interactive and run.status == "waiting" and _ask(orchestrator, run.reviews):
-            run = _watch(partial(orchestrator.resume, run.thread_id), display)
+        run = follow(orchestrator, start, None if as_json else open_display(err), asks=can_ask() and not as_json)
     except KeyboardInterrupt:
         _print_how_to_resume("\ninterrupted", orchestrator.thread_id, db)
         raise
@@ -51,6 +45,33 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
         print_json(run)
     else:
         print_end(run, db)
+    return run
+
+
+def print_model(orchestrator: TaskOrchestrator) -> None:
+    """Print the model of the supervisor."""
+    model = ModelProfile.of(orchestrator.supervisor.model).description
+    err.print(f"model: {escape(model)}", style="dim", highlight=False, soft_wrap=True)
+
+
+def can_ask() -> bool:
+    """True if a person is there to be asked."""
+    # Questions go to stderr, since stdout is for the answer and may be a pipe.
+    return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def follow(orchestrator: TaskOrchestrator, start: Callable[..., Run], display: Display | None, *, asks: bool) -> Run:
+    """Run until the run ends, or waits for decisions that nobody gives here.
+
+    Args:
+        orchestrator: The orchestrator of the run.
+        start: Starts the run; takes `on_event`.
+        display: Shows the progress; None for no progress.
+        asks: Ask the reviews at the terminal.
+    """
+    run = _watch(start, display)
+    while asks and run.status == "waiting" and _ask(orchestrator, run.reviews):
+        run = _watch(partial(orchestrator.resume, run.thread_id), display)
     return run
 
 

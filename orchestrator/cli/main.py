@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.chat import chat
 from orchestrator.cli.echo import echo
 from orchestrator.cli.model import app as model_app
 from orchestrator.cli.reviews import decide, reviews
@@ -25,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, resume, reviews, decide, threads, show, graph, tools, delete):
+for command in (run, chat, resume, reviews, decide, threads, show, graph, tools, delete):
     app.command()(command)
 app.add_typer(model_app, name="model")
 

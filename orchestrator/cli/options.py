@@ -26,6 +26,14 @@ PolicyFile = Annotated[
 McpFile = Annotated[
     Path | None, typer.Option("--mcp", help="JSON file that names MCP servers. A human is asked before each call.")
 ]
+Docs = Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the researcher.")]
+AutoApprove = Annotated[
+    bool,
+    typer.Option(
+        "--auto-approve",
+        help="Ask no human. Workers that have read untrusted text are refused risky tool calls.",
+    ),
+]
 FallbackModel = Annotated[
     list[str] | None,
     typer.Option("--fallback-model", help="Model to ask when the first cannot be reached. Repeat it for more."),

@@ -11,11 +11,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from orchestrator.budget.spend import Spend
 from orchestrator.cli.console import err, out
 from orchestrator.cli.echo import echo, echo_json
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
 from orchestrator.runs.run import Run
+from orchestrator.text import normal_text, shorten
+
+_TURN_CHARS = 240
 
 
 def command(*words: str, db: str | None = None) -> str:
@@ -109,7 +113,12 @@ def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) ->
 def print_run(run: Run, db: str | None) -> None:
     """Print a run: its task, plan, outcomes and end."""
     out.print(f"[bold]{escape(run.thread_id)}[/bold]: {run.status}", highlight=False)
-    out.print(f"task: {escape(run.task)}", highlight=False)
+    for turn in run.turns:
+        out.print(f"task {turn.number}: {escape(shorten(normal_text(turn.task), _TURN_CHARS))}", highlight=False)
+        answer = shorten(normal_text(turn.answer), _TURN_CHARS) or f"no answer, {turn.status}"
+        out.print(f"  {escape(answer)}", style="dim", highlight=False)
+    number = f" {len(run.turns) + 1}" if run.turns else ""
+    out.print(f"task{number}: {escape(run.task)}", highlight=False)
     if run.plan:
         echo(run.plan.table(run.outcomes))
     print_end(run, db)
@@ -143,8 +152,15 @@ def print_end(run: Run, db: str | None) -> None:
     for artifact in run.artifacts:
         err.print(f"file: {escape(artifact.name)}, {artifact.bytes:,} bytes", highlight=False, soft_wrap=True)
     err.print(
-        f"{run.status} · {run.spending} · thread {escape(run.thread_id)}",
+        f"{run.status} · {run.spending} · thread {escape(run.thread_id)}{_all_tasks(run)}",
         style="dim",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _all_tasks(run: Run) -> str:
+    """Return what all tasks of a conversation spent, in words."""
+    if not run.turns:
+        return ""
+    return f" · {Spend.of_usage(run.thread_usage).tokens:,} tokens in {len(run.turns) + 1} tasks"

@@ -10,8 +10,10 @@ import typer
 
 from orchestrator.cli.echo import echo
 from orchestrator.cli.options import (
+    AutoApprove,
     BaseUrl,
     Db,
+    Docs,
     EconomyModel,
     FallbackModel,
     Json,
@@ -31,6 +33,7 @@ from orchestrator.cli.options import (
     full_path,
 )
 from orchestrator.cli.team import print_limits
+from orchestrator.cli.threads import continued_thread, stated
 from orchestrator.errors import ConfigError
 from orchestrator.runs.defaults import DEFAULT_TEAM
 
@@ -42,16 +45,16 @@ Task = Annotated[str, typer.Argument(help="What to do. '-' reads the task from s
 NewThread = Annotated[
     str | None, typer.Option("--thread", help="Name of the new thread.", show_default="from the task's first words")
 ]
-Docs = Annotated[Path | None, typer.Option("--docs", help="Folder of documents for the researcher.")]
+Continue = Annotated[
+    str | None,
+    typer.Option(
+        "--continue",
+        metavar="THREAD",
+        help="Continue a thread whose tasks are done, with its team and model. 'last' is the newest thread.",
+    ),
+]
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", help="JSON file with a plan to carry out, instead of one from the supervisor.")
-]
-AutoApprove = Annotated[
-    bool,
-    typer.Option(
-        "--auto-approve",
-        help="Ask no human. Workers that have read untrusted text are refused risky tool calls.",
-    ),
 ]
 ExplainLimits = Annotated[
     bool, typer.Option("--explain-limits", help="Print the limits of the run and their consequences; run nothing.")
@@ -62,12 +65,14 @@ OtherTeam = Annotated[
 
 
 def run(
+    context: typer.Context,
     task: Task = "",
     team: TeamName = DEFAULT_TEAM,
     model: ModelName = None,
     base_url: BaseUrl = None,
     db: Db = None,
     thread: NewThread = None,
+    continue_: Continue = None,
     docs: Docs = None,
     plan: PlanFile = None,
     policy: PolicyFile = None,
@@ -104,7 +109,21 @@ def run(
         "requests_per_minute": requests_per_minute,
         "tokens_per_minute": tokens_per_minute,
     }
-    _run_new(_read_task(task), about, thread=thread, plan=plan, limits=limits, db=db, as_json=as_json)
+    if continue_ is not None:
+        if thread is not None:
+            raise ConfigError("--continue names the thread already: leave --thread out")
+        thread = continued_thread(db, continue_)
+        about = stated(context, about)
+    _run_new(
+        _read_task(task),
+        about,
+        thread=thread,
+        plan=plan,
+        limits=limits,
+        db=db,
+        as_json=as_json,
+        is_known=bool(continue_),
+    )
 
 
 def resume(
@@ -146,13 +165,14 @@ def _run_new(
     limits: dict[str, Any],
     db: str | None,
     as_json: bool,
+    is_known: bool = False,
 ) -> None:
-    """Run a task on a new thread, and exit with the run's code."""
+    """Run a task on a new thread or continue a known one, and exit with the run's code."""
     from orchestrator.cli.attend import attend
-    from orchestrator.runs.loading import open_orchestrator
+    from orchestrator.runs.loading import open_orchestrator, open_thread
     from orchestrator.runs.thread_list import check_thread_id, new_thread_id
 
-    with open_orchestrator(db, about) as orchestrator:
+    with open_thread(db, str(thread), about) if is_known else open_orchestrator(db, about) as orchestrator:
         # A plan that cannot be read is an error before the thread has a name.
         given_plan = _read_plan(plan) if plan else None
         thread_id = check_thread_id(thread or new_thread_id(task))
@@ -164,7 +184,7 @@ def _run_new(
             thread_id=thread_id,
             plan=given_plan,
             budget=orchestrator.team.budget.raised(limits),
-            auto_approve=about["auto_approve"],
+            auto_approve=bool(about.get("auto_approve")),
         )
         raise typer.Exit(attend(orchestrator, start, as_json=as_json, db=db).exit_code)
 

@@ -1,19 +1,20 @@
 """`orchestrator threads`, `show` and `delete`: the threads of a database. No model and no team is needed."""
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from orchestrator.cli.echo import echo, echo_json
 from orchestrator.cli.options import Db, Json, Thread
-from orchestrator.errors import EXIT_FAILED, ConfigError
+from orchestrator.errors import EXIT_FAILED, ConfigError, UnknownThreadError
 from orchestrator.text import normal_text, shorten
 
 if TYPE_CHECKING:
     from orchestrator.runs.client import OrchestratorClient
 
 _TASK_CHARS = 70
+LAST = "last"
 
 
 def open_client(db: str | None) -> "OrchestratorClient":
@@ -72,3 +73,34 @@ def delete(
         client.delete(thread)
         client.persistence.vacuum()  # SQLite keeps the space of deleted rows otherwise
     echo(f"deleted {thread}")
+
+
+def continued_thread(db: str | None, name: str) -> str:
+    """Return the id of the thread to continue.
+
+    Args:
+        db: The database.
+        name: The id, or `last` for the thread that changed last.
+
+    Raises:
+        UnknownThreadError: There is no such thread, or none at all.
+    """
+    with open_client(db) as client:
+        if name != LAST or client.has_thread(LAST):
+            return name
+        records = client.threads()
+    if not records:
+        raise UnknownThreadError("there is no thread to continue yet")
+    return max(records, key=lambda record: record.updated).id
+
+
+def stated(context: typer.Context, about: dict[str, Any]) -> dict[str, Any]:
+    """Return the facts about a thread that a person stated; those without a value, and the default team, are not.
+
+    Args:
+        context: The command's context.
+        about: The values of its options.
+    """
+    source = context.get_parameter_source("team")
+    is_default = source is not None and source.name == "DEFAULT"
+    return {name: value for name, value in about.items() if value and not (name == "team" and is_default)}
