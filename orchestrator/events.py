@@ -263,6 +263,47 @@ class FellBack(Event, kind="fallback"):
 
 
 @dataclass(frozen=True)
+class TextDelta(Event, kind="text"):
+    """More words of an answer: of a worker's to its sub-task, or of the supervisor's to the task.
+
+    The texts of one stream, joined, are the answer so far. A new stream of the same sub-task takes the place of the one
+    before. Thoughts, tool calls, plans and verdicts are not told.
+
+    Args:
+        sub_task_id: The sub-task; empty for the answer to the task.
+        agent: The agent that answers.
+        text: The words that have come.
+        stream: The stream that the words belong to.
+        attempt: The number of the attempt at the sub-task.
+    """
+
+    sub_task_id: str
+    agent: str
+    text: str
+    stream: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class TextVoided(Event, kind="text_voided"):
+    """The words of a stream do not count, and no more of them come: take them away.
+
+    The request failed or was given up, or the model goes on to call tools. What counts instead has another stream.
+
+    Args:
+        sub_task_id: As in `TextDelta`.
+        agent: As in `TextDelta`.
+        stream: The stream.
+        why: The reason.
+    """
+
+    sub_task_id: str
+    agent: str
+    stream: str
+    why: str = ""
+
+
+@dataclass(frozen=True)
 class Summarizing(Event, kind="summarize"):
     """The supervisor is writing the answer."""
 
@@ -272,7 +313,7 @@ class Answered(Event, kind="answer"):
     """The supervisor has written the answer.
 
     Args:
-        answer: The whole text.
+        answer: The whole text. It may differ from the words that have streamed, by references and remarks on gaps.
         status: The status that the run ends with.
     """
 

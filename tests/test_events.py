@@ -24,6 +24,8 @@ from orchestrator.events import (
     Spent,
     SubTaskChanged,
     Summarizing,
+    TextDelta,
+    TextVoided,
     ToolCalled,
     ToolRefused,
     ToolReturned,
@@ -69,6 +71,8 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     Spent: st.builds(Spent, COUNTS, COUNTS.map(lambda nano: nano / NANO), COUNTS),
     BudgetShort: st.builds(BudgetShort, st.sampled_from(["warn", "short", "spent"]), TEXTS),
     FellBack: st.builds(FellBack, TEXTS, NAMES, NAMES, TEXTS),
+    TextDelta: st.builds(TextDelta, TEXTS, NAMES, TEXTS, NAMES, COUNTS),
+    TextVoided: st.builds(TextVoided, TEXTS, NAMES, NAMES, TEXTS),
     Summarizing: st.just(Summarizing()),
     Answered: st.builds(Answered, TEXTS, st.sampled_from(["done", "failed", "limited", "stopped"])),
 }

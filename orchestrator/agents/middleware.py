@@ -5,6 +5,7 @@ super-step and a checkpoint for every model call.
 """
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +23,7 @@ from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.memory.briefing import shorter
 from orchestrator.messages import is_first_call, is_stopped
 from orchestrator.model_calls.calls import Question
+from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
 from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, request_for_the_rest
 from orchestrator.models.errors import is_refusal
 from orchestrator.models.profile import ModelProfile
@@ -115,16 +117,16 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         spent = context.calls.last_call(request.model, question, of_run=context.finishes_when_spent) if tools else None
         if spent is not None:
             messages, tools = [*messages, HumanMessage(_LITTLE_LEFT)], []
-        while True:
-            try:
-                answer = await self._ask(bridge, request, handler, messages, tools)
-                break
-            except BudgetSpentError as error:
-                if (end := await _end_of_budget(context, error)) is not None:
-                    return _ended(request, end)
+        text = context.calls.text_stream()
+        try:
+            answer = await self._ask(bridge, request, handler, messages, tools, text)
+        except BudgetSpentError as error:
+            if error.is_of_run and not context.finishes_when_spent:
+                raise  # the run pauses and asks a human for more
+            return _ended(request, AttemptEnd(limit=error))
         if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
             tools = tools if calls_so_far + 2 < self.steps else []
-            answer = await self._continued(bridge, request, handler, last, messages, tools)
+            answer = await self._continued(bridge, request, handler, last, messages, tools, text)
         if not tools and self._still_calls(answer):
             # The model still calls tools although none are offered: end the attempt.
             stalled = repeated[-1].what if repeated else f"it called tools after {self.steps} steps"
@@ -138,6 +140,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         handler: Handler,
         messages: list[AnyMessage],
         tools: list[Any],
+        text: TextStream | None,
     ) -> ModelResponse[Any]:
         tool_choice = "any" if _has_to_call(request.model, messages, tools) else request.tool_choice
         adapted = request.override(tools=tools, messages=messages, tool_choice=tool_choice)
@@ -145,13 +148,15 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         async def send(model: BaseChatModel, arguments: dict[str, Any]) -> ModelResponse[Any]:
             settings = {**request.model_settings, **arguments}
             sent = adapted.override(model=model, model_settings=settings)
-            reply: ModelResponse[Any] = await bridge.call(handler, sent)
+            with text.listening() if text is not None else nullcontext():
+                reply: ModelResponse[Any] = await bridge.call(handler, sent)
             return reply
 
         question = Question(_with_system(request, messages), tools)
         answer: ModelResponse[Any] = await request.runtime.context.calls.call(
-            request.model, question, send, _messages_of
+            request.model, question, send, _messages_of, text
         )
+        drop_thoughts(answer.result)
         return replace(answer, result=[_with_unique_call_ids(message) for message in answer.result])
 
     async def _continued(
@@ -162,13 +167,18 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         answer: AIMessage,
         messages: list[AnyMessage],
         tools: list[Any],
+        text: TextStream | None,
     ) -> ModelResponse[Any]:
         """Return a truncated answer with its continuation, or alone if there is no room for that."""
         part = as_part(answer)
+        if text is not None and is_lost(part):
+            text.void("it was cut off", forget=True)
         prompt = fit_messages([*messages, part, request_for_the_rest(part)], request.runtime.context)
         try:
-            rest = await self._ask(bridge, request, handler, prompt, tools)
+            rest = await self._ask(bridge, request, handler, prompt, tools, text)
         except Exception as error:
+            if text is not None:
+                text.tell_kept()
             if isinstance(error, BudgetSpentError) or is_refusal(error):  # the prompt may be too long by now
                 return ModelResponse(result=[answer])
             raise
@@ -195,22 +205,6 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
     def _still_calls(self, answer: ModelResponse[Any]) -> bool:
         last = answer.result[-1] if answer.result else None
         return isinstance(last, AIMessage) and bool(last.tool_calls)
-
-
-async def _end_of_budget(context: WorkerContext, error: BudgetSpentError) -> AttemptEnd | None:
-    """Return the end of an attempt whose call does not fit, or None once a human has raised the budget.
-
-    Raises:
-        BudgetSpentError: A human must decide, and the run pauses for that.
-    """
-    if not error.is_of_run or context.finishes_when_spent:
-        return AttemptEnd(limit=error)
-    decision = await context.more_budget(error)
-    if decision is None:
-        raise error
-    if decision == "go":
-        return None
-    return AttemptEnd(limit=error) if decision == "finish" else AttemptEnd(stopped=True)
 
 
 def _ended(request: ModelRequest[WorkerContext], end: AttemptEnd) -> ModelResponse[Any]:

@@ -7,7 +7,6 @@ from typing import Protocol, Self
 
 from rich.console import Console, RenderableType
 from rich.live import Live
-from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
@@ -24,13 +23,17 @@ from orchestrator.events import (
     Spent,
     SubTaskChanged,
     Summarizing,
+    TextDelta,
+    TextVoided,
     ToolCalled,
     ToolRefused,
+    ToolReturned,
 )
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.status_colours import TERMINAL_STYLES
 from orchestrator.text import shorten
 
+_WORDS_CHARS = 60
 _STAGE_WORDS = {
     "warn": "most of the budget is used",
     "short": "the budget is nearly spent: saving from here on",
@@ -130,7 +133,8 @@ class LiveDisplay:
         self._spent = ""
         self._notice = ""
         self._last: dict[str, SubTaskChanged] = {}
-        self._doing: dict[str, str] = {}
+        self._doing: dict[str, str] = {}  # by sub-task; the words of the answer are under ""
+        self._words: dict[str, tuple[str, str]] = {}
         self._since: dict[str, float] = {}
         self._live: Live | None = None
 
@@ -164,8 +168,13 @@ class LiveDisplay:
                         self._since[event.id] = self._clock()
                 case ToolCalled():
                     self._doing[event.sub_task_id] = f"{event.tool}({_arguments(event)})"
+                case ToolReturned() | TextVoided():
+                    self._doing.pop(event.sub_task_id, None)
+                case TextDelta():
+                    self._hear(event)
                 case Summarizing():
                     self._phase = "writing the answer"
+                    self._doing.pop("", None)
                 case Spent():
                     dollars = f", ${event.cost_usd:.4f}" if event.cost_usd else ""
                     self._spent = f"{event.model_calls} model calls, {event.tokens:,} tokens{dollars}"
@@ -173,6 +182,15 @@ class LiveDisplay:
                     self._notice = describe_event(event)
                 case _:
                     self._phase = ""
+
+    def _hear(self, event: TextDelta) -> None:
+        """Keep the newest words of an answer: as many as a line of the table has room for."""
+        stream, words = self._words.get(event.sub_task_id, ("", ""))
+        # A tab or a line end would break the table, and other control characters could do worse.
+        new = "".join(char if char.isprintable() else " " for char in event.text)
+        words = (words + new if stream == event.stream else new)[-_WORDS_CHARS:]
+        self._words[event.sub_task_id] = (event.stream, words)
+        self._doing[event.sub_task_id] = "… " + " ".join(words.split())
 
     def _render(self) -> RenderableType:
         with self._lock:
@@ -182,7 +200,8 @@ class LiveDisplay:
                     grid.add_row(*self._row(self._plan, task_id))
             if self._phase:
                 seconds = Text(f"{self._clock() - self._start:.0f} s")
-                grid.add_row("", Spinner("dots"), Text(self._phase), seconds)
+                words = Text(self._doing.get("", ""), style="dim", overflow="ellipsis", no_wrap=True)
+                grid.add_row("", Spinner("dots"), Text(self._phase), seconds, words)
             if self._spent or self._notice:
                 grid.add_row("", "", "", Text(self._spent, style="dim"), Text(self._notice, style="yellow"))
             return grid
@@ -192,7 +211,8 @@ class LiveDisplay:
         status = last.status if last else "pending"
         detail = Text(task.description, overflow="ellipsis", no_wrap=True)
         if status == "running":
-            detail = Text.from_markup(f"[cyan]{escape(self._doing.get(task_id, 'thinking'))}[/cyan]")
+            doing = self._doing.get(task_id, "thinking")
+            detail = Text(doing, style="cyan", overflow="ellipsis", no_wrap=doing.startswith("… "))
         elif status == "pending" and task.depends_on:
             waits = [d for d in task.depends_on if not (e := self._last.get(d)) or e.status != "succeeded"]
             detail = Text(f"waits on {' '.join(waits)}" if waits else task.description, style="dim")

@@ -18,6 +18,7 @@ import openai
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
 
 from orchestrator.budget.accounts import Reservation
 from orchestrator.budget.allowance import Allowance
@@ -27,12 +28,13 @@ from orchestrator.budget.prices import booked_name, nano_usd, price_is_given
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
-from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent
+from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent, is_heard
 from orchestrator.messages import make_sound
 from orchestrator.model_calls.answer_limit import limited
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
+from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
 from orchestrator.models.errors import cost_nothing, is_endpoint_failure
 from orchestrator.models.profile import ModelProfile
 from orchestrator.redaction import redact_error
@@ -70,6 +72,7 @@ class ModelCalls:
         allowance: The account that pays, and its ledger; by default nothing is limited.
         policy: Retries, fallbacks and time limits.
         emit: Takes progress events.
+        attempt: The number of the attempt at the sub-task.
     """
 
     def __init__(
@@ -78,11 +81,20 @@ class ModelCalls:
         allowance: Allowance | None = None,
         policy: CallPolicy | None = None,
         emit: Emit = SILENT,
+        attempt: int = 1,
     ) -> None:
         self.bridge = bridge
         self.allowance = allowance or Allowance()
         self.policy = policy or CallPolicy()
         self._emit = emit
+        self._number = attempt
+
+    def text_stream(self) -> TextStream | None:
+        """Return a stream for the words of an answer; None where nobody listens, and models need not stream."""
+        if not is_heard(self._emit):
+            return None
+        account = self.allowance.account
+        return TextStream(self._emit, account.agent, account.sub_task_id, self._number)
 
     def last_call(self, model: BaseChatModel, question: Question, *, of_run: bool) -> BudgetSpentError | None:
         """Return the limit that another call after this one would pass, or None.
@@ -105,16 +117,26 @@ class ModelCalls:
         self, model: BaseChatModel, messages: Sequence[BaseMessage], config: RunnableConfig | None = None
     ) -> AIMessage:
         """Ask for a plain text."""
+        text = self.text_stream()
 
         async def send(candidate: BaseChatModel, arguments: dict[str, Any]) -> AIMessage:
             bound = candidate.bind(**arguments) if arguments else candidate
-            answer: AIMessage = await self.bridge.invoke(bound, list(messages), config)
+            heard = config if text is None else merge_configs(config, text.callbacks)
+            answer: AIMessage = await self.bridge.invoke(bound, list(messages), heard)
             return answer
 
-        answer: AIMessage = await self.call(model, Question(messages), send, lambda reply: [reply])
+        answer: AIMessage = await self.call(model, Question(messages), send, lambda reply: [reply], text)
+        drop_thoughts([answer])
         return answer
 
-    async def call(self, model: BaseChatModel, question: Question, send: Send, messages_of: MessagesOf) -> Any:
+    async def call(
+        self,
+        model: BaseChatModel,
+        question: Question,
+        send: Send,
+        messages_of: MessagesOf,
+        text: TextStream | None = None,
+    ) -> Any:
         """Ask a model, or one that stands in for it.
 
         Args:
@@ -122,6 +144,7 @@ class ModelCalls:
             question: The parts of the request that make up its size.
             send: Sends the request once.
             messages_of: Returns the messages in a reply.
+            text: Takes the words of the answer; None if they are no plain text, or nobody listens.
 
         Raises:
             BudgetSpentError: The call does not fit into the budget, and was not sent.
@@ -130,8 +153,10 @@ class ModelCalls:
         candidates = self._candidates(model)
         for at, candidate in enumerate(candidates):
             try:
-                reply = await self._ask(candidate, question, send, messages_of)
+                reply = await self._ask(candidate, question, send, messages_of, text)
                 make_sound(messages_of(reply))
+                if text is not None:
+                    text.finish(messages_of(reply)[-1])
                 return reply
             except Exception as error:
                 # Before anybody prints or stores the error: endpoints repeat the key that they refuse.
@@ -157,11 +182,20 @@ class ModelCalls:
         # By identity: the economy model can be a fallback too, and is asked once.
         return list({id(m): m for m in (*first, model, *self.policy.fallbacks)}.values())
 
-    async def _ask(self, model: BaseChatModel, question: Question, send: Send, messages_of: MessagesOf) -> Any:
+    async def _ask(
+        self,
+        model: BaseChatModel,
+        question: Question,
+        send: Send,
+        messages_of: MessagesOf,
+        text: TextStream | None,
+    ) -> Any:
         if self._limits_tokens and needs_tokenizer(model):
             await self.bridge.offload(partial(load_tokenizer, model))  # the first time, over the network
         prompt = self._prompt_tokens(model, question) if self._counts else 0
         attempt = partial(self._attempt, model, prompt, send, messages_of)
+        if text is not None:
+            attempt = partial(_told, text, attempt)
         settings = self.policy.resilience
         if (own := ModelProfile.of(model).retries) is not None:
             settings = settings.model_copy(update={"retries": own})
@@ -259,3 +293,13 @@ class ModelCalls:
         self._emit(Spent(spent.tokens, spent.cost_usd, spent.model_calls))
         if stage := ledger.new_stage():
             self._emit(BudgetShort(stage, str(ledger.budget)))
+
+
+async def _told(text: TextStream, attempt: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """Make one attempt, and declare void what it has told if it fails."""
+    text.begin()
+    try:
+        return await attempt()
+    except BaseException as error:
+        text.void(str(error) or type(error).__name__)
+        raise

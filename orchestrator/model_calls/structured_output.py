@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables.config import merge_configs
+from langgraph.constants import TAG_NOSTREAM
 
 from orchestrator.budget.spend import Spend
 from orchestrator.errors import PlanError
@@ -73,9 +75,14 @@ async def ask_structured(
 def _sender(calls: ModelCalls, question: Question, config: RunnableConfig | None) -> Send:
     async def send(model: BaseChatModel, arguments: dict[str, Any]) -> Any:
         asked = structured(model, question.schema or {}, arguments)
-        return await calls.bridge.invoke(asked, list(question.messages), config)
+        return await calls.bridge.invoke(asked, list(question.messages), _unseen(config))
 
     return send
+
+
+def _unseen(config: RunnableConfig | None) -> RunnableConfig:
+    """Return the config of a call whose JSON is for the engine alone: readers of `messages` are not shown it."""
+    return merge_configs(config, {"tags": [TAG_NOSTREAM]})
 
 
 def _raw(reply: dict[str, Any]) -> Sequence[BaseMessage]:

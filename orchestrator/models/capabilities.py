@@ -12,6 +12,9 @@ _NO_SCHEMA = re.compile(r"response_format|json_schema|schema|grammar|structured|
 # A refusal of a long prompt can name the tools that made the prompt long, and says nothing against tools.
 _TOO_LONG = re.compile(r"context (length|window|size)|maximum.{0,20} tokens|too (long|large)", re.I)
 LIMIT_NAMES = ("max_completion_tokens", "max_tokens")  # OpenAI's name, and the name that others understand
+_NO_USAGE = re.compile(r"stream_options|include_usage", re.I)
+_NO_STREAM = re.compile(r"\bstream", re.I)
+_MOST_BROKEN = 2  # streams in a row that broke off
 _CAP_NAME = re.compile(r"max_(completion_)?tokens")
 
 
@@ -24,12 +27,20 @@ class Capabilities:
         schema: The best form of a schema that the endpoint takes: `strict`, `plain` (without strict), or in words.
         also_in_words: True if the endpoint takes a schema and ignores it, so the prompt must contain the schema too.
         cap: The endpoint's name for the limit of an answer's tokens; empty for the usual name.
+        streams: False if the endpoint refuses to stream its answers.
+        stream_usage: False if the endpoint refuses to report the usage of a stream.
+        is_unopened: True if answers begin inside thoughts, so that only the end of the thoughts can be seen.
     """
 
     tools: bool = True
     schema: SchemaMode = "strict"
     also_in_words: bool = False
     cap: str = ""
+    streams: bool = True
+    stream_usage: bool = True
+    is_unopened: bool = False
+    _has_streamed: bool = False
+    _broken_streams: int = 0
 
     def learn(self, refusal: str, asked_tools: bool, asked_schema: SchemaMode | None, asked_cap: str = "") -> bool:
         """Learn from a refusal. True if the request should be sent again in another form.
@@ -58,6 +69,37 @@ class Capabilities:
             self.schema = max(self.schema, below, key=_SCHEMA_MODES.index)
             return True
         return False
+
+    def learn_stream(self, refusal: str, asked_usage: bool) -> bool:
+        """Learn from the refusal of a stream. True if the request should be sent again in another form.
+
+        Args:
+            refusal: The endpoint's message.
+            asked_usage: True if the request asked for the usage.
+        """
+        if asked_usage and _NO_USAGE.search(refusal):
+            self.stream_usage = False
+            return True
+        if _NO_STREAM.search(refusal):
+            self.streams = False
+            return True
+        return False
+
+    @property
+    def may_not_stream(self) -> bool:
+        """True while no stream has been seen, so that any refusal may mean the stream."""
+        return not self._has_streamed
+
+    def streamed(self, is_whole: bool) -> None:
+        """Learn from the end of a stream.
+
+        Args:
+            is_whole: The stream came to its end. A connection can break by chance, and seldom does so again and again.
+        """
+        self._has_streamed = self._has_streamed or is_whole
+        self._broken_streams = 0 if is_whole else self._broken_streams + 1
+        if self._broken_streams >= _MOST_BROKEN:
+            self.streams = False
 
     def ignored(self, asked_schema: SchemaMode) -> None:
         """Learn from a complete answer that does not fit its schema.

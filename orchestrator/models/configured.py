@@ -9,9 +9,10 @@ import openai
 from pydantic import SecretStr
 
 from orchestrator.errors import MissingModelError, ModelError
+from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.error_texts import explain
 from orchestrator.models.http_client import blocking_client
-from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
+from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
 from orchestrator.models.proxies import OPENAI_URL, proxy_for
 from orchestrator.models.settings import ModelSettings
 from orchestrator.redaction import redact, remember_secret

@@ -13,7 +13,8 @@ from typing import Any
 from pydantic import SecretStr
 
 from orchestrator.errors import MissingModelError, ModelError
-from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
+from orchestrator.models.endpoint import make_endpoint
+from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
 from orchestrator.models.settings import ModelSettings
 from orchestrator.models.weights import DEFAULT, cached, weights_named
 

@@ -21,21 +21,19 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableLambda
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_openai import ChatOpenAI
-from pydantic import BaseModel, SecretStr, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.models.capabilities import KNOWN, LIMIT_NAMES, Capabilities, SchemaMode, ToolMode
-from orchestrator.models.completions import checked, no_completion, reading
-from orchestrator.models.http_client import LoopTransport, blocking_client
+from orchestrator.models.completions.checks import checked, no_completion, reading
+from orchestrator.models.completions.stream import CompletionStream, breaking_off, whole_chunk
 from orchestrator.models.json_answers import answered_json, fits, may_be_strict, schema_prompt, without_thoughts
 from orchestrator.models.json_tool_calls import render_plain, restore_calls, tool_prompt, tool_schema
-from orchestrator.models.proxies import OPENAI_URL
-from orchestrator.models.settings import ModelSettings
-from orchestrator.redaction import redact
 
 _MOST_JUNK = 4000  # characters to keep of an answer without the JSON that was asked for
 # Statuses with which endpoints refuse a form that they do not know; some servers fail on one with a 500.
 _MAY_REFUSE_FORM = (400, 404, 415, 422, 500, 501)
+_MAY_REFUSE_STREAM = (400, 405, 415, 422, 501)
 
 
 @dataclass(frozen=True)
@@ -156,22 +154,102 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                 if not self._learned(error, request, payload):
                     raise
 
-    # Tools and schemas may be sent in another form, and then only the whole answer can be turned back.
-
-    def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        if not _plain(kwargs):
-            yield _whole(self._generate(messages, **_call_kwargs(args, kwargs)))
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        while (asked := self._streamed(messages, stop, kwargs)) is not None:
+            request, body, stream = asked
+            post = partial(self.root_client.post, "/chat/completions", cast_to=object, body=body)
+            try:
+                opened = post(stream=True, stream_cls=openai.Stream[object])
+            except openai.APIStatusError as error:
+                if self._learned_of_stream(error, request, body):
+                    continue
+                break
+            with opened, breaking_off(self.capabilities):
+                for data in opened.response.iter_bytes():
+                    yield from stream.feed(data)
+                yield from self._rest(request, stream)
             return
-        yield from super()._stream(messages, *args, **kwargs)
+        yield self._unstreamed(self._generate(messages, stop, **_unstreamed_arguments(kwargs)), asked is not None)
 
     async def _astream(
-        self, messages: list[BaseMessage], *args: Any, **kwargs: Any
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        if not _plain(kwargs):
-            yield _whole(await self._agenerate(messages, **_call_kwargs(args, kwargs)))
+        while (asked := self._streamed(messages, stop, kwargs)) is not None:
+            request, body, stream = asked
+            post = partial(self.root_async_client.post, "/chat/completions", cast_to=object, body=body)
+            try:
+                opened = await post(stream=True, stream_cls=openai.AsyncStream[object])
+            except openai.APIStatusError as error:
+                if self._learned_of_stream(error, request, body):
+                    continue
+                break
+            async with opened:
+                with breaking_off(self.capabilities):
+                    async for data in opened.response.aiter_bytes():
+                        for chunk in stream.feed(data):
+                            yield chunk
+                    for chunk in self._rest(request, stream):
+                        yield chunk
             return
-        async for chunk in super()._astream(messages, *args, **kwargs):
-            yield chunk
+        answer = await self._agenerate(messages, stop, **_unstreamed_arguments(kwargs))
+        yield self._unstreamed(answer, asked is not None)
+
+    def _streamed(
+        self, messages: list[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
+    ) -> tuple[_Request, dict[str, Any], CompletionStream] | None:
+        """Return a request for a stream, its body and the reader of the answer; None if the answer comes whole.
+
+        JSON of a schema is of no use before its end, and tool calls in JSON must be turned back as a whole.
+        """
+        if not self.capabilities.streams or kwargs.get("response_format") is not None:
+            return None
+        if kwargs.get("tools") and not self.has_native_tools:
+            return None
+        request = self._adapted(messages, _unstreamed_arguments(kwargs))
+        body = {**self._payload(request, stop), "stream": True}
+        if self.capabilities.stream_usage and self._should_stream_usage(**kwargs):
+            body["stream_options"] = {"include_usage": True}
+        convert = partial(self._convert_chunk_to_generation_chunk, default_chunk_class=AIMessageChunk)
+        stream = CompletionStream(partial(convert, base_generation_info=None), self.capabilities.is_unopened)
+        return request, body, stream
+
+    def _rest(self, request: _Request, stream: CompletionStream) -> Iterator[ChatGenerationChunk]:
+        if (completion := stream.whole()) is not None:  # the endpoint ignores `stream`
+            yield self._unstreamed(self._read(request, completion), True)
+            return
+        yield from stream.end()
+        self.capabilities.streamed(True)
+        self.capabilities.is_unopened = self.capabilities.is_unopened or stream.is_unopened
+
+    def _unstreamed(self, answer: ChatResult, was_refused: bool) -> ChatGenerationChunk:
+        """Return a whole answer as the only chunk, and remember if the endpoint does not stream."""
+        if was_refused:
+            self.capabilities.streams = False
+        return whole_chunk(answer)
+
+    def _learned_of_stream(self, error: openai.APIStatusError, request: _Request, body: dict[str, Any]) -> bool:
+        """True if the request should be sent in another form; False if it should be sent without a stream.
+
+        Raises:
+            openai.APIStatusError: Neither would help.
+        """
+        if error.status_code in _MAY_REFUSE_FORM:
+            refusal = str(error.body or error.message)
+            if self.capabilities.learn_stream(refusal, "stream_options" in body) or self._learned(error, request, body):
+                return True
+        if error.status_code in _MAY_REFUSE_STREAM and self.capabilities.may_not_stream:
+            return False
+        raise error
 
     def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
         """Like `ChatOpenAI`, with the answer's limit under the name that the endpoint understands."""
@@ -306,62 +384,6 @@ def _wrapped(schema: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _plain(kwargs: Mapping[str, Any]) -> bool:
-    return not kwargs.get("tools") and kwargs.get("response_format") is None
-
-
-def _call_kwargs(args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    named = dict(zip(("stop", "run_manager"), args, strict=False)) | kwargs
-    # An argument of `ChatOpenAI._stream` alone. `_generate` would send it to the endpoint.
-    return {name: value for name, value in named.items() if name != "stream_usage"}
-
-
-def _whole(result: ChatResult) -> ChatGenerationChunk:
-    message: Any = result.generations[0].message
-    # The `type` of a chunk is a literal of its own, and pydantic refuses that of a message.
-    fields = {name: value for name, value in message.__dict__.items() if name != "type"}
-    chunk = AIMessageChunk(**fields)
-    return ChatGenerationChunk(message=chunk, generation_info=result.generations[0].generation_info)
-
-
-def make_endpoint(
-    name: str, base_url: str | None, key: SecretStr, settings: ModelSettings, proxy: str | None = None, **fields: Any
-) -> AdaptiveChatOpenAI:
-    """Make a chat model at an endpoint, over the shared HTTP clients.
-
-    Args:
-        name: The model's name at the endpoint.
-        base_url: Address of the endpoint; None for OpenAI's.
-        key: The endpoint's key.
-        settings: Time limit, retries, temperature, window and tool mode.
-        proxy: The proxy for all requests; None for a direct connection, whatever the environment says.
-        **fields: Further fields of the model.
-
-    Raises:
-        ConfigError: The proxy cannot be used.
-    """
-    import httpx2
-
-    optional: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature is not None else {}
-    return AdaptiveChatOpenAI(
-        model=name,
-        base_url=base_url,
-        api_key=key,
-        timeout=settings.timeout_s,
-        max_retries=0,  # the engine repeats requests itself, and reserves each in the budget
-        retries=settings.max_retries,
-        stream_usage=True,  # LangChain reports no usage of streams from another `base_url` otherwise
-        http_client=blocking_client(proxy),
-        http_async_client=httpx2.AsyncClient(
-            transport=LoopTransport(proxy), timeout=settings.timeout_s, follow_redirects=True
-        ),
-        http_socket_options=(),  # these are for clients that LangChain makes itself
-        openai_proxy=None,  # `proxy_for` reads OPENAI_PROXY; LangChain refuses it beside an own client
-        **{
-            "tool_mode": settings.tool_mode,
-            "window": settings.window,
-            "label": redact(base_url or OPENAI_URL),
-            **optional,
-            **fields,
-        },
-    )
+def _unstreamed_arguments(kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments without those of a stream, which would go to the endpoint."""
+    return {name: value for name, value in kwargs.items() if name not in ("stream", "stream_usage", "stream_options")}

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from orchestrator.testing.script import Reply, Request, Script, call_ids, count, cut, in_order
 
@@ -57,6 +57,8 @@ class OpenAIServer:
         models: The models in the list of models.
         key: The only accepted key; None accepts any.
         listing: The answer to GET instead of the list: JSON-plain data, or a text as a page of HTML.
+        streams: False for an endpoint that ignores `stream` and answers with one JSON object.
+        usage_in: The chunks of a stream with a usage: the last, or `every` one.
 
     The server answers requests for any host, as a proxy does. `targets` has the targets of the request lines, and
     `bodies` the bodies of the chat requests.
@@ -70,11 +72,15 @@ class OpenAIServer:
         models: Sequence[str] = ("scripted",),
         key: str | None = None,
         listing: object = None,
+        streams: bool = True,
+        usage_in: Literal["last", "every"] = "last",
     ) -> None:
         self.script: Script = script if callable(script) else in_order(script)
         self.bodies: list[dict[str, Any]] = []
         self.targets: list[str] = []
         self.listing = listing
+        self.streams = streams
+        self.usage_in = usage_in
         self.models = models
         self.key = key
         self._faults = faults if callable(faults) else _in_turn(faults or ())
@@ -145,11 +151,14 @@ class _Handler(BaseHTTPRequestHandler):
         except AssertionError as error:
             self._fail(Fault(500, str(error)))
             return
+        message, usage = _completion(request, reply)
+        if body.get("stream") and double.streams:
+            self._stream(body, reply, message, usage)
+            return
         if reply.gate is not None:
             reply.gate.wait()
-        message, usage = _completion(request, reply)
-        if body.get("stream"):
-            self._stream(body, message, usage)
+        if reply.breaks_after is not None:
+            self._fail(Fault(0))
         else:
             choice = {"index": 0, "message": message, "finish_reason": _finish(message)}
             self._send(200, {**_head(body), "choices": [choice], **({"usage": usage} if reply.usage else {})})
@@ -181,19 +190,37 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _stream(self, body: dict[str, Any], message: dict[str, Any], usage: dict[str, int]) -> None:
-        delta = {**message}
-        if "tool_calls" in delta:
-            delta["tool_calls"] = [{**tool_call, "index": at} for at, tool_call in enumerate(delta["tool_calls"])]
+    def _stream(self, body: dict[str, Any], reply: Reply, message: dict[str, Any], usage: dict[str, int]) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream")
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
         head = {**_head(body), "object": "chat.completion.chunk"}
-        chunks: list[dict[str, Any]] = [
-            {**head, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]},
-            {**head, "choices": [{"index": 0, "delta": {}, "finish_reason": _finish(message)}]},
+        asks_usage = reply.usage and (body.get("stream_options") or {}).get("include_usage")
+        in_every = {"usage": usage} if asks_usage and self.server.double.usage_in == "every" else {}
+        deltas: list[dict[str, Any]] = [{"content": part} for part in reply.parts(message["content"] or "")][
+            : reply.breaks_after
         ]
-        if (body.get("stream_options") or {}).get("include_usage"):
-            chunks.append({**head, "choices": [], "usage": usage})
-        text = "".join(f"data: {json.dumps(chunk)}\n\n" for chunk in chunks) + "data: [DONE]\n\n"
-        self._write(200, text.encode(), kind="text/event-stream")
+        for number, delta in enumerate([{"role": "assistant"}, *deltas]):
+            if reply.gate is not None and number == reply.gate_after:
+                reply.gate.wait()
+            self._event({**head, **in_every, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+        if reply.breaks_after is not None:
+            self._fail(Fault(0))
+            return
+        for at, tool_call in enumerate(message.get("tool_calls", ())):
+            called = {"tool_calls": [{**tool_call, "index": at}]}
+            self._event({**head, **in_every, "choices": [{"index": 0, "delta": called, "finish_reason": None}]})
+        last = {"index": 0, "delta": {}, "finish_reason": _finish(message)}
+        self._event({**head, **in_every, "choices": [last]})
+        if asks_usage:
+            self._event({**head, "choices": [], "usage": usage})
+        self._event("[DONE]")
+        self.wfile.write(b"0\r\n\r\n")
+
+    def _event(self, data: Any) -> None:
+        event = f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
+        self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
 
 
 def _head(body: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -66,6 +67,9 @@ class Reply:
         error: An exception to raise instead.
         gate: A gate that holds the reply back.
         usage: Report token counts.
+        pieces: The parts in which a stream sends the text; by default its words.
+        gate_after: The parts that a stream sends before the gate holds it.
+        breaks_after: The parts after which the connection is lost, instead of the rest; None for a whole answer.
     """
 
     text: str = ""
@@ -73,10 +77,24 @@ class Reply:
     error: BaseException | None = None
     gate: Gate | None = None
     usage: bool = True
+    pieces: tuple[str, ...] = ()
+    gate_after: int = 0
+    breaks_after: int | None = None
 
-    def behind(self, gate: Gate) -> "Reply":
-        """Return the same reply, held back by a gate."""
-        return replace(self, gate=gate)
+    def behind(self, gate: Gate, after: int = 0) -> "Reply":
+        """Return the same reply, held back by a gate.
+
+        Args:
+            gate: The gate.
+            after: The parts that a stream sends before.
+        """
+        return replace(self, gate=gate, gate_after=after)
+
+    def parts(self, text: str) -> list[str]:
+        """Return the parts in which a stream sends the text, which may be cut at a limit."""
+        if text == "".join(self.pieces):
+            return list(self.pieces)
+        return re.findall(r"\s*\S+\s*\Z|\s*\S+|\s+\Z", text)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,9 @@
 
 import itertools
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -16,6 +18,7 @@ from pydantic import Field, PrivateAttr
 from orchestrator.testing.script import Reply, Request, Script, call_ids, count, cut, in_order
 
 _numbers = itertools.count(1)  # each model is an endpoint of its own, and fails for itself
+_LOST = "the connection is lost in the middle of the answer"
 _ROLES = {"human": "user", "ai": "assistant", "system": "system", "tool": "tool"}
 
 
@@ -107,12 +110,37 @@ class ScriptedModel(BaseChatModel):
         return self._result(request, reply)
 
     def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
-        yield _chunk(self._generate(messages, **_only_known(kwargs)))
+        request = self._request(messages, kwargs)
+        reply: Reply = self.script(request)
+        for number, chunk in enumerate(self._chunks(request, reply)):
+            if reply.gate is not None and number == reply.gate_after:
+                reply.gate.wait()
+            yield chunk()
 
     async def _astream(
         self, messages: list[BaseMessage], *args: Any, **kwargs: Any
     ) -> AsyncIterator[ChatGenerationChunk]:
-        yield _chunk(await self._agenerate(messages, **_only_known(kwargs)))
+        request = self._request(messages, kwargs)
+        reply: Reply = self.script(request)
+        for number, chunk in enumerate(self._chunks(request, reply)):
+            if reply.gate is not None and number == reply.gate_after:
+                await reply.gate.await_()
+            yield chunk()
+
+    def _chunks(self, request: Request, reply: Reply) -> list[Callable[[], ChatGenerationChunk]]:
+        """Return functions that make the parts of an answer; the last makes what is no text, or the error."""
+        whole = replace(reply, breaks_after=None)
+        parts = reply.parts(cut(reply.text, request.max_tokens, self.counter))[: reply.breaks_after]
+        texts = [partial(_chunk, AIMessageChunk(content=part)) for part in parts]
+
+        def last() -> ChatGenerationChunk:
+            if reply.breaks_after is not None:
+                raise ConnectionResetError(_LOST)
+            message: Any = self._result(request, whole).generations[0].message
+            usage, calls = message.usage_metadata, message.tool_calls
+            return _chunk(AIMessageChunk(content="", tool_calls=calls, usage_metadata=usage))
+
+        return [*texts, last]
 
     def _request(self, messages: Sequence[BaseMessage], kwargs: dict[str, Any]) -> Request:
         request = Request(
@@ -127,6 +155,8 @@ class ScriptedModel(BaseChatModel):
     def _result(self, request: Request, reply: Reply) -> ChatResult:
         if reply.error is not None:
             raise reply.error
+        if reply.breaks_after is not None:
+            raise ConnectionResetError(_LOST)
         ids = call_ids(reply, request)
         calls = [
             {"name": name, "args": dict(arguments), "id": given, "type": "tool_call"}
@@ -139,14 +169,5 @@ class ScriptedModel(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=message)])
 
 
-def _only_known(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in kwargs.items() if name in ("stop", "tools", "schema", "max_tokens")}
-
-
-def _chunk(result: ChatResult) -> ChatGenerationChunk:
-    message: Any = result.generations[0].message
-    return ChatGenerationChunk(
-        message=AIMessageChunk(
-            content=message.content, tool_calls=message.tool_calls, usage_metadata=message.usage_metadata
-        )
-    )
+def _chunk(message: AIMessageChunk) -> ChatGenerationChunk:
+    return ChatGenerationChunk(message=message)

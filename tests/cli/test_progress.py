@@ -13,7 +13,18 @@ from rich.console import Console
 from orchestrator.cli.ask import ask_at_terminal
 from orchestrator.cli.output import command, print_reviews
 from orchestrator.cli.progress import LiveDisplay, PlainDisplay, open_display
-from orchestrator.events import Event, Planned, Planning, ReviewAsked, RoundStarted, SubTaskChanged, ToolCalled
+from orchestrator.events import (
+    Event,
+    Planned,
+    Planning,
+    ReviewAsked,
+    RoundStarted,
+    SubTaskChanged,
+    Summarizing,
+    TextDelta,
+    TextVoided,
+    ToolCalled,
+)
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
 from tests.support.teams import step
@@ -232,3 +243,27 @@ def test_a_listed_review_shows_its_subject_and_a_command_for_each_answer(capsys:
     assert '"text": "x"' in out
     assert "orchestrator decide t/result-1 reject --text why --db my.db" in out
     assert "orchestrator decide t/tool-1 edit --file FILE --db my.db" in out
+
+
+def test_the_live_table_shows_the_newest_words_of_an_answer_in_one_line() -> None:
+    words = [TextDelta("a", "worker", text, "s1") for text in ("It is\n", "a long\t", "tale \x1b[2J" + "x" * 80)]
+    started = SubTaskChanged("a", "running")
+    shown = "\n".join(table(Planned(PLAN), started, *words, clock=Clock()))
+    assert "… " + "x" * 20 in shown
+    assert "It is" not in shown
+    assert "\x1b" not in shown
+    again = "\n".join(table(Planned(PLAN), started, *words, TextDelta("a", "worker", "No.", "s2"), clock=Clock()))
+    assert "… No." in again
+    void = "\n".join(table(Planned(PLAN), started, *words, TextVoided("a", "worker", "s1"), clock=Clock()))
+    assert "thinking" in void
+    answer = "\n".join(
+        table(Planned(PLAN), Summarizing(), TextDelta("", "supervisor", "All told", "s3"), clock=Clock())
+    )
+    assert "writing the answer" in answer
+    assert "… All told" in answer
+
+
+def test_lines_of_a_log_hold_no_words_of_answers() -> None:
+    console = a_console()
+    PlainDisplay(console).tell(TextDelta("a", "worker", "It is", "s1"))
+    assert printed(console) == ""

@@ -157,8 +157,8 @@ def test_the_catalogue_has_the_hashes_that_were_agreed() -> None:
 def test_a_client_serves_one_event_loop_after_another() -> None:
     from pydantic import SecretStr
 
+    from orchestrator.models.endpoint import make_endpoint
     from orchestrator.models.http_client import _clients
-    from orchestrator.models.openai_compatible import make_endpoint
     from orchestrator.models.settings import ModelSettings
     from orchestrator.testing import OpenAIServer
 

@@ -10,7 +10,7 @@ from orchestrator import Budget, Supervisor, TaskOrchestrator, Worker, chat_mode
 from orchestrator.budget.prices import Price
 from orchestrator.errors import ConfigError, MissingModelError, ModelError
 from orchestrator.models.configured import is_configured
-from orchestrator.models.openai_compatible import make_endpoint
+from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.proxies import is_private_network, proxy_for
 from orchestrator.models.settings import ModelSettings
 from orchestrator.runs.run import Run

@@ -15,9 +15,10 @@ from pydantic import BaseModel, SecretStr
 
 from orchestrator import Supervisor, Team, Worker
 from orchestrator.models import openai_compatible as endpoint
+from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.json_answers import inlined, may_be_strict
 from orchestrator.models.json_tool_calls import render_plain, tool_schema
-from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
+from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
 from orchestrator.models.settings import ModelSettings
 from orchestrator.planning.schemas import plan_schema, revision_schema, verdict_schema
 from orchestrator.testing import Fault, OpenAIServer, Reply, Request, call

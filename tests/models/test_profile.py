@@ -7,7 +7,8 @@ from langchain_core.language_models import BaseChatModel, FakeListChatModel
 from langchain_openai import ChatOpenAI
 from pydantic import ConfigDict, SecretStr
 
-from orchestrator.models.openai_compatible import AdaptiveChatOpenAI, make_endpoint
+from orchestrator.models.endpoint import make_endpoint
+from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
 from orchestrator.models.profile import UNKNOWN_WINDOW, ModelProfile
 from orchestrator.models.settings import ModelSettings
 from orchestrator.testing import ScriptedModel

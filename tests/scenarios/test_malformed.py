@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator import Persistence, TaskOrchestrator
 from orchestrator.errors import DecisionError, ModelError, PersistenceError, PlanError
-from orchestrator.models.completions import checked, no_completion
+from orchestrator.models.completions.checks import checked, no_completion
 from orchestrator.planning.plan import Plan
 from orchestrator.testing import OpenAIServer, TeamScript
 from tests.support.endpoints import model_at

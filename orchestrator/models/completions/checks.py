@@ -29,10 +29,10 @@ def checked(answer: object) -> dict[str, Any]:
         if not isinstance(message, dict):
             raise no_completion(str(answer))
         message["role"] = "assistant"  # some endpoints leave the role out, or use another word
-    return {**answer, "usage": _usage(answer.get("usage"))}
+    return {**answer, "usage": plausible_usage(answer.get("usage"))}
 
 
-def _usage(reported: object) -> dict[str, Any] | None:
+def plausible_usage(reported: object) -> dict[str, Any] | None:
     """Return the plausible part of a reported usage; None counts as no report."""
     if not isinstance(reported, dict) or not all(_is_count(reported.get(name, 0)) for name in _COUNTS):
         return None

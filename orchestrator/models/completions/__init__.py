@@ -1,0 +1,1 @@
+"""Chat completions as endpoints send them, whole and in pieces."""

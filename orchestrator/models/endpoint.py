@@ -1,0 +1,54 @@
+"""Make the chat model of an endpoint, over the shared HTTP clients."""
+
+from typing import Any
+
+from pydantic import SecretStr
+
+from orchestrator.models.http_client import LoopTransport, blocking_client
+from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
+from orchestrator.models.proxies import OPENAI_URL
+from orchestrator.models.settings import ModelSettings
+from orchestrator.redaction import redact
+
+
+def make_endpoint(
+    name: str, base_url: str | None, key: SecretStr, settings: ModelSettings, proxy: str | None = None, **fields: Any
+) -> AdaptiveChatOpenAI:
+    """Make a chat model at an endpoint, over the shared HTTP clients.
+
+    Args:
+        name: The model's name at the endpoint.
+        base_url: Address of the endpoint; None for OpenAI's.
+        key: The endpoint's key.
+        settings: Time limit, retries, temperature, window and tool mode.
+        proxy: The proxy for all requests; None for a direct connection, whatever the environment says.
+        **fields: Further fields of the model.
+
+    Raises:
+        ConfigError: The proxy cannot be used.
+    """
+    import httpx2
+
+    optional: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature is not None else {}
+    return AdaptiveChatOpenAI(
+        model=name,
+        base_url=base_url,
+        api_key=key,
+        timeout=settings.timeout_s,
+        max_retries=0,  # the engine repeats requests itself, and reserves each in the budget
+        retries=settings.max_retries,
+        stream_usage=True,  # LangChain reports no usage of streams from another `base_url` otherwise
+        http_client=blocking_client(proxy),
+        http_async_client=httpx2.AsyncClient(
+            transport=LoopTransport(proxy), timeout=settings.timeout_s, follow_redirects=True
+        ),
+        http_socket_options=(),  # these are for clients that LangChain makes itself
+        openai_proxy=None,  # `proxy_for` reads OPENAI_PROXY; LangChain refuses it beside an own client
+        **{
+            "tool_mode": settings.tool_mode,
+            "window": settings.window,
+            "label": redact(base_url or OPENAI_URL),
+            **optional,
+            **fields,
+        },
+    )
