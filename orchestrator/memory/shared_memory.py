@@ -23,6 +23,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.recall import LexicalIndex, Ranking, RecallIndex
 from orchestrator.persistence.namespaces import namespace, read_all
+from orchestrator.persistence.sqlite import Store
 from orchestrator.validation import described, expect
 
 _TICK_S = 1e-6
@@ -108,7 +109,8 @@ class SharedMemory:
         """Return the `k` accepted results of the view that fit a query best."""
         if len(results := self.results()) <= 1:
             return results[:k]
-        if self._ranking.is_quick:
+        # Our own store works on the event loop too. Beside another one the loop may forbid it, as `langgraph dev` does.
+        if self._ranking.is_quick and isinstance(self._store, Store):
             return self._ranking.best(self.results, query, k)
         # An embedder takes up to a second for each result, which must not hold up an event loop.
         return await bridge.offload(partial(self._ranking.best, self.results, query, k))

@@ -62,11 +62,18 @@ def script(request: Request) -> Reply:
     return (DESK_SCRIPT if DESK_TASK in request.text else TEAM_SCRIPT)(request)
 
 
+def free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])
+
+
 class Studio:
     """A `langgraph dev` process in a folder of its own, with its database."""
 
-    def __init__(self, folder: Path, model_url: str) -> None:
+    def __init__(self, folder: Path, model_url: str, config: Path = ROOT / "langgraph.json") -> None:
         self.folder = folder
+        self._config = config
         self.db = folder / "studio.db"
         self.log = folder / "server.log"
         self._env = {name: value for name, value in os.environ.items() if not name.startswith(("LANG", "OPENAI"))} | {
@@ -80,12 +87,10 @@ class Studio:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         program = shutil.which("langgraph", path=str(Path(sys.executable).parent))
         assert program, "langgraph-cli[inmem] is not installed"
-        command = [program, "dev", "--config", str(ROOT / "langgraph.json"), "--no-browser", "--no-reload"]
+        command = [program, "dev", "--config", str(self._config), "--no-browser", "--no-reload"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, "--port", str(port)],
