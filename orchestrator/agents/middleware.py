@@ -118,12 +118,13 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         if spent is not None:
             messages, tools = [*messages, HumanMessage(_LITTLE_LEFT)], []
         text = context.calls.text_stream()
-        try:
-            answer = await self._ask(bridge, request, handler, messages, tools, text)
-        except BudgetSpentError as error:
-            if error.is_of_run and not context.finishes_when_spent:
-                raise  # the run pauses and asks a human for more
-            return _ended(request, AttemptEnd(limit=error))
+        while True:
+            try:
+                answer = await self._ask(bridge, request, handler, messages, tools, text)
+                break
+            except BudgetSpentError as error:
+                if (end := await _end_of_budget(context, error)) is not None:
+                    return _ended(request, end)
         if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
             tools = tools if calls_so_far + 2 < self.steps else []
             answer = await self._continued(bridge, request, handler, last, messages, tools, text)
@@ -205,6 +206,22 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
     def _still_calls(self, answer: ModelResponse[Any]) -> bool:
         last = answer.result[-1] if answer.result else None
         return isinstance(last, AIMessage) and bool(last.tool_calls)
+
+
+async def _end_of_budget(context: WorkerContext, error: BudgetSpentError) -> AttemptEnd | None:
+    """Return the end of an attempt whose call does not fit, or None once a human has raised the budget.
+
+    Raises:
+        BudgetSpentError: A human must decide, and the run pauses for that.
+    """
+    if not error.is_of_run or context.finishes_when_spent:
+        return AttemptEnd(limit=error)
+    decision = await context.more_budget(error)
+    if decision is None:
+        raise error
+    if decision == "go":
+        return None
+    return AttemptEnd(limit=error) if decision == "finish" else AttemptEnd(stopped=True)
 
 
 def _ended(request: ModelRequest[WorkerContext], end: AttemptEnd) -> ModelResponse[Any]:

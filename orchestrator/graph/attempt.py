@@ -21,6 +21,8 @@ from orchestrator.models.errors import is_refusal
 from orchestrator.planning.outcome import Outcome
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED
+from orchestrator.reviews.out_of_budget import BudgetDecision
+from orchestrator.reviews.parking import Parking
 from orchestrator.text import same_text
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import merged
@@ -36,6 +38,7 @@ class Attempt:
         invocation: The node's execution.
         memory: The round's view of the shared memory.
         recorder: Records what the try ends with.
+        parking: Waits for a human while other sub-tasks of the round work.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Attempt:
         invocation: Invocation,
         memory: SharedMemory,
         recorder: Recorder,
+        parking: Parking,
     ) -> None:
         self._team = team
         self._agent = agent
@@ -53,6 +57,7 @@ class Attempt:
         self._invocation = invocation
         self._memory = memory
         self._recorder = recorder
+        self._parking = parking
 
     async def run(self) -> Entry | Outcome:
         """Run the agent. Return a draft when a human must see the result first, otherwise the outcome.
@@ -64,7 +69,7 @@ class Attempt:
         if not auto_approve and await self._invocation.is_stopped():
             return await record(Result(""), "skipped", error=STOPPED, stop=True)
         # Asked before the agent runs: one execution of a node can call its agent only once.
-        decision = await self._invocation.budget_decision()
+        decision = await self._invocation.budget_decision(self._parking)
         if decision == "stop":
             return await record(Result(""), "failed", error=STOPPED, stop=True)
         finishes_when_spent = auto_approve or decision == "finish"
@@ -95,7 +100,7 @@ class Attempt:
         allowance = invocation.allowance(Account(agent.name, payload.sub_task.id))
         context = WorkerContext(
             actor=Actor(agent.name, invocation.memory_id, payload.sub_task.id, payload.key),
-            oversight=Oversight(invocation.store, self._team.policy, payload.auto_approve),
+            oversight=Oversight(invocation.store, self._team.policy, payload.auto_approve, parking=self._parking),
             memory=self._memory,
             calls=ModelCalls(invocation.bridge, allowance, self._team.calls, invocation.emit, payload.sub_task.attempt),
             window=allowance.window(agent.window),
@@ -103,6 +108,7 @@ class Attempt:
             emit=invocation.emit,
             users=invocation.context,
             finishes_when_spent=finishes_when_spent,
+            more_budget=self._more_budget,
         )
         task = self._memory.seen("task")
         assignment = Assignment(
@@ -117,6 +123,9 @@ class Attempt:
         facts: dict[str, str | int] = {"sub_task_id": payload.sub_task.id, "attempt": payload.sub_task.attempt}
         config = described_config(invocation.config, agent=agent.name, round=payload.round, **facts)
         return await agent.carry_out(invocation.bridge, assignment, context, self._team.limits, config)
+
+    async def _more_budget(self, error: BudgetSpentError) -> BudgetDecision | None:
+        return await self._invocation.more_budget(error, self._parking)
 
     def _taint(self) -> tuple[str, ...]:
         """Return the untrusted sources of the sub-task itself."""

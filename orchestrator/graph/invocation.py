@@ -21,15 +21,19 @@ from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import BLOCKING, Bridge
-from orchestrator.events import Emitter
+from orchestrator.events import Emitter, ReviewAsked
 from orchestrator.graph.registry import Registry
 from orchestrator.graph.round import Round
 from orchestrator.graph.stores import store_beside
 from orchestrator.memory.recall import recall_index
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
+from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.reviews.decisions import is_stopped
-from orchestrator.reviews.out_of_budget import BudgetDecision, budget_decision, pause
+from orchestrator.reviews.open_reviews import open_review
+from orchestrator.reviews.out_of_budget import BudgetDecision, awaited_decision, budget_decision, pause
+from orchestrator.reviews.parking import NO_PARKING, Parking
+from orchestrator.reviews.review import Review
 from orchestrator.tool_calls.worker_context import Held
 
 # LangGraph 1.2 hands a node's checkpointer to subgraphs under this key of the config, and has no public way to ask.
@@ -41,10 +45,13 @@ class Shared:
 
     Args:
         ledger: The ledger of the run; not loaded yet.
+        watch: Notices decisions while nodes wait for them.
     """
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, watch: DecisionWatch) -> None:
         self.ledger = ledger
+        self.watch = watch
+        self.announced: set[str] = set()
         self._rounds: dict[int, Round] = {}
         self._lock = threading.Lock()
 
@@ -160,7 +167,8 @@ class Invocation:
     @cached_property  # another invocation may take the key over while this node still works
     def _shared(self) -> Shared:
         def create() -> Shared:
-            return Shared(Ledger(Budget(), self.store, self.memory_id, self.bridge.lock()))
+            ledger = Ledger(Budget(), self.store, self.memory_id, self.bridge.lock())
+            return Shared(ledger, DecisionWatch(self.store, self.memory_id))
 
         return SHARED.find(shared_key(self.namespace, self.memory_id), self.control, create)
 
@@ -168,6 +176,21 @@ class Invocation:
     def ledger(self) -> Ledger:
         """The ledger that all nodes of this invocation share; load it before use."""
         return self._shared.ledger
+
+    @property
+    def watch(self) -> DecisionWatch:
+        """The watch for decisions that all nodes of this invocation share."""
+        return self._shared.watch
+
+    async def announce(self, review: Review) -> None:
+        """Let any process see and answer a review while the run goes on, and report it once."""
+        if review.id in self._shared.announced:
+            return
+        self._shared.announced.add(review.id)  # before the writes below: several nodes may ask the same
+        await open_review(self.bridge, self.store, review)
+        # A human may take hours. A process that is killed meanwhile must not take the last seconds of spending along.
+        await self.ledger.flush(self.bridge)
+        self.emit(ReviewAsked(review))
 
     def allowance(self, account: Account) -> Allowance:
         """Return the part of the budget that an account may use."""
@@ -200,14 +223,19 @@ class Invocation:
         """True after a human has answered any review of the run with stop."""
         return await is_stopped(self.bridge, self.store, self.memory_id)
 
-    async def budget_decision(self) -> BudgetDecision:
+    async def budget_decision(self, parking: Parking = NO_PARKING) -> BudgetDecision:
         """Return how to go on with the budget; see `out_of_budget.budget_decision`. Loads the ledger.
 
         Raises:
             GraphInterrupt: A human was asked and has not decided.
         """
         await self.ledger.load(self.bridge)
-        return await budget_decision(self.bridge, self.store, self.ledger, self.memory_id)
+        return await budget_decision(self.bridge, self.store, self.ledger, self.memory_id, parking)
+
+    async def more_budget(self, error: BudgetSpentError, parking: Parking) -> BudgetDecision | None:
+        """Ask a human for more budget, in the middle of work. Return None if the run must pause for the answer."""
+        await self.ledger.ask(self.bridge, str(error))
+        return await awaited_decision(self.bridge, self.store, self.ledger, self.memory_id, parking)
 
     async def pause_for_budget(self, error: BudgetSpentError) -> GraphInterrupt:
         """Record that a human is asked about the budget, and return the pause for the node to raise."""

@@ -31,14 +31,30 @@ class Recorder:
         self._invocation = invocation
         self._memory = memory
         self._began = 0.0
+        self._status: Status = "pending"
 
     def begin(self) -> None:
         """Start the clock, and report that the agent works now."""
         self._began = time.monotonic()
         self.report("running")
 
+    def resume(self, waited: float, *, is_running: bool) -> None:
+        """Go on after a wait for a human, which is no part of the attempt's time.
+
+        Args:
+            waited: Seconds of the wait.
+            is_running: True if the agent works again, and False if only its result was reviewed.
+        """
+        if self._began:
+            self._began += waited
+        if is_running:
+            self.report("running")
+
     def report(self, status: Status, outcome: Outcome | None = None) -> None:
         """Emit the event of a new status."""
+        if outcome is None and status == self._status:
+            return  # the node pauses the run after it has waited for a while
+        self._status = status
         sub_task = self._payload.sub_task
         if outcome is None:
             event = SubTaskChanged(sub_task.id, status, sub_task.attempt)

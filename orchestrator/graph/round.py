@@ -9,6 +9,10 @@ Invariants:
 - A node that enters withdraws the signal of its sub-task. A node that leaves sets it.
 - A node takes a slot only after its dependencies are done, so a waiting node holds none. Slots go first to the
   sub-task with the longest chain of dependents.
+- `working` counts what goes on without a human: nodes, and tool calls of one node side by side. What waits for a
+  dependency or for a human does not count. It counts again from the moment of the wake-up, before it runs: in between,
+  a round at work would look quiet.
+- When nothing works any more, everything that waits for a human is sent away, to pause the run. So a round always ends.
 """
 
 import heapq
@@ -21,6 +25,19 @@ from orchestrator.concurrency import Bridge, Waiter
 from orchestrator.memory.shared_memory import SharedMemory
 
 Signal = Literal["succeeded", "failed", "paused", "gone"]
+
+
+class Idle:
+    """Something of a round that waits for a dependency or for a human.
+
+    Args:
+        waiter: Wakes it.
+    """
+
+    def __init__(self, waiter: Waiter) -> None:
+        self.waiter = waiter
+        self.is_waiting = True
+        self.is_sent_away = False
 
 
 class Round:
@@ -36,17 +53,20 @@ class Round:
         self.memory = memory
         self.memory_lock = memory_lock
         self.active = 0
+        self.working = 0
         self._slots = slots
         self._queue: list[tuple[int, int, Waiter]] = []
         self._arrival = itertools.count()
         self._signals: dict[str, Signal] = {}
-        self._listeners: dict[str, list[Waiter]] = {}
+        self._listeners: dict[str, list[Idle]] = {}
+        self._parked: list[Idle] = []
         self._lock = threading.Lock()
 
     def enter(self, sub_task_id: str) -> None:
         """Count a worker node in, and withdraw what an earlier node signalled of this sub-task."""
         with self._lock:
             self.active += 1
+            self.working += 1
             self._signals.pop(sub_task_id, None)
 
     def leave(self, sub_task_id: str, signal: Signal) -> None:
@@ -54,9 +74,9 @@ class Round:
         with self._lock:
             self.active -= 1
             self._signals[sub_task_id] = signal
-            listeners = self._listeners.pop(sub_task_id, [])
-        for waiter in listeners:
-            waiter.wake()
+            for idle in self._listeners.pop(sub_task_id, []):
+                self._wake(idle)
+            self._rest()
 
     def signal_of(self, sub_task_id: str) -> Signal | None:
         """Return how a sub-task ended in this round, or None while it has not."""
@@ -64,14 +84,69 @@ class Round:
 
     async def wait_for_any(self, bridge: Bridge, sub_task_ids: Iterable[str]) -> None:
         """Wait until one of these has signalled; return at once when one already has."""
-        waiter = bridge.waiter()
+        idle = Idle(bridge.waiter())
         # Under the lock, since a signal between the look and the registration would be missed for ever.
         with self._lock:
             for task_id in sub_task_ids:
                 if task_id in self._signals:
                     return
-                self._listeners.setdefault(task_id, []).append(waiter)
-        await waiter.wait()
+            for task_id in sub_task_ids:
+                self._listeners.setdefault(task_id, []).append(idle)
+            self._rest()
+        await self._wait(idle)
+
+    # -- waiting for a human ---------------------------------------------------------------------------------------
+
+    def begin_work(self) -> None:
+        """Count further work in, beside the node that it belongs to."""
+        with self._lock:
+            self.working += 1
+
+    def end_work(self) -> None:
+        """Count that work out."""
+        with self._lock:
+            self._rest()
+
+    def park(self, idle: Idle) -> None:
+        """Count work out that waits for a human, until `unpark` or until nothing works any more."""
+        with self._lock:
+            self._parked.append(idle)
+            self._rest()
+
+    def unpark(self, idle: Idle) -> None:
+        """Wake parked work, which has its answer."""
+        with self._lock:
+            self._wake(idle)
+
+    async def wait_parked(self, idle: Idle) -> bool:
+        """Wait as parked work. Return False if it was sent away, since nothing works any more."""
+        await self._wait(idle)
+        return not idle.is_sent_away
+
+    async def _wait(self, idle: Idle) -> None:
+        try:
+            await idle.waiter.wait()
+        finally:
+            with self._lock:  # a cancelled wait was never woken, and its node counts itself out when it leaves
+                self._wake(idle)
+
+    def _wake(self, idle: Idle) -> None:
+        """Wake idle work and count it in, once. The caller holds the lock."""
+        if not idle.is_waiting:
+            return
+        idle.is_waiting = False
+        if idle in self._parked:
+            self._parked.remove(idle)
+        self.working += 1
+        idle.waiter.wake()
+
+    def _rest(self) -> None:
+        """Count work out. Send everything that is parked away when it was the last. The caller holds the lock."""
+        self.working -= 1
+        if self.working == 0:
+            for idle in tuple(self._parked):
+                idle.is_sent_away = True
+                self._wake(idle)
 
     async def acquire_slot(self, bridge: Bridge, rank: int) -> None:
         """Take one of the slots for parallel workers, or wait for it. Higher ranks go first."""

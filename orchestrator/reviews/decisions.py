@@ -8,9 +8,11 @@ Invariants:
 """
 
 import json
+from collections.abc import Sequence
 from datetime import UTC
 from typing import Any, cast
 
+from langgraph.errors import GraphInterrupt
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchOp
 from langgraph.types import interrupt
 from pydantic import ValidationError
@@ -19,6 +21,9 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import DecisionError, PersistenceError
 from orchestrator.persistence.inserts import InsertingStore, insert_if_absent
 from orchestrator.persistence.namespaces import delete_all, namespace
+from orchestrator.reviews.listeners import LISTENERS
+from orchestrator.reviews.open_reviews import close_review, forget_open_reviews
+from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.reviews.review import Decision, Review, check_decision
 
 STOPPED = "stopped by a human"
@@ -86,6 +91,8 @@ async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decisio
     """
     op = _row_op(review, decision, **_RESUMED)
     standing = await insert_if_absent(bridge, store, op)
+    # Rows with the mark leave a review open for everybody else, and nothing asks this one again.
+    await close_review(bridge, store, review)
     if standing is not None and _is_resumed(standing):
         await bridge.batch(store, [op])
     elif standing is not None:
@@ -133,6 +140,24 @@ async def recorded_decision(bridge: Bridge, store: BaseStore, review: Review) ->
     return _parse(review, standing.value)
 
 
+async def standing_decision(bridge: Bridge, store: BaseStore, review: Review) -> Decision | None:
+    """Return the decision for this review, or a stop if another review of the run was answered with one."""
+    if (recorded := await recorded_decision(bridge, store, review)) is not None:
+        return recorded
+    is_over = await is_stopped(bridge, store, review.thread_id)
+    return Decision(review_id=review.id, action="stop") if is_over else None
+
+
+async def answered_among(bridge: Bridge, store: BaseStore, reviews: Sequence[Review]) -> set[str]:
+    """Return the ids of the reviews, all of one thread, that a decision or a stop of the run answers."""
+    if not reviews:
+        return set()
+    place = namespace(reviews[0].thread_id, "decisions")
+    stops = SearchOp(place, filter={"action": "stop"}, limit=1)
+    stopped, *rows = cast(list[Any], await bridge.batch(store, [stops, *(GetOp(place, r.id) for r in reviews)]))
+    return {r.id for r, row in zip(reviews, rows, strict=True) if stopped or (row is not None and not _is_resumed(row))}
+
+
 async def record_decision(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> None:
     """Validate a decision and record it durably, for the run to read when it is resumed.
 
@@ -150,6 +175,7 @@ async def record_decision(bridge: Bridge, store: BaseStore, review: Review, deci
             await bridge.batch(store, [op])
     if not isinstance(store, InsertingStore):
         await _guard_stop(bridge, store, review, decision)
+    LISTENERS.tell(review.thread_id)
 
 
 async def _guard_stop(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> None:
@@ -195,6 +221,7 @@ class _AnsweredError(DecisionError):
 async def forget_decisions(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Delete the decisions of a thread, since a question of the next task may have the id of an answered one."""
     await delete_all(bridge, store, namespace(thread_id, "decisions"))
+    await forget_open_reviews(bridge, store, thread_id)
 
 
 async def is_stopped(bridge: Bridge, store: BaseStore, thread_id: str) -> bool:
@@ -204,17 +231,32 @@ async def is_stopped(bridge: Bridge, store: BaseStore, thread_id: str) -> bool:
     return bool((await bridge.batch(store, [stops]))[0])
 
 
-async def ask_unless_stopped(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
+async def ask_unless_stopped(
+    bridge: Bridge, store: BaseStore, review: Review, parking: Parking = NO_PARKING
+) -> Decision:
     """Return the decision for this review like `ask`; return a stop for an open review of a run that is stopped.
+
+    Args:
+        bridge: Reaches the store.
+        store: Holds the decisions.
+        review: The review.
+        parking: Waits for the decision while other work of the run goes on.
 
     Raises:
         GraphInterrupt: There is no valid decision yet. The run pauses and shows the review.
     """
-    is_open = await recorded_decision(bridge, store, review) is None
-    if is_open and await is_stopped(bridge, store, review.thread_id):
-        return Decision(review_id=review.id, action="stop")
-    decision = await ask(bridge, store, review)
-    # A resume value reaches this node only. Recorded, the stop holds for every other node of the thread.
-    if is_open and decision.action == "stop":
-        await record_decision(bridge, store, review, decision)
-    return decision
+    while True:
+        is_open = await recorded_decision(bridge, store, review) is None
+        if is_open and await is_stopped(bridge, store, review.thread_id):
+            return Decision(review_id=review.id, action="stop")
+        try:
+            # Before parking: the node may run again because of a resume value, which `interrupt()` returns at once.
+            decision = await ask(bridge, store, review)
+        except GraphInterrupt:
+            if await parking.park(review):
+                continue
+            raise
+        # A resume value reaches this node only. Recorded, the stop holds for every other node of the thread.
+        if is_open and decision.action == "stop":
+            await record_decision(bridge, store, review, decision)
+        return decision

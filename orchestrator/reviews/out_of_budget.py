@@ -11,9 +11,10 @@ from langgraph.types import Interrupt
 
 from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import Bridge
-from orchestrator.reviews.decisions import ask_unless_stopped, record_decision
+from orchestrator.reviews.decisions import ask_unless_stopped, is_stopped, record_decision, recorded_decision
+from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.reviews.questions import budget_review
-from orchestrator.reviews.review import Review
+from orchestrator.reviews.review import Decision, Review
 
 BudgetDecision = Literal["go", "finish", "stop"]
 
@@ -30,7 +31,9 @@ def pause(ledger: Ledger, thread_id: str, namespace: str) -> GraphInterrupt:
     return GraphInterrupt((Interrupt.from_ns(payload, namespace),))
 
 
-async def budget_decision(bridge: Bridge, store: BaseStore, ledger: Ledger, thread_id: str) -> BudgetDecision:
+async def budget_decision(
+    bridge: Bridge, store: BaseStore, ledger: Ledger, thread_id: str, parking: Parking = NO_PARKING
+) -> BudgetDecision:
     """Return a human's decision about a spent budget: `go` when the budget was raised, or is not spent.
 
     Raises:
@@ -39,11 +42,35 @@ async def budget_decision(bridge: Bridge, store: BaseStore, ledger: Ledger, thre
     if not ledger.asked:
         return "go"
     review = _review(ledger, thread_id)
-    decision = await ask_unless_stopped(bridge, store, review)
+    decision = await ask_unless_stopped(bridge, store, review, parking)
+    if decision.action != "edit":
+        await record_decision(bridge, store, review, decision)  # it holds for every node that asks the same question
+    return await _carry_out(bridge, ledger, review, decision)
+
+
+async def awaited_decision(
+    bridge: Bridge, store: BaseStore, ledger: Ledger, thread_id: str, parking: Parking
+) -> BudgetDecision | None:
+    """Return the decision about a spent budget while other work goes on, or None when nothing else goes on.
+
+    For the middle of a node's work, where LangGraph's `interrupt()` must not be called: see `pause`.
+    """
+    review = _review(ledger, thread_id)
+    while True:
+        if (decision := await recorded_decision(bridge, store, review)) is not None:
+            return await _carry_out(bridge, ledger, review, decision)
+        if await is_stopped(bridge, store, thread_id):
+            return "stop"
+        if not await parking.park(review):
+            return None
+
+
+async def _carry_out(bridge: Bridge, ledger: Ledger, review: Review, decision: Decision) -> BudgetDecision:
     if decision.action == "edit":
-        await ledger.set_budget(bridge, ledger.budget.raised(decision.data))
+        # Another node that asked the same may have raised the budget, and the run may have passed that one too.
+        if review.id == _review(ledger, review.thread_id).id:
+            await ledger.set_budget(bridge, ledger.budget.raised(decision.data))
         return "go"
-    await record_decision(bridge, store, review, decision)  # it holds for every node that asks the same question
     return "finish" if decision.action == "approve" else "stop"
 
 

@@ -1,7 +1,7 @@
 """Checks of what a program gives to `TaskOrchestrator`, before any of it is used."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from types import NoneType
 from typing import Any
@@ -18,7 +18,7 @@ from orchestrator.runs.user_config import checked_config
 from orchestrator.validation import described, expect
 
 OnEvent = Callable[[Event], None]
-OnReview = Callable[[Review], Decision | None]
+OnReview = Callable[[Review], Decision | Awaitable[Decision | None] | None]
 
 _BUDGET = "a Budget, as in Budget(tokens=50_000)"
 
@@ -29,7 +29,7 @@ class Caller:
 
     Args:
         on_event: Called with each event.
-        on_review: Called with each open review when nothing else can go on.
+        on_review: Called with each open review.
         config: Callbacks, tags and the like, checked.
         context: Anything, for the caller's own tools.
 

@@ -1,5 +1,6 @@
 """Run: the state of a thread as a person or a script sees it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -75,6 +76,7 @@ class Run:
         artifacts: tuple[Artifact, ...] = (),
         spending: Spending | None = None,
         turns: tuple[ConversationTurn, ...] = (),
+        waiting: Iterable[Review] = (),
     ) -> "Run":
         """Read a run from the graph's saved state. Its open reviews are those that its unfinished nodes ask.
 
@@ -84,9 +86,10 @@ class Run:
             artifacts: The files in its workspace.
             spending: The amounts in its ledger.
             turns: The earlier tasks in its memory.
+            waiting: Reviews that nodes wait for while the run goes on, or waited for when their process was killed.
         """
         values = current_values(snapshot)
-        asked: dict[str, Review] = {}
+        asked: dict[str, Review] = {review.id: review for review in waiting if snapshot.tasks}
         troubles: list[str] = []
         # The gates stop before their node (`interrupt_before`), so the state holds their review and no interrupt does.
         if values.get("review") and any(name in snapshot.next for name in ("approve_plan", "human_review")):

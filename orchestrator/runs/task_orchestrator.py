@@ -1,6 +1,6 @@
 """TaskOrchestrator: running tasks on threads, asking reviews on the spot, and resuming."""
 
-from collections.abc import AsyncGenerator, Callable, Generator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING
 from orchestrator.daemon_threads import in_own_thread
-from orchestrator.errors import ConfigError, DecisionError
+from orchestrator.errors import ConfigError
 from orchestrator.events import Event, ReviewAsked, RunStarted, parse_event
 from orchestrator.graph.build import compile_graph
 from orchestrator.graph.invocation import drop_thread, flush_thread
@@ -24,12 +24,13 @@ from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
-from orchestrator.reviews.decisions import record_decision, recorded_decision
+from orchestrator.reviews.open_reviews import forget_open_reviews
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.runs import arguments
 from orchestrator.runs.arguments import Caller, OnEvent, OnReview
+from orchestrator.runs.asking import Asking, is_async
 from orchestrator.runs.budgets import check_prices_of, raise_limits, raised_budget
-from orchestrator.runs.callbacks import guarded
+from orchestrator.runs.callbacks import guarded, guarded_result
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.run import Run
@@ -122,8 +123,10 @@ class TaskOrchestrator(OrchestratorClient):
                 untrusted text is then refused tools that declare a risk, unless their effect stays in the workspace.
             afresh: Forget the earlier tasks of the thread with their answers and results.
             on_event: Called with each event, on the thread of the event loop.
-            on_review: Called with each open review when nothing else can go on; returns a decision, or None to leave
-                the review open. `run` calls it on a thread of its own, `arun` on the event loop.
+            on_review: Called with each open review, one at a time, while the run goes on; returns a decision, or None
+                to leave the review open. `run` calls it on a thread of its own. `arun` awaits a coroutine function;
+                it calls another one on the event loop, when nothing else can go on. If the review is answered
+                elsewhere meanwhile, its method `answered_elsewhere(review, decision)` is called, if it has one.
             config: LangChain's callbacks, tags, metadata, `run_name` and `configurable`, for every model and tool.
             context: Anything for your own tools, which find it as `ToolRuntime.context`. It is never stored.
 
@@ -287,33 +290,34 @@ class TaskOrchestrator(OrchestratorClient):
     async def _drive(self, thread_id: str, graph_input: dict[str, Any] | None, caller: Caller) -> Run:
         """Invoke the graph until it ends, or until a review stays open. The caller holds the lease."""
         self.thread_id = thread_id
-        on_event, on_review = guarded("on_event", caller.on_event), guarded("on_review", caller.on_review)
+        on_event, asking = guarded("on_event", caller.on_event), self._asking(thread_id, caller.on_review)
         config = self._states.config(thread_id)
         value: Any = graph_input
-        announced: set[str] = set()
         self.persistence.protect_workspaces()
         try:
             if on_event is not None:
                 on_event(RunStarted(graph_input is None, thread_id=thread_id))
             while True:
                 try:
-                    await self._invoke(value, thread_id, caller, on_event)
+                    await self._invoke(value, thread_id, caller, asking.hearing(on_event))
                 finally:
                     # Without limits the ledger writes once a second. A resume must know all that was spent.
                     await flush_thread(AWAITING, thread_id)
+                # The checkpoint has the open reviews now. Rows that nobody asks any more must not be shown.
+                await forget_open_reviews(AWAITING, self.persistence.store, thread_id)
                 run = await self._states.run_of(thread_id, await self.graph.aget_state(config))
-                if on_event is not None:
-                    for review in run.reviews:
-                        if review.id not in announced:
-                            announced.add(review.id)
-                            on_event(ReviewAsked(review, thread_id=thread_id))
-                if not await self._answered(run, on_review):
+                for review in run.reviews:
+                    if asking.is_news(review) and on_event is not None:
+                        on_event(ReviewAsked(review, thread_id=thread_id))
+                if not await asking.settle(run.reviews):
                     break
                 value = None
+            await asking.close()
         except BaseException:  # a cancelled run, too
             await self._threads.mark(AWAITING, thread_id, "interrupted")
             raise
         finally:
+            asking.cancel()
             drop_thread(thread_id)
         await self._threads.mark(AWAITING, thread_id, run.status)
         return run
@@ -329,32 +333,26 @@ class TaskOrchestrator(OrchestratorClient):
             if (event := parse_event(chunk)) is not None:
                 on_event(event)
 
-    async def _answered(self, run: Run, on_review: OnReview | None) -> bool:
-        """True if one of the open reviews has a decision now, recorded by another process or asked for here."""
-        any_answered = False
-        for review in run.reviews:
-            if await recorded_decision(AWAITING, self.persistence.store, review) is not None:
-                any_answered = True
-                continue
-            decision = await self._ask_here(review, run.plan, on_review)
-            if decision is not None:
-                try:
-                    await record_decision(AWAITING, self.persistence.store, review, decision)
-                except DecisionError:
-                    # Somebody else may have answered while this person thought. Then that answer stands.
-                    if await recorded_decision(AWAITING, self.persistence.store, review) is None:
-                        raise
-                any_answered = True
-        return any_answered
+    def _asking(self, thread_id: str, on_review: OnReview | None) -> Asking:
+        # Nobody is there to ask unless the caller or a subclass says so.
+        is_overridden = getattr(self.request_human_review, "__func__", None) is not _LEAVE_OPEN
+        ask = partial(self._ask_here, thread_id, on_review) if on_review is not None or is_overridden else None
+        is_early = is_background_loop() or is_async(on_review)
+        return Asking(self.persistence.store, thread_id, ask, is_early=is_early, on_review=on_review)
 
-    async def _ask_here(self, review: Review, plan: Plan | None, on_review: OnReview | None) -> Decision | None:
-        ask: Callable[[], Decision | None] | None = partial(on_review, review) if on_review is not None else None
-        if ask is None and review.kind == "result" and plan is not None and review.sub_task_id in plan:
+    async def _ask_here(self, thread_id: str, on_review: OnReview | None, review: Review) -> Decision | None:
+        ask: Callable[[], Decision | Awaitable[Decision | None] | None]
+        if (guarded_review := guarded("on_review", on_review)) is not None:
+            ask = partial(guarded_review, review)
+        else:
+            plan = (await self._states.run_of(thread_id)).plan
+            if review.kind != "result" or plan is None or review.sub_task_id not in plan:
+                return None
             ask = partial(self.request_human_review, plan[review.sub_task_id], review.subject["result"], review)
-        if ask is None:
-            return None
         # The background loop serves every run of the process; while a person thinks, the others go on.
-        return await in_own_thread(ask, name="orchestrator-review") if is_background_loop() else ask()
+        is_blocking = is_background_loop() and not is_async(on_review)
+        answer = await in_own_thread(ask, name="orchestrator-review") if is_blocking else ask()
+        return await guarded_result("on_review", answer) if isinstance(answer, Awaitable) else answer
 
     def request_human_review(self, sub_task: SubTask, result: str, review: Review | None = None) -> Decision | None:
         """Decide on a result with `requires_approval`. Override it to ask a human on the spot.
@@ -373,3 +371,6 @@ class TaskOrchestrator(OrchestratorClient):
     def memory(self) -> SharedMemory:
         """Return the shared memory of the thread that was run last."""
         return self.memory_of(self.thread_id)
+
+
+_LEAVE_OPEN = TaskOrchestrator.request_human_review

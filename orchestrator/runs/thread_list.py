@@ -147,8 +147,8 @@ class ThreadList:
         return sorted((ThreadRecord.parse(item.key, item.value) for item in items), key=lambda record: -record.created)
 
     async def delete(self, bridge: Bridge, thread_id: str) -> None:
-        """Delete the memory and the decisions of a thread from the store, and then its record."""
-        for kind in ("memory", "decisions"):
+        """Delete the memory, the decisions and the open reviews of a thread from the store, and then its record."""
+        for kind in ("memory", "decisions", "reviews"):
             await delete_all(bridge, self._store, namespace(thread_id, kind))
         await bridge.batch(self._store, [PutOp(_NAMESPACE, thread_id, None)])
 

@@ -21,6 +21,7 @@ from orchestrator.graph.build import compile_graph
 from orchestrator.memory.conversation import read_turns
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
+from orchestrator.reviews.open_reviews import open_reviews
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import DELETING, UNREADABLE, ThreadList, ThreadRecord
 from orchestrator.text import normal_text, shorten, sound
@@ -136,8 +137,9 @@ class ThreadStates:
             rows.pop(BUDGET_ROW, None)  # it holds the limits and no amounts
             store, former = self._persistence.store, snapshot.values.get("turn", 1) - 1
             turns = await read_turns(AWAITING, store, thread_id, former) if former else ()
+            waiting = await open_reviews(AWAITING, store, thread_id)
             artifacts = artifacts_in(self.workspace_of(thread_id))
-            return Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns)
+            return Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns, waiting)
 
     async def _unlisted(self, thread_id: str) -> ThreadRecord:
         """Build the record of a thread that was not started by `TaskOrchestrator` (for example in Studio)."""

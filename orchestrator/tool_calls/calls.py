@@ -27,7 +27,7 @@ from orchestrator.messages import mark_stopped
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review
-from orchestrator.reviews.review import Decision
+from orchestrator.reviews.review import Decision, Review
 from orchestrator.text import shorten, sound
 from orchestrator.tool_calls.answers import (
     UnusableAnswerError,
@@ -68,7 +68,8 @@ async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) 
         unknown: ToolMessage = await bridge.call(handler, request)
         return unknown
     context = cast(WorkerContext, request.runtime.context)
-    return await _Call(bridge, request, handler, context, request.tool).carry_out()
+    with context.oversight.parking.call():
+        return await _Call(bridge, request, handler, context, request.tool).carry_out()
 
 
 @dataclass
@@ -165,10 +166,14 @@ class _Call:
             return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
         if effect_of(self.tool) == "once":
             await self.journal.pause()
-        decision = await ask_unless_stopped(self.bridge, self.context.oversight.store, review)
+        decision = await self._decision(review)
         if effect_of(self.tool) == "once":
             await self.journal.begin()
         return decision
+
+    async def _decision(self, review: Review) -> Decision:
+        oversight = self.context.oversight
+        return await ask_unless_stopped(self.bridge, oversight.store, review, oversight.parking)
 
     async def _execute(self, answers: Answers) -> ToolMessage:
         limit, left = time_limit_of(self.tool), self.context.allowance.time_left
@@ -220,7 +225,7 @@ class _Call:
             return self._error(unknown + ". It was not repeated")
         repetition = repetition_of(note) + 1
         review = repeat_review(self.actor.thread_id, self._in_question(), unknown, repetition)
-        decision = await ask_unless_stopped(self.bridge, self.context.oversight.store, review)
+        decision = await self._decision(review)
         if decision.action == "approve":
             await self.journal.begin(repetition)  # from here on, another kill is another question
             return await self._call_and_keep()

@@ -106,7 +106,7 @@ class PermissionRequest:
             return Decision(review_id=review.id, action="reject", text=why)
         if oversight.unattended:
             return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
-        return await ask_unless_stopped(self.bridge, oversight.store, review)
+        return await ask_unless_stopped(self.bridge, oversight.store, review, oversight.parking)
 
     def _emit_refusal(self, why: str) -> None:
         self.context.emit(ToolRefused(self.context.actor.sub_task_id, self.tool.name, why))

@@ -1,14 +1,18 @@
 """WorkerContext: the surroundings of one attempt. LangGraph hands it to the agent's middleware and tools."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from langgraph.store.base import BaseStore
 
 from orchestrator.budget.allowance import Allowance
+from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.events import SILENT, Emit
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.reviews.out_of_budget import BudgetDecision
+from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.tool_calls.policy import Policy
 
 
@@ -55,12 +59,21 @@ class Oversight:
         policy: Says which calls are allowed unasked.
         auto_approve: Calls need no human.
         unattended: No graph could pause, so a call that needs a review is refused.
+        parking: Waits for a decision while other work of the run goes on.
     """
 
     store: BaseStore
     policy: Policy = field(default_factory=Policy)
     auto_approve: bool = False
     unattended: bool = False
+    parking: Parking = NO_PARKING
+
+
+MoreBudget = Callable[[BudgetSpentError], Awaitable[BudgetDecision | None]]
+
+
+async def _pause(_: BudgetSpentError) -> BudgetDecision | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -77,6 +90,7 @@ class WorkerContext:
         emit: Takes progress events.
         users: What the caller of the run gave as `context`, for the user's own tools.
         finishes_when_spent: When the run's budget is spent, end the attempt with its results so far and ask no human.
+        more_budget: Asks a human for more budget while other work goes on; None as its answer pauses the run.
     """
 
     actor: Actor
@@ -88,6 +102,7 @@ class WorkerContext:
     emit: Emit = SILENT
     users: Any = None
     finishes_when_spent: bool = False
+    more_budget: MoreBudget = _pause
 
     @property
     def allowance(self) -> Allowance:

@@ -95,7 +95,7 @@ def test_guide_reviews(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> No
     assert lines[0].startswith("waiting ['Shall this plan")
     assert lines[1].startswith("lisbon plan ")
     assert "edit" in lines[2]
-    assert lines[3:] == ["done Take the tram"] * 2
+    assert lines[3:] == [*["done Take the tram"] * 2, "done"]
 
 
 def test_guide_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,12 +13,14 @@ from orchestrator.concurrency import BLOCKING
 from orchestrator.graph.invocation import SHARED, Shared, shared_key
 from orchestrator.graph.round import Round
 from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.testing import TeamScript
 from tests.support.teams import make_team, statuses, step
 
 
 def shared() -> Shared:
-    return Shared(Ledger(Budget(), InMemoryStore(), "t", BLOCKING.lock()))
+    store = InMemoryStore()
+    return Shared(Ledger(Budget(), store, "t", BLOCKING.lock()), DecisionWatch(store, "t"))
 
 
 def a_round() -> Round:

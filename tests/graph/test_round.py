@@ -11,11 +11,15 @@ from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.base import BaseStore
+from langgraph.store.memory import InMemoryStore
 
-from orchestrator import Limits, Plan, Supervisor, Team, Worker, compile_graph
+from orchestrator import Decision, Limits, Plan, Review, Supervisor, Team, Worker, compile_graph
 from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
+from orchestrator.events import ReviewAsked, parse_event
 from orchestrator.graph.round import Round
 from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.reviews.decisions import record_decision
 from orchestrator.testing import ScriptedModel, TeamScript
 from tests.support.strategies import plans
 from tests.support.teams import statuses, worked
@@ -172,9 +176,76 @@ def test_random_pauses_end_and_every_sub_task_runs_once(plan: Plan, data: st.Dat
     assert sorted(worked(model)) == sorted(marked.by_id)
 
 
-def make_round(slots: int = 1) -> Round:
-    from langgraph.store.memory import InMemoryStore
+@settings(max_examples=40, phases=UNSHRUNK)
+@given(plans(max_size=8), st.data())
+def test_the_makespan_is_the_critical_path_with_the_time_that_humans_take(plan: Plan, data: st.DataObject) -> None:
+    approval = data.draw(st.sets(st.sampled_from(sorted(plan.by_id))))
+    marked = plan.replace(*(plan.by_id[i].model_copy(update={"requires_approval": True}) for i in approval))
+    durations = {i: data.draw(DURATIONS) for i in plan.by_id}
+    thinking = {i: data.draw(DURATIONS) if i in approval else 0.0 for i in plan.by_id}
+    rejected = data.draw(st.sets(st.sampled_from(sorted(approval)))) if approval else set()
+    team, model = timed_team(marked, durations)
+    team.limits = team.limits.model_copy(update={"attempts": 1})
+    store = InMemoryStore()
+    graph = compile_graph(team, checkpointer=InMemorySaver(), store=store)
+    human = Human(store, thinking, rejected)
+    state, took = on_virtual_clock(lambda: human.drive(graph, marked))
+    assert sorted(worked(model)) == sorted(i for i in marked.by_id if not rejected & marked.ancestors(i))
+    ended = {i: model.spans[i][0][1] + thinking[i] for i in model.spans}
+    for i, [(begin, _)] in model.spans.items():
+        assert begin == pytest.approx(max((ended[dep] for dep in marked.by_id[i].depends_on), default=0.0))
+    if not rejected:
+        assert state["status"] == "done"
+        assert took == pytest.approx(plan.critical_path({i: durations[i] + thinking[i] for i in durations})[1])
 
+
+class Human:
+    """Answers each review some time after it was asked, whether the run goes on meanwhile or has paused."""
+
+    def __init__(self, store: BaseStore, thinking: dict[str, float], rejected: set[str]) -> None:
+        self.asked: list[str] = []
+        self._store = store
+        self._thinking = thinking
+        self._rejected = rejected
+        self._decided = asyncio.Event()
+        self._done: set[str] = set()
+        self._answers: list[asyncio.Task[None]] = []
+
+    async def drive(self, graph: Any, plan: Plan) -> Any:
+        value: Any = {"task": "go", "given_plan": plan.plain()}
+        while True:
+            self._decided.clear()
+            announced: set[str] = set()
+            async for chunk in graph.astream(value, THREAD, stream_mode="custom"):
+                if isinstance(event := parse_event(chunk), ReviewAsked):
+                    assert event.review.id not in announced, "it is announced once"
+                    announced.add(event.review.id)
+                    self._hear(event.review)
+            snapshot = await graph.aget_state(THREAD)
+            if not snapshot.interrupts:
+                return snapshot.values
+            for interrupt in snapshot.interrupts:
+                self._hear(Review.model_validate(interrupt.value))
+            open_ids = {interrupt.value["id"] for interrupt in snapshot.interrupts}
+            if not open_ids & self._done:
+                await self._decided.wait()
+            value = None
+
+    def _hear(self, review: Review) -> None:
+        if review.id not in self.asked:
+            self.asked.append(review.id)
+            self._answers.append(asyncio.ensure_future(self._answer(review)))
+
+    async def _answer(self, review: Review) -> None:
+        await asyncio.sleep(self._thinking[review.sub_task_id])
+        no = review.sub_task_id in self._rejected
+        decision = Decision(review_id=review.id, action="reject" if no else "approve", text="no" if no else "")
+        await record_decision(AWAITING, self._store, review, decision)
+        self._done.add(review.id)
+        self._decided.set()
+
+
+def make_round(slots: int = 1) -> Round:
     return Round(SharedMemory(InMemoryStore(), "t"), BLOCKING.lock(), slots)
 
 

@@ -21,6 +21,7 @@ from orchestrator.agents.worker import Worker
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.graph.attempt import Attempt
+from orchestrator.graph.branch import Branch
 from orchestrator.graph.invocation import Invocation
 from orchestrator.graph.output import reporting_pauses
 from orchestrator.graph.payload import Payload
@@ -54,7 +55,8 @@ class _Execution:
         self._round = invocation.round(payload.round, team.limits.parallel_workers)
         self._memory = self._round.memory
         self._recorder = Recorder(agent, payload, invocation, self._memory)
-        self._attempt = Attempt(team, agent, payload, invocation, self._memory, self._recorder)
+        self._branch = Branch(self._round, payload.rank, invocation, self._recorder)
+        self._attempt = Attempt(team, agent, payload, invocation, self._memory, self._recorder, self._branch)
 
     async def run(self) -> Outcome:
         """Return the outcome of the sub-task."""
@@ -87,11 +89,8 @@ class _Execution:
         if problem := await self._wait_for_dependencies():
             return await self._recorder.outcome(Result(""), "skipped", error=f"needs {problem}")
         # After the wait: if waiting nodes held all slots, the sub-tasks that they wait for could never begin.
-        await self._round.acquire_slot(self._invocation.bridge, self._payload.rank)
-        try:
+        async with self._branch.slot():
             entry_or_outcome = await self._attempt.run()
-        finally:
-            self._round.release_slot()
         return entry_or_outcome if isinstance(entry_or_outcome, Outcome) else await self._review(entry_or_outcome)
 
     async def _wait_for_dependencies(self) -> str:
@@ -129,7 +128,7 @@ class _Execution:
         """Ask for the approval of a result. The draft is durable, so the agent does not run again."""
         invocation, sub_task = self._invocation, self._payload.sub_task
         review = result_review(invocation.memory_id, self._payload.key, sub_task, draft.text, draft.sources)
-        decision = await ask_unless_stopped(invocation.bridge, invocation.store, review)
+        decision = await ask_unless_stopped(invocation.bridge, invocation.store, review, self._branch)
         drafted = Outcome.model_validate(draft.outcome)
         spent = Spend.of_usage(drafted.usage)
         result = Result(draft.text, draft.sources, draft.taint, spent, drafted.verdict)
