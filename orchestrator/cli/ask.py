@@ -1,6 +1,7 @@
 """Asking a human a review at the terminal."""
 
 import json
+from collections.abc import Callable
 
 from rich.console import Console
 from rich.markup import escape
@@ -9,8 +10,15 @@ from orchestrator.cli.output import print_subject
 from orchestrator.reviews.review import Decision, Review
 
 
-def ask_at_terminal(review: Review, console: Console) -> Decision | None:
-    """Show a review and read the decision. Return None if the person leaves the review open."""
+def ask_at_terminal(review: Review, console: Console, read: Callable[[str], str] | None = None) -> Decision | None:
+    """Show a review and read the decision. Return None if the person leaves the review open.
+
+    Args:
+        review: The review.
+        console: The console.
+        read: Shows a prompt and reads a line; by default the console does.
+    """
+    read = read or console.input
     console.print()
     console.print(f"[bold yellow]?[/bold yellow] [bold]{escape(review.question)}[/bold]", highlight=False)
     if review.stake:
@@ -20,7 +28,7 @@ def ask_at_terminal(review: Review, console: Console) -> Decision | None:
     choices = ", ".join(f"[b]{action[0]}[/b]{action[1:]}" for action in review.allowed)
     try:
         while True:
-            typed = console.input(f"{choices}, or Enter to leave it open: ").strip().lower()
+            typed = read(f"{choices}, or Enter to leave it open: ").strip().lower()
             if not typed:
                 return None
             # Any beginning of the word will do, but "stay" must not stop the run.
@@ -28,10 +36,10 @@ def ask_at_terminal(review: Review, console: Console) -> Decision | None:
             if action is None:
                 console.print("  not one of these")
             elif action == "reject":
-                feedback = console.input("What should be different? ").strip()
+                feedback = read("What should be different? ").strip()
                 return Decision(review_id=review.id, action=action, text=feedback)
             elif action == "answer":
-                return Decision(review_id=review.id, action=action, text=console.input("Your answer: ").strip())
+                return Decision(review_id=review.id, action=action, text=read("Your answer: ").strip())
             elif action != "edit":
                 return Decision(review_id=review.id, action=action)
             elif (edited := _edited(review, console)) is not None:

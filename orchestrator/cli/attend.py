@@ -1,20 +1,18 @@
 """Attending a run: showing its progress, asking its reviews at the terminal, and saying how it can be continued."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 
 from rich.markup import escape
 
-from orchestrator.cli.ask import ask_at_terminal
 from orchestrator.cli.console import err
 from orchestrator.cli.echo import echo
 from orchestrator.cli.output import command, print_end, print_json
 from orchestrator.cli.progress import Display, open_display
+from orchestrator.cli.terminal import Terminal
 from orchestrator.errors import OrchestratorError, PersistenceError
 from orchestrator.models.profile import ModelProfile
-from orchestrator.reviews.review import Review
 from orchestrator.runs.run import Run
 from orchestrator.runs.task_orchestrator import TaskOrchestrator
 
@@ -24,13 +22,13 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
 
     Args:
         orchestrator: The orchestrator of the run.
-        start: Starts the run; takes `on_event`.
+        start: Starts the run; takes `on_event` and `on_review`.
         as_json: Print one JSON object, show no progress and ask nothing.
         db: The database as the user named it, for the commands that are printed.
     """
     print_model(orchestrator)
     try:
-        run = follow(orchestrator, start, None if as_json else open_display(err), asks=can_ask() and not as_json)
+        run = follow(start, None if as_json else open_display(err), asks=can_ask() and not as_json)
     except KeyboardInterrupt:
         _print_how_to_resume("\ninterrupted", orchestrator.thread_id, db)
         raise
@@ -60,40 +58,23 @@ def can_ask() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty()
 
 
-def follow(orchestrator: TaskOrchestrator, start: Callable[..., Run], display: Display | None, *, asks: bool) -> Run:
+def follow(start: Callable[..., Run], display: Display | None, *, asks: bool) -> Run:
     """Run until the run ends, or waits for decisions that nobody gives here.
 
     Args:
-        orchestrator: The orchestrator of the run.
-        start: Starts the run; takes `on_event`.
+        start: Starts the run; takes `on_event` and `on_review`.
         display: Shows the progress; None for no progress.
         asks: Ask the reviews at the terminal.
     """
-    run = _watch(start, display)
-    while asks and run.status == "waiting" and _ask(orchestrator, run.reviews):
-        run = _watch(partial(orchestrator.resume, run.thread_id), display)
-    return run
-
-
-def _watch(start: Callable[..., Run], display: Display | None) -> Run:
     if display is None:
         return start(on_event=None)
-    with display:
-        return start(on_event=display.tell)
-
-
-def _ask(orchestrator: TaskOrchestrator, reviews: Sequence[Review]) -> bool:
-    """Ask each review. True if one was answered."""
-    any_answered = False
-    for review in reviews:
-        while (decision := ask_at_terminal(review, err)) is not None:
-            try:
-                orchestrator.decide(decision.review_id, decision.action, decision.text, decision.data)
-                any_answered = True
-                break
-            except OrchestratorError as error:  # such as an edited plan that is not sound: ask again
-                err.print(f"[red]{escape(str(error))}[/red]")
-    return any_answered
+    terminal = Terminal(err, display.aside) if asks else None
+    try:
+        with display:
+            return start(on_event=display.tell, on_review=terminal)
+    finally:
+        if terminal is not None:
+            terminal.leave()
 
 
 def _print_how_to_resume(why: str, thread_id: str, db: str | None) -> None:

@@ -211,7 +211,7 @@ class _Chat:
         from orchestrator.cli.progress import open_display
 
         def work() -> None:
-            run = follow(self._orchestrator, start, open_display(err), asks=self._is_attended)
+            run = follow(start, open_display(err), asks=self._is_attended)
             self._exit_code = run.exit_code
             print_end(run, self._db)
 

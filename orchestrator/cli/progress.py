@@ -1,8 +1,10 @@
 """Display: the progress of a run, as a live table at a terminal and as plain lines elsewhere."""
 
+import contextlib
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Protocol, Self
 
 from rich.console import Console, RenderableType
@@ -51,6 +53,9 @@ class Display(Protocol):
     def tell(self, event: Event) -> None:
         """Show an event. Called on the event loop's thread."""
 
+    def aside(self) -> AbstractContextManager[None]:
+        """Show nothing inside the block, where a person is asked. What came meanwhile is shown after it."""
+
 
 def open_display(console: Console, clock: Callable[[], float] = time.monotonic) -> Display:
     """Return the display that fits the console."""
@@ -64,6 +69,8 @@ class PlainDisplay:
         self._console = console
         self._clock = clock
         self._start = clock()
+        self._lock = threading.Lock()
+        self._held_back: list[Text] | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -71,13 +78,30 @@ class PlainDisplay:
     def __exit__(self, *_: object) -> None:
         return None
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Hold the lines back inside the block."""
+        self._held_back = []
+        try:
+            yield
+        finally:
+            with self._lock:
+                lines, self._held_back = self._held_back, None
+                for line in lines:
+                    self._console.print(line, soft_wrap=True)
+
     def tell(self, event: Event) -> None:
         """Print the event."""
         line = describe_event(event)
         if line:
             # Text and not markup, since a model may write "[bold]". Not wrapped, so that an event is one line of a log.
             stamp = f"{self._clock() - self._start:6.1f}s "
-            self._console.print(Text(stamp + line), soft_wrap=True)
+            text = Text(stamp + line)
+            with self._lock:
+                if self._held_back is not None:
+                    self._held_back.append(text)
+                else:
+                    self._console.print(text, soft_wrap=True)
 
 
 def describe_event(event: Event) -> str:
@@ -149,6 +173,17 @@ class LiveDisplay:
             self._phase = ""  # the last drawing stays on the screen: it must not show work that has ended
             self._live.stop()
             self._live = None
+
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """Leave the last drawing on the screen, and draw on after the block."""
+        if self._live is not None:
+            self._live.stop()
+        try:
+            yield
+        finally:
+            if self._live is not None:  # the run may have been interrupted meanwhile
+                self._live.start(refresh=True)
 
     def tell(self, event: Event) -> None:
         """Show the event in the table from the next drawing on."""

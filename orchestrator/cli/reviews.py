@@ -40,22 +40,24 @@ def decide(
         str | None, typer.Option("--text", help="The feedback, or the edited result; JSON for other edits.")
     ] = None,
     file: Annotated[Path | None, typer.Option("--file", help="A file with that text.")] = None,
-    go_on: Annotated[bool, typer.Option("--resume", help="Resume the thread at once.")] = False,
+    go_on: Annotated[bool, typer.Option("--resume", help="Resume the thread at once, if it is not at work.")] = False,
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Answer a review. `orchestrator resume` then continues the thread."""
+    """Answer a review. A run that is at work goes on with it at once; `orchestrator resume` continues any other."""
     from orchestrator.cli.output import command
 
+    thread = review.rpartition("/")[0]
     with open_client(db) as client:
         decision = record_answer(client, review, action, text, file)
-    thread = review.rpartition("/")[0]
-    if go_on:
+        is_running = client.persistence.is_leased(thread)
+    if go_on and not is_running:
         return resume(thread, db=db, as_json=as_json)
     if as_json:
         echo_json(decision.model_dump(mode="json"))
     else:
-        echo(f"recorded: {action} for {review}\ngo on with: {command('resume', thread, db=db)}")
+        way_on = "the run is at work, and goes on with it" if is_running else command("resume", thread, db=db)
+        echo(f"recorded: {action} for {review}\n{'' if is_running else 'go on with: '}{way_on}")
     return None
 
 

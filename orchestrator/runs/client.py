@@ -110,7 +110,7 @@ class OrchestratorClient:
             listed = ", ".join(open_reviews) or "none"
             raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
         expect(str, text, "text", "a text")
-        decision = Decision(review_id=review_id, action=action, text=text, data=data, by=_user_name())
+        decision = Decision(review_id=review_id, action=action, text=text, data=data, by=user_name())
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision
 
@@ -172,7 +172,7 @@ class OrchestratorClient:
         return None
 
 
-def _user_name() -> str:
+def user_name() -> str:
     """Return the name of the user whose process this is; empty where the system has none, as in some containers."""
     try:
         return getpass.getuser()

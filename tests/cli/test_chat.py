@@ -2,13 +2,8 @@
 
 import io
 import json
-import os
-import pty
 import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +12,7 @@ import pytest
 from orchestrator.cli.main import main
 from orchestrator.testing import Gate, OpenAIServer, TeamScript, say
 from tests.support.teams import step
+from tests.support.terminal import Terminal
 
 Cli = Callable[..., tuple[int, str, str]]
 PLAN = [step("t1", agent="researcher")]
@@ -106,34 +102,6 @@ def test_chat_stops_at_the_first_line_of_a_pipe_that_waits(cli: Cli, server: Ope
     assert code == 3
     assert "decide t/" in out
     assert len(server.bodies) == 1
-
-
-class Terminal:
-    """A command at a terminal of 80 columns, whose screen is read as text."""
-
-    def __init__(self, *arguments: str) -> None:
-        self._master, slave = pty.openpty()
-        command = [sys.executable, "-m", "orchestrator", *arguments]
-        environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "80"}
-        self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
-        )
-        os.close(slave)
-        self._seen = ""
-
-    def type(self, text: str) -> None:
-        os.write(self._master, text.encode())
-
-    def expect(self, text: str) -> None:
-        """Read until the text comes."""
-        until = time.monotonic() + 120
-        while text not in self._seen:
-            assert time.monotonic() < until, self._seen
-            try:
-                self._seen += os.read(self._master, 65536).decode(errors="replace")
-            except OSError:
-                raise AssertionError(self._seen) from None
-        self._seen = self._seen.partition(text)[2]
 
 
 def test_at_a_terminal_reviews_are_asked_and_ctrl_c_gives_the_prompt_back(tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""A command at a terminal, for tests of what a person sees and types."""
+
+import os
+import pty
+import subprocess
+import sys
+import time
+
+
+class Terminal:
+    """A command at a terminal of 80 columns, whose screen is read as text."""
+
+    def __init__(self, *arguments: str) -> None:
+        self._master, slave = pty.openpty()
+        command = [sys.executable, "-m", "orchestrator", *arguments]
+        environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "80"}
+        self.process = subprocess.Popen(
+            command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+        )
+        os.close(slave)
+        self._seen = ""
+
+    def type(self, text: str) -> None:
+        """Type a text."""
+        os.write(self._master, text.encode())
+
+    def expect(self, text: str) -> str:
+        """Read until the text comes, and return what came before."""
+        until = time.monotonic() + 120
+        while text not in self._seen:
+            assert time.monotonic() < until, self._seen
+            try:
+                self._seen += os.read(self._master, 65536).decode(errors="replace")
+            except OSError:
+                raise AssertionError(self._seen) from None
+        before, _, self._seen = self._seen.partition(text)
+        return before
