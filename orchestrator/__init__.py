@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from orchestrator.events import (
         Answered,
         BudgetShort,
+        Cancelled,
         Event,
         FellBack,
         Planned,
@@ -82,6 +83,7 @@ __all__ = [
     "BudgetSpentError",
     "CallPolicy",
     "CallbackError",
+    "Cancelled",
     "CircuitOpenError",
     "ConfigError",
     "ConversationTurn",
@@ -172,6 +174,7 @@ _MODULES = {
     "events": (
         "Answered",
         "BudgetShort",
+        "Cancelled",
         "Event",
         "FellBack",
         "Planned",

@@ -304,6 +304,17 @@ class TextVoided(Event, kind="text_voided"):
 
 
 @dataclass(frozen=True)
+class Cancelled(Event, kind="cancelled"):
+    """The run was cancelled. The thread can be resumed.
+
+    Args:
+        by: The user who cancelled the run; empty where the system has none.
+    """
+
+    by: str = ""
+
+
+@dataclass(frozen=True)
 class Summarizing(Event, kind="summarize"):
     """The supervisor is writing the answer."""
 

@@ -14,6 +14,7 @@ from orchestrator.budget.spend import NANO
 from orchestrator.events import (
     Answered,
     BudgetShort,
+    Cancelled,
     Event,
     FellBack,
     Planned,
@@ -73,6 +74,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     FellBack: st.builds(FellBack, TEXTS, NAMES, NAMES, TEXTS),
     TextDelta: st.builds(TextDelta, TEXTS, NAMES, TEXTS, NAMES, COUNTS),
     TextVoided: st.builds(TextVoided, TEXTS, NAMES, NAMES, TEXTS),
+    Cancelled: st.builds(Cancelled, TEXTS),
     Summarizing: st.just(Summarizing()),
     Answered: st.builds(Answered, TEXTS, st.sampled_from(["done", "failed", "limited", "stopped"])),
 }

@@ -16,6 +16,7 @@ from rich.text import Text
 from orchestrator.budget.spend import Spend
 from orchestrator.events import (
     BudgetShort,
+    Cancelled,
     Event,
     FellBack,
     Planned,
@@ -129,6 +130,8 @@ def describe_event(event: Event) -> str:
             return "writing the answer"
         case BudgetShort(stage=stage, budget=budget):
             return f"{_STAGE_WORDS[stage]} ({budget})"
+        case Cancelled(by=by):
+            return f"cancelled by {by}" if by else "cancelled"
         case FellBack():
             return f"{event.model} failed, asking {event.instead}: {event.error}"
         case _:
@@ -213,7 +216,7 @@ class LiveDisplay:
                 case Spent():
                     dollars = f", ${event.cost_usd:.4f}" if event.cost_usd else ""
                     self._spent = f"{event.model_calls} model calls, {event.tokens:,} tokens{dollars}"
-                case BudgetShort() | FellBack() | ToolRefused():
+                case BudgetShort() | Cancelled() | FellBack() | ToolRefused():
                     self._notice = describe_event(event)
                 case _:
                     self._phase = ""

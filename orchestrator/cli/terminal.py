@@ -17,7 +17,7 @@ from rich.markup import escape
 from orchestrator.cli.ask import ask_at_terminal
 from orchestrator.errors import DecisionError
 from orchestrator.reviews.review import Decision, Review, check_decision
-from orchestrator.runs.client import user_name
+from orchestrator.runs.interventions.interventions import user_name
 
 _PATIENCE_S = 1.0
 

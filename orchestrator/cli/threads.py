@@ -1,4 +1,4 @@
-"""`orchestrator threads`, `show` and `delete`: the threads of a database. No model and no team is needed."""
+"""`orchestrator threads`, `show`, `cancel` and `delete`: the threads of a database. No model and no team is needed."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -55,6 +55,26 @@ def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
         print_json(run)
     else:
         print_run(run, db)
+
+
+def cancel(thread: Thread, db: Db = None, as_json: Json = False) -> None:
+    """End the run of a thread, in whichever process it is. The thread can be resumed."""
+    from orchestrator.cli.output import command
+
+    with open_client(db) as client:
+        result = client.cancel(thread)
+    go_on = f"go on with: {command('resume', thread, db=db)}"
+    lines = {
+        "cancelled": f"cancelled {thread}\n{go_on}",
+        "not running": f"{thread} is not running",
+        "asked": f"asked {thread} to end, and it has not yet; it ends as soon as it can",
+    }
+    if as_json:
+        echo_json({"thread_id": thread, "result": result})
+    else:
+        echo(lines[result])
+    if result == "asked":
+        raise typer.Exit(EXIT_FAILED)
 
 
 def delete(

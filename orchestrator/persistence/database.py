@@ -23,6 +23,7 @@ from orchestrator.errors import ConfigError, PersistenceError
 from orchestrator.forks import forget_in_children, keep_for_ever
 from orchestrator.persistence.leases import Leases
 from orchestrator.persistence.private_files import make_private_file, make_private_folder
+from orchestrator.persistence.row_watch import RowWatch
 from orchestrator.persistence.schema import set_up
 from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S, Saver, Store, explain_sqlite
 from orchestrator.persistence.workspace import workspaces_beside
@@ -79,6 +80,9 @@ class Persistence:
     Args:
         url: See `database_path`.
 
+    Attributes:
+        watch: Tells work in progress of rows that other processes write to the store.
+
     Raises:
         ConfigError: The URL has an unknown scheme.
         PersistenceError: The file cannot be opened, or is no SQLite database.
@@ -105,6 +109,7 @@ class Persistence:
         except sqlite3.Error as error:
             raise explain_sqlite(error, self.where) from error
         self._leases = Leases(self.path)
+        self.watch = RowWatch(self.store)
         forget_in_children(self)
 
     def forget_parent(self) -> None:
@@ -116,6 +121,7 @@ class Persistence:
         for part in (self.checkpointer, self.store):
             part.conn, part.lock = self._conn, lock
         self._leases = Leases(self.path)
+        self.watch = RowWatch(self.store)
 
     def __enter__(self) -> Self:
         return self
@@ -139,7 +145,7 @@ class Persistence:
                 cursor.execute("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (thread_id,)).fetchone()
             )
 
-    def lease(self, thread_id: str) -> contextlib.AbstractContextManager[None]:
+    def lease(self, thread_id: str) -> contextlib.AbstractContextManager[str]:
         """Hold a thread for this process; see `Leases.hold`."""
         return self._leases.hold(thread_id)
 
@@ -153,6 +159,10 @@ class Persistence:
     def is_leased(self, thread_id: str) -> bool:
         """True if a process runs this thread now."""
         return self._leases.is_held(thread_id)
+
+    def run_of(self, thread_id: str) -> str:
+        """Return the run that holds this thread now; empty if none does. See `Leases.run_of`."""
+        return self._leases.run_of(thread_id)
 
     def forget(self, thread_id: str) -> None:
         """Delete the lock of a deleted thread. Call this last, and under the thread's lease."""

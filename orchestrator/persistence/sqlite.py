@@ -293,6 +293,12 @@ class Store(SqliteStore):
         """Like `batch`."""
         return self.batch(ops)
 
+    def foreign_changes(self) -> int:
+        """Return a number that changes whenever another connection has written to the database."""
+        # It takes 6 µs, and does not change by what this connection writes.
+        with self._cursor(transaction=False) as cursor:
+            return int(cursor.execute("PRAGMA data_version").fetchone()[0])
+
     def insert_if_absent(self, op: PutOp) -> Item | None:
         """Insert a value, and return None; or return the item that has its key already. One transaction."""
         key = (".".join(op.namespace), op.key)

@@ -1,6 +1,5 @@
 """OrchestratorClient: looking at threads, answering their reviews and deleting them, without running anything."""
 
-import getpass
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from orchestrator.persistence.database import Persistence, open_database
 from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Action, Decision, Review
 from orchestrator.runs.deletion import delete_thread
+from orchestrator.runs.interventions.interventions import Interventions, user_name
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import UNREADABLE, ThreadList, ThreadRecord
 from orchestrator.runs.thread_states import Graph, ThreadStates
@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _MAY_WAIT = ("waiting", "running", "interrupted", UNREADABLE)
 
 
-class OrchestratorClient:
+class OrchestratorClient(Interventions):
     """The threads of a database.
 
     Args:
@@ -125,7 +125,7 @@ class OrchestratorClient:
     async def ashow(self, thread_id: str) -> Run:
         """Async twin of `show`."""
         await self._states.record(thread_id)
-        run = await self._states.run_of(thread_id)
+        run = await self._states.shown_run_of(thread_id)
         # The saved state of a run at work is that of an interrupted one. Only its lease tells them apart.
         return replace(run, status="running", errors=()) if self.persistence.is_leased(thread_id) else run
 
@@ -170,11 +170,3 @@ class OrchestratorClient:
     def _own_graph(self, agents: frozenset[str]) -> Graph | None:
         """Return this object's own graph if it has nodes for these workers. A client has none."""
         return None
-
-
-def user_name() -> str:
-    """Return the name of the user whose process this is; empty where the system has none, as in some containers."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # KeyError: Python before 3.13
-        return ""

@@ -5,6 +5,7 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import PersistenceError
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import delete_workspace, workspace_of
+from orchestrator.runs.interventions.cancellation import forget_orders
 from orchestrator.runs.thread_list import ThreadList
 
 
@@ -33,4 +34,5 @@ async def delete_thread(bridge: Bridge, persistence: Persistence, thread_id: str
         ) from error
     persistence.checkpointer.delete_thread(thread_id)
     await forget_ledger(bridge, persistence.store, thread_id)
+    await forget_orders(bridge, persistence.store, thread_id)
     await threads.delete(bridge, thread_id)

@@ -17,7 +17,7 @@ from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING
 from orchestrator.daemon_threads import in_own_thread
 from orchestrator.errors import ConfigError
-from orchestrator.events import Event, ReviewAsked, RunStarted, parse_event
+from orchestrator.events import Cancelled, Event, ReviewAsked, RunStarted, parse_event
 from orchestrator.graph.build import compile_graph
 from orchestrator.graph.invocation import drop_thread, flush_thread
 from orchestrator.memory.shared_memory import SharedMemory
@@ -33,6 +33,7 @@ from orchestrator.runs.budgets import check_prices_of, raise_limits, raised_budg
 from orchestrator.runs.callbacks import guarded, guarded_result
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.deletion import delete_thread
+from orchestrator.runs.interventions.cancellation import CancelScope, forget_cancelled
 from orchestrator.runs.run import Run
 from orchestrator.runs.streaming import astream_run, stream_run
 from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_id
@@ -188,6 +189,8 @@ class TaskOrchestrator(OrchestratorClient):
                 raise ConfigError(
                     f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
                 )
+            if before is not None:
+                await forget_cancelled(AWAITING, self.persistence.store, thread_id)
             await self._threads.begin(AWAITING, thread_id, self.about, graph_input)
             self.on_begin(thread_id)
             return await self._drive(thread_id, graph_input, caller)
@@ -274,6 +277,7 @@ class TaskOrchestrator(OrchestratorClient):
                     f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
                     f"{', '.join(self.workers)}: resume it with the team that it was started with"
                 )
+            await forget_cancelled(AWAITING, self.persistence.store, thread_id)
             if not snapshot.tasks and (graph_input := await self._threads.unstarted_input(AWAITING, thread_id)):
                 # The run was killed before its first checkpoint. The snapshot may be one of an earlier task.
                 if budget:
@@ -288,32 +292,21 @@ class TaskOrchestrator(OrchestratorClient):
             return await self._drive(thread_id, None, caller)
 
     async def _drive(self, thread_id: str, graph_input: dict[str, Any] | None, caller: Caller) -> Run:
-        """Invoke the graph until it ends, or until a review stays open. The caller holds the lease."""
+        """Invoke the graph until it ends, a review stays open, or it is cancelled. The caller holds the lease."""
         self.thread_id = thread_id
         on_event, asking = guarded("on_event", caller.on_event), self._asking(thread_id, caller.on_review)
-        config = self._states.config(thread_id)
-        value: Any = graph_input
         self.persistence.protect_workspaces()
         try:
             if on_event is not None:
                 on_event(RunStarted(graph_input is None, thread_id=thread_id))
-            while True:
-                try:
-                    await self._invoke(value, thread_id, caller, asking.hearing(on_event))
-                finally:
-                    # Without limits the ledger writes once a second. A resume must know all that was spent.
-                    await flush_thread(AWAITING, thread_id)
-                # The checkpoint has the open reviews now. Rows that nobody asks any more must not be shown.
-                await forget_open_reviews(AWAITING, self.persistence.store, thread_id)
-                run = await self._states.run_of(thread_id, await self.graph.aget_state(config))
-                for review in run.reviews:
-                    if asking.is_news(review) and on_event is not None:
-                        on_event(ReviewAsked(review, thread_id=thread_id))
-                if not await asking.settle(run.reviews):
-                    break
-                value = None
-            await asking.close()
-        except BaseException:  # a cancelled run, too
+            async with CancelScope(self.persistence, thread_id) as scope:
+                run = await self._until_pause(thread_id, graph_input, caller, on_event, asking)
+                await asking.close()
+            if scope.order is not None:
+                run = await self._states.cancelled_run_of(thread_id, scope.order)
+                if on_event is not None and run.status == "interrupted":
+                    on_event(Cancelled(scope.order.by, thread_id=thread_id))
+        except BaseException:  # a run that its caller cancelled, too
             await self._threads.mark(AWAITING, thread_id, "interrupted")
             raise
         finally:
@@ -321,6 +314,26 @@ class TaskOrchestrator(OrchestratorClient):
             drop_thread(thread_id)
         await self._threads.mark(AWAITING, thread_id, run.status)
         return run
+
+    async def _until_pause(
+        self, thread_id: str, value: dict[str, Any] | None, caller: Caller, on_event: OnEvent | None, asking: Asking
+    ) -> Run:
+        config = self._states.config(thread_id)
+        while True:
+            try:
+                await self._invoke(value, thread_id, caller, asking.hearing(on_event))
+            finally:
+                # Without limits the ledger writes once a second. A resume must know all that was spent.
+                await flush_thread(AWAITING, thread_id)
+            # The checkpoint has the open reviews now. Rows that nobody asks any more must not be shown.
+            await forget_open_reviews(AWAITING, self.persistence.store, thread_id)
+            run = await self._states.run_of(thread_id, await self.graph.aget_state(config))
+            for review in run.reviews:
+                if asking.is_news(review) and on_event is not None:
+                    on_event(ReviewAsked(review, thread_id=thread_id))
+            if not await asking.settle(run.reviews):
+                return run
+            value = None
 
     async def _invoke(self, value: Any, thread_id: str, caller: Caller, on_event: OnEvent | None) -> None:
         config = for_graph(self._states.config(thread_id), caller.config)

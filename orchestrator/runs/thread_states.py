@@ -22,6 +22,7 @@ from orchestrator.memory.conversation import read_turns
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.reviews.open_reviews import open_reviews
+from orchestrator.runs.interventions.cancellation import CancelOrder, last_cancelled, mark_cancelled
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import DELETING, UNREADABLE, ThreadList, ThreadRecord
 from orchestrator.text import normal_text, shorten, sound
@@ -140,6 +141,18 @@ class ThreadStates:
             waiting = await open_reviews(AWAITING, store, thread_id)
             artifacts = artifacts_in(self.workspace_of(thread_id))
             return Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns, waiting)
+
+    async def shown_run_of(self, thread_id: str) -> Run:
+        """Return a thread's state as `run_of` does, and say so if an order ended its last run."""
+        run, order = await self.run_of(thread_id), await last_cancelled(AWAITING, self._persistence.store, thread_id)
+        return run if order is None else order.applied_to(run)
+
+    async def cancelled_run_of(self, thread_id: str, order: CancelOrder) -> Run:
+        """Return the state of a thread whose run has just ended by an order, and record that it did."""
+        run = order.applied_to(await self.run_of(thread_id))
+        if run.status == "interrupted":  # otherwise the run had ended at the same moment
+            await mark_cancelled(AWAITING, self._persistence.store, thread_id, order)
+        return run
 
     async def _unlisted(self, thread_id: str) -> ThreadRecord:
         """Build the record of a thread that was not started by `TaskOrchestrator` (for example in Studio)."""

@@ -13,7 +13,7 @@ import pytest
 from pytest_examples import find_examples
 
 from orchestrator import Policy, TaskOrchestrator
-from orchestrator.testing import OpenAIServer, TeamScript, call
+from orchestrator.testing import Gate, OpenAIServer, Reply, Request, Script, TeamScript, call
 from tests.support.teams import step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -21,11 +21,11 @@ GUIDES = sorted((ROOT / "docs" / "guides").glob("*.md"))
 
 
 @pytest.fixture
-def run_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, TeamScript], dict[str, Any]]:
+def run_guide(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Script], dict[str, Any]]:
     """Run the Python blocks of a guide in their order, in a folder of its own, and return the names they define."""
     monkeypatch.chdir(tmp_path)
 
-    def run(name: str, script: TeamScript) -> dict[str, Any]:
+    def run(name: str, script: Script) -> dict[str, Any]:
         with OpenAIServer(script) as server:
             monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
             return run_blocks(name)
@@ -96,6 +96,20 @@ def test_guide_reviews(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> No
     assert lines[1].startswith("lisbon plan ")
     assert "edit" in lines[2]
     assert lines[3:] == [*["done Take the tram"] * 2, "done"]
+
+
+def test_guide_intervene(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    script, gates = script_of(step("trip", agent="researcher"), summary="Take the tram [trip]"), [Gate()]
+
+    def hanging_once(request: Request) -> Reply:
+        is_work = not request.title and "Sub-task trip" in request.last_user
+        return script(request).behind(gates.pop()) if is_work and gates else script(request)
+
+    run_guide("intervene", hanging_once)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "cancelled"
+    assert lines[1].startswith("interrupted ('cancelled by ")
+    assert lines[2] == "Take the tram"
 
 
 def test_guide_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

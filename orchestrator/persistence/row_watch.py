@@ -1,0 +1,103 @@
+"""RowWatch: tells running work of rows of the store that other processes write.
+
+One daemon thread serves all listeners of a database. It asks SQLite twice a second whether another connection has
+written anything, which takes a few microseconds, and reads the rows of all listeners at once if one has. A store that
+cannot tell is read each time. The thread ends when nobody listens any more.
+"""
+
+import contextlib
+import logging
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from langgraph.store.base import BaseStore, GetOp, Item
+
+POLL_S = 0.5
+
+OnRow = Callable[[Mapping[str, Any]], object]
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class _Listener:
+    namespace: tuple[str, ...]
+    key: str
+    on_row: OnRow
+
+
+class RowWatch:
+    """The rows that running work waits for.
+
+    Args:
+        store: Any LangGraph store.
+    """
+
+    def __init__(self, store: BaseStore) -> None:
+        self._store = store
+        self._changes: Callable[[], object] = getattr(store, "foreign_changes", object)  # an object() is always new
+        self._seen: object = None
+        self._is_stale = False
+        self._listeners: list[_Listener] = []
+        self._is_due = threading.Event()
+        self._lock = threading.Lock()
+        self._is_served = False
+
+    @contextlib.contextmanager
+    def listening(self, namespace: tuple[str, ...], key: str, on_row: OnRow) -> Iterator[None]:
+        """Call a function with the value of a row, inside the block, when the row is there and after changes.
+
+        The function is called on a thread of the watch, perhaps several times with the same value.
+
+        Args:
+            namespace: The row's namespace.
+            key: The row's key.
+            on_row: The function.
+        """
+        listener = _Listener(namespace, key, on_row)
+        with self._lock:
+            self._listeners.append(listener)
+            self._is_stale = True  # the row may be older than the listener
+            if not self._is_served:
+                self._is_served = True
+                threading.Thread(target=self._serve, name="orchestrator-watch", daemon=True).start()
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._listeners.remove(listener)
+
+    def look(self) -> None:
+        """Read the rows at once. Call this after writing a row in this process."""
+        with self._lock:
+            self._is_stale = True
+        self._is_due.set()
+
+    def _serve(self) -> None:
+        while True:
+            self._is_due.wait(POLL_S)
+            self._is_due.clear()
+            with self._lock:
+                listeners, is_stale = list(self._listeners), self._is_stale
+                self._is_stale = False  # from here on, a new listener or row is for the next look
+                if not listeners:
+                    self._is_served = False
+                    return
+            try:
+                self._tell(listeners, is_stale)
+            except Exception as error:  # noqa: BLE001 - a database that is locked now can be read the next time
+                _log.warning("the database could not be watched: %s", error)
+                with self._lock:
+                    self._is_stale = True
+
+    def _tell(self, listeners: list[_Listener], is_stale: bool) -> None:
+        changes = self._changes()
+        if changes == self._seen and not is_stale:
+            return
+        rows = self._store.batch([GetOp(each.namespace, each.key) for each in listeners])
+        # The number from before the reading: what is written meanwhile is another change.
+        self._seen = changes
+        for listener, row in zip(listeners, cast("list[Item | None]", rows), strict=True):
+            if row is not None:
+                listener.on_row(row.value)

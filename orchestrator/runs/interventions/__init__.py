@@ -1,0 +1,1 @@
+"""Interventions of humans in runs that go on, from any process."""
