@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         RoundStarted,
         RunStarted,
         Spent,
+        Steered,
         SubTaskChanged,
         Summarizing,
         TextDelta,
@@ -63,6 +64,7 @@ if TYPE_CHECKING:
     from orchestrator.planning.outcome import Outcome, Verdict
     from orchestrator.planning.plan import Plan
     from orchestrator.planning.sub_task import SubTask
+    from orchestrator.reviews.instructions import Instruction
     from orchestrator.reviews.review import Decision, Review
     from orchestrator.runs.client import OrchestratorClient
     from orchestrator.runs.run import Run
@@ -92,6 +94,7 @@ __all__ = [
     "Entry",
     "Event",
     "FellBack",
+    "Instruction",
     "Limits",
     "MissingModelError",
     "ModelError",
@@ -118,6 +121,7 @@ __all__ = [
     "RunStarted",
     "SharedMemory",
     "Spent",
+    "Steered",
     "SubTask",
     "SubTaskChanged",
     "Summarizing",
@@ -183,6 +187,7 @@ _MODULES = {
         "RoundStarted",
         "RunStarted",
         "Spent",
+        "Steered",
         "SubTaskChanged",
         "Summarizing",
         "TextDelta",
@@ -203,6 +208,7 @@ _MODULES = {
     "persistence.database": ("Persistence",),
     "planning.outcome": ("Outcome", "Verdict"),
     "planning.plan": ("Plan", "SubTask"),
+    "reviews.instructions": ("Instruction",),
     "reviews.review": ("Decision", "Review"),
     "runs.client": ("OrchestratorClient",),
     "runs.run": ("Run",),

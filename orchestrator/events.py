@@ -315,6 +315,21 @@ class Cancelled(Event, kind="cancelled"):
 
 
 @dataclass(frozen=True)
+class Steered(Event, kind="steered"):
+    """A human has given the run an instruction. Every later step sees it.
+
+    Args:
+        text: The instruction.
+        by: The user who gave it; empty where the system has none.
+        number: Its place among the instructions of the thread, from 1.
+    """
+
+    text: str
+    by: str = ""
+    number: int = 0
+
+
+@dataclass(frozen=True)
 class Summarizing(Event, kind="summarize"):
     """The supervisor is writing the answer."""
 

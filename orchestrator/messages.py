@@ -8,12 +8,23 @@ from orchestrator.text import sound_json
 
 # Marks in a message's `additional_kwargs`. Threads store them: keep the names.
 FIRST_CALL = "opening"
+_STEERED = "steered"
 _STOPPED = "stopped"
 
 
 def is_first_call(message: BaseMessage) -> bool:
     """True for a tool call that the engine made in the worker's name. No model was asked for it."""
     return FIRST_CALL in message.additional_kwargs
+
+
+def mark_steered(message: BaseMessage, number: int) -> None:
+    """Mark a message that holds the instructions of humans up to a number."""
+    message.additional_kwargs[_STEERED] = number
+
+
+def steered_up_to(messages: Iterable[BaseMessage]) -> int:
+    """Return the number of the newest instruction that a conversation holds; 0 for none."""
+    return max((int(message.additional_kwargs.get(_STEERED, 0)) for message in messages), default=0)
 
 
 def mark_stopped(message: ToolMessage) -> ToolMessage:

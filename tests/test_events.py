@@ -23,6 +23,7 @@ from orchestrator.events import (
     RoundStarted,
     RunStarted,
     Spent,
+    Steered,
     SubTaskChanged,
     Summarizing,
     TextDelta,
@@ -75,6 +76,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     TextDelta: st.builds(TextDelta, TEXTS, NAMES, TEXTS, NAMES, COUNTS),
     TextVoided: st.builds(TextVoided, TEXTS, NAMES, NAMES, TEXTS),
     Cancelled: st.builds(Cancelled, TEXTS),
+    Steered: st.builds(Steered, TEXTS, NAMES, COUNTS),
     Summarizing: st.just(Summarizing()),
     Answered: st.builds(Answered, TEXTS, st.sampled_from(["done", "failed", "limited", "stopped"])),
 }

@@ -7,6 +7,7 @@ from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.spend import Spend, Usage
 from orchestrator.planning.outcome import Verdict
 from orchestrator.planning.sub_task import SubTask
+from orchestrator.reviews.instructions import Instruction
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,7 @@ class Assignment:
         previous: Key of the previous attempt's result; empty for the first attempt.
         candidates: Ids of the sub-tasks that a reviewer may send back.
         tainted_by: Labels of the sources from outside that shaped the sub-task itself.
+        instructions: What humans have told the run so far.
     """
 
     sub_task: SubTask
@@ -76,3 +78,4 @@ class Assignment:
     previous: str = ""
     candidates: tuple[str, ...] = ()
     tainted_by: tuple[str, ...] = ()
+    instructions: tuple[Instruction, ...] = ()

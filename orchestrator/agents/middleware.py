@@ -18,6 +18,7 @@ from langgraph.types import Command
 
 from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.loop_detection import Repetition, repetitions
+from orchestrator.agents.task_message import news
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.memory.briefing import shorter
@@ -102,6 +103,10 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         messages = list(request.messages)
         if self.begins_with and not any(isinstance(message, AIMessage) for message in messages):
             return ModelResponse(result=[first_call(self.begins_with, context.actor.key)])
+        # At the end, so that an endpoint's cache of the conversation still fits. They stay in the state, before the
+        # answer that they lead to, so that a resumed worker goes on from the conversation that it had.
+        instructions = news(await context.instructions(), messages, context.window)
+        messages += instructions
         # A first call comes from the engine, and costs the model no step.
         calls_so_far = sum(isinstance(message, AIMessage) and not is_first_call(message) for message in messages)
         repeated = repetitions(messages)
@@ -132,7 +137,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             # The model still calls tools although none are offered: end the attempt.
             stalled = repeated[-1].what if repeated else f"it called tools after {self.steps} steps"
             return _ended(request, AttemptEnd(limit=spent) if spent else AttemptEnd(stalled=stalled))
-        return answer
+        return replace(answer, result=[*instructions, *answer.result]) if instructions else answer
 
     async def _ask(
         self,

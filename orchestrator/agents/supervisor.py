@@ -33,6 +33,7 @@ from orchestrator.planning.plan import Plan
 from orchestrator.planning.revision import Revision
 from orchestrator.planning.schemas import plan_schema, revision_schema
 from orchestrator.planning.small_model import small_model_request
+from orchestrator.reviews.instructions import Instruction, instructions_text
 from orchestrator.text import excerpt
 from orchestrator.validation import expect
 
@@ -152,6 +153,7 @@ class Supervisor(Agent):
         feedback: Sequence[str] = (),
         config: RunnableConfig | None = None,
         conversation: Conversation = _NO_CONVERSATION,
+        instructions: Sequence[Instruction] = (),
     ) -> tuple[Plan, Spend]:
         """Make a plan for a task; see `decompose`.
 
@@ -161,9 +163,10 @@ class Supervisor(Agent):
             feedback: A human's remarks on earlier plans.
             config: Passed to the model.
             conversation: Earlier tasks of the thread. With them, the plan may have no sub-task.
+            instructions: What humans have told the run so far.
         """
         await self.prepare(calls.bridge)
-        shown = excerpt(task, self.window // (4 if conversation else 2), "task")
+        shown = _instructed(excerpt(task, self.window // (4 if conversation else 2), "task"), instructions, self.window)
         if conversation:
             shown = f"{self._in_conversation(shown, conversation)}\n\n{prompts.text('plan_on')}"
         if feedback:
@@ -206,6 +209,7 @@ class Supervisor(Agent):
         problems: Sequence[str],
         config: RunnableConfig | None = None,
         conversation: Conversation = _NO_CONVERSATION,
+        instructions: Sequence[Instruction] = (),
     ) -> tuple[Revision, Spend]:
         """Decide about failed sub-tasks: change the plan, finish, or ask the human.
 
@@ -214,6 +218,7 @@ class Supervisor(Agent):
         """
         await self.prepare(calls.bridge)
         names = list(self.workers)
+        shown = _instructed(excerpt(task, self.window // 4, "task"), instructions, self.window)
 
         def read(answer: Any) -> Revision:
             revision = Revision.parse(answer)
@@ -222,7 +227,7 @@ class Supervisor(Agent):
 
         request = prompts.text(
             "revise",
-            task=self._in_conversation(excerpt(task, self.window // 4, "task"), conversation, share=6),
+            task=self._in_conversation(shown, conversation, share=6),
             table=excerpt(plan.table(outcomes), self.window // 4, "plan"),
             problems=excerpt("\n".join(f"- {line}" for line in problems), self.window // 6, "problems"),
         )
@@ -245,6 +250,7 @@ class Supervisor(Agent):
         config: RunnableConfig | None = None,
         titles: Mapping[str, str] = MappingProxyType({}),
         conversation: Conversation = _NO_CONVERSATION,
+        instructions: Sequence[Instruction] = (),
     ) -> Answer:
         """Write the answer; see `summarize`.
 
@@ -256,6 +262,7 @@ class Supervisor(Agent):
             config: Passed to the model.
             titles: What each result is about, by the id of its sub-task.
             conversation: Earlier tasks of the thread.
+            instructions: What humans have told the run so far.
 
         Raises:
             BudgetSpentError: Not even a short request fits into the rest of the budget.
@@ -265,8 +272,9 @@ class Supervisor(Agent):
         shown = fit(entries, window // 2) if entries else Briefing()
         notes = [left_out_note(shown.left_out)] if shown.left_out else []
         gaps = "".join(f"- {line}\n" for line in [*missing, *notes])
+        told = _instructed(excerpt(task, window // 6, "task"), instructions, window)
         inputs = {
-            "task": self._in_conversation(excerpt(task, window // 6, "task"), conversation, window, share=5),
+            "task": self._in_conversation(told, conversation, window, share=5),
             "results": shown.text or "(none were needed)",
             "missing": f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
         }
@@ -299,3 +307,8 @@ class Supervisor(Agent):
             return task
         tokens = min(_CONVERSATION_TOKENS, (window or self.window) // share)
         return prompts.text("conversation", turns=conversation.text(tokens), task=task)
+
+
+def _instructed(task: str, instructions: Sequence[Instruction], window: int) -> str:
+    """Return a task for a prompt, followed by what humans have added since."""
+    return "\n\n".join(part for part in (task, instructions_text(instructions, window // 8)) if part)

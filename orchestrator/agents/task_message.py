@@ -1,11 +1,15 @@
 """The first message of an attempt: the task, results of other sub-tasks, feedback, and the sub-task itself."""
 
-from langchain_core.messages import HumanMessage
+from collections.abc import Sequence
+
+from langchain_core.messages import BaseMessage, HumanMessage
 
 from orchestrator.agents.assignment import Assignment
 from orchestrator.concurrency import Bridge
 from orchestrator.memory.briefing import brief, fit
 from orchestrator.memory.conversation import Conversation
+from orchestrator.messages import mark_steered, steered_up_to
+from orchestrator.reviews.instructions import Instruction, instructions_text
 from orchestrator.text import excerpt
 from orchestrator.tool_calls.worker_context import WorkerContext
 from orchestrator.trust import merged, taint
@@ -35,11 +39,33 @@ async def task_message(
         f"Results of other sub-tasks:\n{briefing.text}" if briefing.text else "",
         _previous_result(assignment, context),
         _feedback(assignment),
+        instructions_text(assignment.instructions, context.window // 8),
         _sub_task(assignment),
     ]
     message = HumanMessage("\n\n".join(part for part in parts if part))
     taint(message, merged(briefing.tainted_by, assignment.tainted_by, conversation.tainted_by))
+    if assignment.instructions:
+        mark_steered(message, assignment.instructions[-1].number)
     return message
+
+
+def news(instructions: Sequence[Instruction], messages: Sequence[BaseMessage], window: int) -> list[HumanMessage]:
+    """Return a message with the instructions that a conversation does not hold yet; none if it holds all of them.
+
+    Args:
+        instructions: What humans have told the run so far.
+        messages: The conversation.
+        window: Tokens that a prompt may have.
+    """
+    if not instructions:
+        return []
+    known = steered_up_to(messages)
+    unseen = [instruction for instruction in instructions if instruction.number > known]
+    if not unseen:
+        return []
+    message = HumanMessage(instructions_text(unseen, window // 4))
+    mark_steered(message, unseen[-1].number)
+    return [message]
 
 
 def _conversation_tokens(window: int) -> int:

@@ -21,7 +21,7 @@ async def ask_verdict(
     calls: ModelCalls,
     model: BaseChatModel,
     role: str,
-    task_message: BaseMessage,
+    told: Sequence[BaseMessage],
     notes: str,
     candidates: Sequence[str],
     *,
@@ -34,7 +34,7 @@ async def ask_verdict(
         calls: How to call the model.
         model: The reviewer's model.
         role: The reviewer's prompt.
-        task_message: The first message of its attempt.
+        told: The first message of its attempt, and the instructions of humans after it.
         notes: Its own remarks on the work; empty for none.
         candidates: Ids of the sub-tasks that it may send back.
         repairs: How often a wrong answer goes back to the model.
@@ -48,7 +48,7 @@ async def ask_verdict(
     return await ask_structured(
         calls,
         model,
-        [SystemMessage(role), task_message, *remarks, request],
+        [SystemMessage(role), *told, *remarks, request],
         verdict_schema(candidates),
         lambda answer: read_verdict(answer, candidates),
         repairs=repairs,

@@ -22,13 +22,14 @@ from orchestrator.agents.agent import Agent
 from orchestrator.agents.assignment import Assignment, Result
 from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.middleware import WorkerMiddleware
-from orchestrator.agents.task_message import task_message
+from orchestrator.agents.task_message import news, task_message
 from orchestrator.agents.verdict import ask_verdict, with_verdict
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry, checked_entries
 from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.messages import steered_up_to
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
@@ -173,11 +174,13 @@ class Worker(Agent):
         result = self._result(messages)
         if not self.reviews or result.end is not None:
             return result
+        # The conversation may hold instructions that came after its first message, and others may have come since.
+        told = [first, *(m for m in messages[1:] if steered_up_to([m]) > steered_up_to([first]))]
         verdict, spent = await ask_verdict(
             context.calls,
             self.model,
             self.prompt,
-            first,
+            [*told, *news(await context.instructions(), told, context.window)],
             result.text,
             assignment.candidates,
             repairs=limits.plan_repairs,

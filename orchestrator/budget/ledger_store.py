@@ -1,6 +1,6 @@
 """Rows of a ledger in the store: one for each agent, and one for the budget. Stored names keep their form."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from langgraph.store.base import BaseStore, PutOp
@@ -63,7 +63,9 @@ async def forget_ledger(bridge: Bridge, store: BaseStore, thread_id: str) -> Non
     await delete_all(bridge, store, namespace(thread_id, _KIND))
 
 
-async def begin_ledger(bridge: Bridge, store: BaseStore, thread_id: str, budget: Budget, run: str) -> None:
+async def begin_ledger(
+    bridge: Bridge, store: BaseStore, thread_id: str, budget: Budget, run: str, also: Sequence[PutOp] = ()
+) -> None:
     """Delete the rows of an earlier task on the thread and write the budget of a new run.
 
     Do nothing if the budget's row is already of this run, as it is when a run begins again after a crash.
@@ -74,10 +76,12 @@ async def begin_ledger(bridge: Bridge, store: BaseStore, thread_id: str, budget:
         thread_id: The thread.
         budget: The limits of the run.
         run: A name of the run that is unique on the thread.
+        also: Further operations that happen once at the start of the run, in the same transaction.
     """
     rows = await read_rows(bridge, store, thread_id)
     budget_row = rows.pop(BUDGET_ROW, None)
     if budget_row is not None and budget_row.get("run") == run:
         return
     deletions = [row_op(thread_id, key, None) for key in rows]
-    await bridge.batch(store, [*deletions, row_op(thread_id, BUDGET_ROW, {"budget": budget.plain(), "run": run})])
+    begun = row_op(thread_id, BUDGET_ROW, {"budget": budget.plain(), "run": run})
+    await bridge.batch(store, [*deletions, begun, *also])

@@ -16,7 +16,7 @@ from orchestrator.cli.model import app as model_app
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
-from orchestrator.cli.threads import cancel, delete, show, threads
+from orchestrator.cli.threads import cancel, delete, show, steer, threads
 from orchestrator.errors import EXIT_FAILED, OrchestratorError
 from orchestrator.redaction import redact
 
@@ -26,7 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, resume, cancel, reviews, decide, threads, show, graph, tools, delete):
+for command in (run, chat, resume, cancel, steer, reviews, decide, threads, show, graph, tools, delete):
     app.command()(command)
 app.add_typer(model_app, name="model")
 

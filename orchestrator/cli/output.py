@@ -119,6 +119,11 @@ def print_run(run: Run, db: str | None) -> None:
         out.print(f"  {escape(answer)}", style="dim", highlight=False)
     number = f" {len(run.turns) + 1}" if run.turns else ""
     out.print(f"task{number}: {escape(run.task)}", highlight=False)
+    for instruction in run.instructions:
+        said = (
+            f"instruction of {instruction.by or 'a human'}, {instruction.at:%Y-%m-%d %H:%M:%S} UTC: {instruction.text}"
+        )
+        out.print(escape(said), highlight=False)
     if run.plan:
         echo(run.plan.table(run.outcomes))
     print_end(run, db)

@@ -24,6 +24,7 @@ from orchestrator.events import (
     ReviewAsked,
     RoundStarted,
     Spent,
+    Steered,
     SubTaskChanged,
     Summarizing,
     TextDelta,
@@ -130,6 +131,8 @@ def describe_event(event: Event) -> str:
             return "writing the answer"
         case BudgetShort(stage=stage, budget=budget):
             return f"{_STAGE_WORDS[stage]} ({budget})"
+        case Steered(text=text):
+            return f"instruction: {text}"
         case Cancelled(by=by):
             return f"cancelled by {by}" if by else "cancelled"
         case FellBack():
@@ -216,7 +219,7 @@ class LiveDisplay:
                 case Spent():
                     dollars = f", ${event.cost_usd:.4f}" if event.cost_usd else ""
                     self._spent = f"{event.model_calls} model calls, {event.tokens:,} tokens{dollars}"
-                case BudgetShort() | Cancelled() | FellBack() | ToolRefused():
+                case BudgetShort() | Cancelled() | FellBack() | Steered() | ToolRefused():
                     self._notice = describe_event(event)
                 case _:
                     self._phase = ""

@@ -1,4 +1,4 @@
-"""`orchestrator threads`, `show`, `cancel` and `delete`: the threads of a database. No model and no team is needed."""
+"""`orchestrator threads`, `show`, `cancel`, `steer` and `delete`: the threads of a database, without a team."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -75,6 +75,26 @@ def cancel(thread: Thread, db: Db = None, as_json: Json = False) -> None:
         echo(lines[result])
     if result == "asked":
         raise typer.Exit(EXIT_FAILED)
+
+
+def steer(
+    thread: Thread,
+    text: Annotated[str, typer.Argument(help="The instruction. '-' reads it from standard input.")],
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Give an instruction to a run that goes on or is to be resumed. Every later step and the supervisor see it."""
+    from orchestrator.cli.output import command
+
+    with open_client(db) as client:
+        instruction = client.steer(thread, sys.stdin.read() if text == "-" else text)
+        is_running = client.persistence.is_leased(thread)
+    if as_json:
+        echo_json({"thread_id": thread, **instruction.plain(), "running": is_running})
+    elif is_running:
+        echo(f"recorded: every later step of {thread} sees it")
+    else:
+        echo(f"recorded: {thread} sees it when it goes on, with: {command('resume', thread, db=db)}")
 
 
 def delete(

@@ -107,6 +107,7 @@ class Attempt:
             workspace=invocation.workspace,
             emit=invocation.emit,
             users=invocation.context,
+            instructions=invocation.instructions,
             finishes_when_spent=finishes_when_spent,
             more_budget=self._more_budget,
         )
@@ -119,6 +120,7 @@ class Attempt:
             previous=payload.previous,
             candidates=tuple(payload.needs),
             tainted_by=self._taint(),
+            instructions=await invocation.instructions(),
         )
         facts: dict[str, str | int] = {"sub_task_id": payload.sub_task.id, "attempt": payload.sub_task.attempt}
         config = described_config(invocation.config, agent=agent.name, round=payload.round, **facts)

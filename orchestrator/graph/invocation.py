@@ -14,14 +14,14 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphInterrupt
 from langgraph.runtime import get_runtime
-from langgraph.store.base import BaseStore
+from langgraph.store.base import BaseStore, PutOp
 
 from orchestrator.budget.accounts import Account
 from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import BLOCKING, Bridge
-from orchestrator.events import Emitter, ReviewAsked
+from orchestrator.events import Emitter, ReviewAsked, Steered
 from orchestrator.graph.registry import Registry
 from orchestrator.graph.round import Round
 from orchestrator.graph.stores import store_beside
@@ -30,6 +30,7 @@ from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
 from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.reviews.decisions import is_stopped
+from orchestrator.reviews.instructions import Instruction, Steering
 from orchestrator.reviews.open_reviews import open_review
 from orchestrator.reviews.out_of_budget import BudgetDecision, awaited_decision, budget_decision, pause
 from orchestrator.reviews.parking import NO_PARKING, Parking
@@ -46,12 +47,15 @@ class Shared:
     Args:
         ledger: The ledger of the run; not loaded yet.
         watch: Notices decisions while nodes wait for them.
+        steering: The instructions to the run.
     """
 
-    def __init__(self, ledger: Ledger, watch: DecisionWatch) -> None:
+    def __init__(self, ledger: Ledger, watch: DecisionWatch, steering: Steering) -> None:
         self.ledger = ledger
         self.watch = watch
+        self.steering = steering
         self.announced: set[str] = set()
+        self.told = 0
         self._rounds: dict[int, Round] = {}
         self._lock = threading.Lock()
 
@@ -168,7 +172,8 @@ class Invocation:
     def _shared(self) -> Shared:
         def create() -> Shared:
             ledger = Ledger(Budget(), self.store, self.memory_id, self.bridge.lock())
-            return Shared(ledger, DecisionWatch(self.store, self.memory_id))
+            watch = DecisionWatch(self.store, self.memory_id)
+            return Shared(ledger, watch, Steering(self.store, self.memory_id))
 
         return SHARED.find(shared_key(self.namespace, self.memory_id), self.control, create)
 
@@ -191,6 +196,20 @@ class Invocation:
         # A human may take hours. A process that is killed meanwhile must not take the last seconds of spending along.
         await self.ledger.flush(self.bridge)
         self.emit(ReviewAsked(review))
+
+    async def begin_instructions(self, task: str) -> list[PutOp]:
+        """Return the operations that leave the instructions of earlier tasks behind; see `Steering.begin`."""
+        return await self._shared.steering.begin(self.bridge, task)
+
+    async def instructions(self) -> tuple[Instruction, ...]:
+        """Return what humans have told the run so far, and emit an event for each new instruction."""
+        shared = self._shared
+        instructions = await shared.steering.read(self.bridge)
+        for instruction in instructions:
+            if instruction.number > shared.told:
+                shared.told = instruction.number
+                self.emit(Steered(instruction.text, instruction.by, instruction.number))
+        return instructions
 
     def allowance(self, account: Account) -> Allowance:
         """Return the part of the budget that an account may use."""

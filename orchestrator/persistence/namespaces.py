@@ -7,6 +7,8 @@ from langgraph.store.base import BaseStore, PutOp, SearchItem, SearchOp
 from orchestrator.concurrency import Bridge
 
 ROOT = "orchestrator"
+THREADS = (ROOT, "threads")
+"""The namespace of the list of threads."""
 
 # A store's search returns at most as many items as it is asked for; LangGraph's default is 10.
 _PAGE = 500

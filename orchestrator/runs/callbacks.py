@@ -6,9 +6,28 @@ from typing import TypeVar
 
 from orchestrator.daemon_threads import as_exception
 from orchestrator.errors import CallbackError
+from orchestrator.events import Event, Steered
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+
+
+def without_repeats(on_event: Callable[[Event], None] | None) -> Callable[[Event], None] | None:
+    """Return a callback that is told of each instruction once; None for None."""
+    if on_event is None:
+        return None
+    told = 0
+
+    # Each invocation of the graph tells of all instructions, and one call of `run` may invoke it several times.
+    def call(event: Event) -> None:
+        nonlocal told
+        if isinstance(event, Steered):
+            if event.number <= told:
+                return
+            told = event.number
+        on_event(event)
+
+    return call
 
 
 def guarded(name: str, callback: Callable[[In], Out] | None) -> Callable[[In], Out] | None:

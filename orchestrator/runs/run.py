@@ -17,6 +17,7 @@ from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.reports.html import run_html
+from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.review import Review
 
 RunStatus = Literal["done", "failed", "limited", "stopped", "waiting", "interrupted", "running"]
@@ -52,6 +53,7 @@ class Run:
         limited_by: `budget` if the budget ended the run. With a higher one the run can be resumed.
         references: The results that the answer rests on; none of a thread of version 0.1.0.
         turns: The earlier tasks of the thread, oldest first, with their answers.
+        instructions: What humans have told the run by `steer`, oldest first.
     """
 
     thread_id: str
@@ -67,6 +69,7 @@ class Run:
     limited_by: str = ""
     references: tuple[Reference, ...] = ()
     turns: tuple[ConversationTurn, ...] = ()
+    instructions: tuple[Instruction, ...] = ()
 
     @classmethod
     def from_snapshot(
@@ -171,6 +174,7 @@ class Run:
             "errors": list(self.errors),
             "artifacts": [artifact.plain() for artifact in self.artifacts],
             "turns": [turn.plain() for turn in self.turns],
+            "instructions": [instruction.plain() for instruction in self.instructions],
         }
 
     def __str__(self) -> str:

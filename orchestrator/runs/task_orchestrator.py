@@ -30,7 +30,7 @@ from orchestrator.runs import arguments
 from orchestrator.runs.arguments import Caller, OnEvent, OnReview
 from orchestrator.runs.asking import Asking, is_async
 from orchestrator.runs.budgets import check_prices_of, raise_limits, raised_budget
-from orchestrator.runs.callbacks import guarded, guarded_result
+from orchestrator.runs.callbacks import guarded, guarded_result, without_repeats
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.cancellation import CancelScope, forget_cancelled
@@ -185,13 +185,14 @@ class TaskOrchestrator(OrchestratorClient):
                 await delete_thread(AWAITING, self.persistence, thread_id)
             # Checked under the lease, since LangGraph has no lock. Of two processes on one thread, both ran everything,
             # and the last write won.
-            if (await self.graph.aget_state(self._states.config(thread_id))).tasks:
+            snapshot = await self.graph.aget_state(self._states.config(thread_id))
+            if snapshot.tasks:
                 raise ConfigError(
                     f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
                 )
-            if before is not None:
-                await forget_cancelled(AWAITING, self.persistence.store, thread_id)
-            await self._threads.begin(AWAITING, thread_id, self.about, graph_input)
+            is_used = before is not None or bool(snapshot.values)
+            also = await self._states.leave_behind(thread_id) if is_used else []
+            await self._threads.begin(AWAITING, thread_id, self.about, graph_input, also)
             self.on_begin(thread_id)
             return await self._drive(thread_id, graph_input, caller)
 
@@ -294,7 +295,8 @@ class TaskOrchestrator(OrchestratorClient):
     async def _drive(self, thread_id: str, graph_input: dict[str, Any] | None, caller: Caller) -> Run:
         """Invoke the graph until it ends, a review stays open, or it is cancelled. The caller holds the lease."""
         self.thread_id = thread_id
-        on_event, asking = guarded("on_event", caller.on_event), self._asking(thread_id, caller.on_review)
+        on_event = without_repeats(guarded("on_event", caller.on_event))
+        asking = self._asking(thread_id, caller.on_review)
         self.persistence.protect_workspaces()
         try:
             if on_event is not None:

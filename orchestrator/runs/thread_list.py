@@ -4,7 +4,7 @@ import json
 import re
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
@@ -14,12 +14,11 @@ from langgraph.store.base import BaseStore, GetOp, PutOp
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
-from orchestrator.persistence.namespaces import ROOT, delete_all, namespace, read_all
+from orchestrator.persistence.namespaces import THREADS, delete_all, namespace, read_all
 from orchestrator.redaction import redact_json
 from orchestrator.text import sound_json
 from orchestrator.validation import expect
 
-_NAMESPACE = (ROOT, "threads")
 _INPUT = "given"  # stored in threads: keep the name
 UNREADABLE = "unreadable"
 DELETING = "deleting"  # a process was killed while it deleted the thread
@@ -101,7 +100,14 @@ class ThreadList:
         self._store = store
         self._clock = clock
 
-    async def begin(self, bridge: Bridge, thread_id: str, about: dict[str, Any], graph_input: dict[str, Any]) -> None:
+    async def begin(
+        self,
+        bridge: Bridge,
+        thread_id: str,
+        about: dict[str, Any],
+        graph_input: dict[str, Any],
+        also: Sequence[PutOp] = (),
+    ) -> None:
         """Record that a thread starts, or that it starts another task.
 
         Args:
@@ -109,6 +115,7 @@ class ThreadList:
             thread_id: The thread.
             about: Facts that a resume needs.
             graph_input: The input of the graph, with the task.
+            also: Further operations for the same transaction.
         """
         now = self._clock()
         before = await self.find(bridge, thread_id)
@@ -117,7 +124,7 @@ class ThreadList:
         # memory and this entry with it; by then a checkpoint holds the input.
         entry = Entry(key=_INPUT, text=json.dumps(sound_json(graph_input)), status="note", created=now)
         put_input = PutOp(namespace(thread_id, "memory"), _INPUT, entry.plain())
-        await bridge.batch(self._store, [put_input, _put(record)])
+        await bridge.batch(self._store, [put_input, _put(record), *also])
 
     async def unstarted_input(self, bridge: Bridge, thread_id: str) -> dict[str, Any]:
         """Return the input of a run that was killed before its first checkpoint. Empty for a run that came further."""
@@ -138,19 +145,19 @@ class ThreadList:
 
     async def find(self, bridge: Bridge, thread_id: str) -> ThreadRecord | None:
         """Return the record of a thread, or None if the list has none."""
-        item: Any = (await bridge.batch(self._store, [GetOp(_NAMESPACE, thread_id)]))[0]
+        item: Any = (await bridge.batch(self._store, [GetOp(THREADS, thread_id)]))[0]
         return None if item is None else ThreadRecord.parse(thread_id, item.value)
 
     async def all(self, bridge: Bridge) -> list[ThreadRecord]:
         """Return every thread, newest first."""
-        items = await read_all(bridge, self._store, _NAMESPACE)
+        items = await read_all(bridge, self._store, THREADS)
         return sorted((ThreadRecord.parse(item.key, item.value) for item in items), key=lambda record: -record.created)
 
     async def delete(self, bridge: Bridge, thread_id: str) -> None:
-        """Delete the memory, the decisions and the open reviews of a thread from the store, and then its record."""
-        for kind in ("memory", "decisions", "reviews"):
+        """Delete what the store holds of a thread, and its record last."""
+        for kind in ("memory", "decisions", "reviews", "steering"):
             await delete_all(bridge, self._store, namespace(thread_id, kind))
-        await bridge.batch(self._store, [PutOp(_NAMESPACE, thread_id, None)])
+        await bridge.batch(self._store, [PutOp(THREADS, thread_id, None)])
 
     async def _put(self, bridge: Bridge, record: ThreadRecord) -> None:
         await bridge.batch(self._store, [_put(record)])
@@ -158,7 +165,7 @@ class ThreadList:
 
 def _put(record: ThreadRecord) -> PutOp:
     plain = sound_json(asdict(record))
-    return PutOp(_NAMESPACE, record.id, {**plain, "about": redact_json(plain["about"])})
+    return PutOp(THREADS, record.id, {**plain, "about": redact_json(plain["about"])})
 
 
 def new_thread_id(task: str) -> str:

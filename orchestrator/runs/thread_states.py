@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
+from langgraph.store.base import PutOp
 from langgraph.types import StateSnapshot
 
 from orchestrator.agents.supervisor import Supervisor
@@ -21,8 +23,14 @@ from orchestrator.graph.build import compile_graph
 from orchestrator.memory.conversation import read_turns
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
+from orchestrator.reviews.instructions import instructions_of, leave_instructions
 from orchestrator.reviews.open_reviews import open_reviews
-from orchestrator.runs.interventions.cancellation import CancelOrder, last_cancelled, mark_cancelled
+from orchestrator.runs.interventions.cancellation import (
+    CancelOrder,
+    forget_cancelled,
+    last_cancelled,
+    mark_cancelled,
+)
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import DELETING, UNREADABLE, ThreadList, ThreadRecord
 from orchestrator.text import normal_text, shorten, sound
@@ -140,7 +148,8 @@ class ThreadStates:
             turns = await read_turns(AWAITING, store, thread_id, former) if former else ()
             waiting = await open_reviews(AWAITING, store, thread_id)
             artifacts = artifacts_in(self.workspace_of(thread_id))
-            return Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns, waiting)
+            run = Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns, waiting)
+            return replace(run, instructions=await instructions_of(AWAITING, store, thread_id))
 
     async def shown_run_of(self, thread_id: str) -> Run:
         """Return a thread's state as `run_of` does, and say so if an order ended its last run."""
@@ -153,6 +162,12 @@ class ThreadStates:
         if run.status == "interrupted":  # otherwise the run had ended at the same moment
             await mark_cancelled(AWAITING, self._persistence.store, thread_id, order)
         return run
+
+    async def leave_behind(self, thread_id: str) -> list[PutOp]:
+        """Return the operations after which no order or instruction to an earlier run is for the next task."""
+        store = self._persistence.store
+        await forget_cancelled(AWAITING, store, thread_id)
+        return await leave_instructions(AWAITING, store, thread_id)
 
     async def _unlisted(self, thread_id: str) -> ThreadRecord:
         """Build the record of a thread that was not started by `TaskOrchestrator` (for example in Studio)."""

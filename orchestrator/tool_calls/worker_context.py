@@ -11,6 +11,7 @@ from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.events import SILENT, Emit
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.out_of_budget import BudgetDecision
 from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.tool_calls.policy import Policy
@@ -76,6 +77,10 @@ async def _pause(_: BudgetSpentError) -> BudgetDecision | None:
     return None
 
 
+async def _no_instructions() -> tuple[Instruction, ...]:
+    return ()
+
+
 @dataclass(frozen=True)
 class WorkerContext:
     """The surroundings of one attempt.
@@ -89,6 +94,7 @@ class WorkerContext:
         workspace: The thread's folder; empty when there is none.
         emit: Takes progress events.
         users: What the caller of the run gave as `context`, for the user's own tools.
+        instructions: Returns what humans have told the run so far.
         finishes_when_spent: When the run's budget is spent, end the attempt with its results so far and ask no human.
         more_budget: Asks a human for more budget while other work goes on; None as its answer pauses the run.
     """
@@ -101,6 +107,7 @@ class WorkerContext:
     workspace: str = ""
     emit: Emit = SILENT
     users: Any = None
+    instructions: Callable[[], Awaitable[tuple[Instruction, ...]]] = _no_instructions
     finishes_when_spent: bool = False
     more_budget: MoreBudget = _pause
 

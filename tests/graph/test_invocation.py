@@ -14,13 +14,14 @@ from orchestrator.graph.invocation import SHARED, Shared, shared_key
 from orchestrator.graph.round import Round
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.reviews.decision_watch import DecisionWatch
+from orchestrator.reviews.instructions import Steering
 from orchestrator.testing import TeamScript
 from tests.support.teams import make_team, statuses, step
 
 
 def shared() -> Shared:
     store = InMemoryStore()
-    return Shared(Ledger(Budget(), store, "t", BLOCKING.lock()), DecisionWatch(store, "t"))
+    return Shared(Ledger(Budget(), store, "t", BLOCKING.lock()), DecisionWatch(store, "t"), Steering(store, "t"))
 
 
 def a_round() -> Round:

@@ -1,4 +1,4 @@
-"""Cancelling from another process: real programs, and kills at the moments that matter."""
+"""Cancelling and steering from another process: real programs, and kills at the moments that matter."""
 
 import asyncio
 import json
@@ -150,3 +150,29 @@ def test_a_cancel_in_the_moment_when_the_run_ends_tells_the_truth(tmp_path: Path
         assert other.show("t").status == run.status
         if run.status == "interrupted":
             assert one.resume("t").status == "done"
+
+
+def test_an_instruction_of_another_program_outlives_a_kill(tmp_path: Path) -> None:
+    gate = Gate()
+    with program(tmp_path, gate) as (process, server):
+        steer = subprocess.run(
+            command(tmp_path, "steer", "t", "prefer Spanish sources", "--json"),
+            env=environment(tmp_path, server),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        said = json.loads(steer.stdout)
+        assert (said["thread_id"], said["number"], said["text"]) == ("t", 1, "prefer Spanish sources")
+        assert said["running"] is True
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        gate.release()
+        with open_team(TeamScript(PLAN), tmp_path / "x.db") as one:
+            run = one.resume("t")
+            assert run.status == "done"
+            assert [i.text for i in run.instructions] == ["prefer Spanish sources"]
+            of_b, answer = one.supervisor.model.requests  # type: ignore[attr-defined]
+            assert "Sub-task b" in of_b.text
+            assert "prefer Spanish sources" in of_b.text
+            assert "prefer Spanish sources" in answer.text

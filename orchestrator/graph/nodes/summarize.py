@@ -43,7 +43,14 @@ def summarize(team: Team) -> BridgedNode:
         try:
             with explaining():
                 answer = await team.supervisor.answer(
-                    calls, state["task"], entries, notes, config, titles, Conversation.of(invocation.memory)
+                    calls,
+                    state["task"],
+                    entries,
+                    notes,
+                    config,
+                    titles,
+                    Conversation.of(invocation.memory),
+                    await invocation.instructions(),
                 )
         except BudgetSpentError:  # the share kept back for the answer does not suffice either
             answer = Answer(assembled(entries, notes, titles=titles), references_to((), entries))

@@ -3,6 +3,7 @@
 The node is called with the phase that has just ended, and returns the next one.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
@@ -48,7 +49,9 @@ async def _decide(turn: Turn) -> Update:
         budget = turn.team.budget if limits is None else Budget.parse(limits)
         await keep_former_task(turn)  # first of all: the ledger still holds what the former task spent
         # Before the budget is looked at: the ledger of the task before may be spent, and a question about it open.
-        await begin_ledger(invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace)
+        also = await invocation.begin_instructions(sound(state.get("task") or ""))
+        await begin_ledger(invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace, also)
+    turn.instructions = await invocation.instructions()
     decision = await invocation.budget_decision()
     try:
         match decision:
@@ -122,10 +125,16 @@ async def _begin(turn: Turn) -> Update:
         plan = turn.supervisor.checked(Plan.parse(own_plan))
     else:
         invocation.emit(Planning())
-        plan, _ = await turn.supervisor.plan(turn.calls, task, (), invocation.config, await turn.conversation())
+        plan = await _plan(turn, task)
     fields = cleared(state, turn.memory_id, turn.number) | {"status": "running"}
     # A plan without sub-tasks costs nothing: the earlier answers suffice.
     return fields | await propose(turn, plan, 0, ask=not own_plan and bool(plan.sub_tasks))
+
+
+async def _plan(turn: Turn, task: str, feedback: Sequence[str] = ()) -> Plan:
+    earlier, config = await turn.conversation(), turn.invocation.config
+    plan, _ = await turn.supervisor.plan(turn.calls, task, feedback, config, earlier, turn.instructions)
+    return plan
 
 
 async def _after_plan_review(turn: Turn) -> Update:
@@ -139,8 +148,7 @@ async def _after_plan_review(turn: Turn) -> Update:
         if revisions > turn.limits.revisions:
             return await close(turn, f"the plan was rejected {revisions} times, the limit is reached")
         feedback = [*(turn.state.get("plan_feedback") or []), decision.text]
-        earlier = await turn.conversation()
-        plan, _ = await turn.supervisor.plan(turn.calls, turn.state["task"], feedback, turn.invocation.config, earlier)
+        plan = await _plan(turn, turn.state["task"], feedback)
         return {"plan_feedback": feedback} | await propose(turn, plan, revisions)
     plan = Plan.parse(decision.data) if decision.action == "edit" else turn.plan
     return await accept(turn, plan, is_wanted=True)

@@ -77,6 +77,7 @@ async def _revise(turn: Turn, assessment: Assessment) -> Revision | None:
             _problems(turn, assessment),
             turn.invocation.config,
             await turn.conversation(),
+            turn.instructions,
         )
         return revision
     except PlanError:  # after all repairs; the run goes on by rule

@@ -17,6 +17,7 @@ from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
+from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.review import Decision, Review
 
 Update = dict[str, Any]
@@ -39,6 +40,7 @@ class Turn:
         number: The number of the run's task among those of the thread's conversation.
         outcomes: The outcomes of the run so far, by sub-task id.
         auto_approve: True when no human is asked.
+        instructions: What humans have told the run so far.
     """
 
     def __init__(self, team: Team, bridge: Bridge, state: State, config: RunnableConfig) -> None:
@@ -52,6 +54,7 @@ class Turn:
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
         # `unattended` is of the run that goes on; a new one has only its own input.
+        self.instructions: tuple[Instruction, ...] = ()
         self.auto_approve = bool(state.get("auto_approve") or (not self.is_new and state.get("unattended")))
 
     @property

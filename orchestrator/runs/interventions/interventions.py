@@ -3,7 +3,10 @@
 import getpass
 
 from orchestrator.background import run_in_background
+from orchestrator.concurrency import AWAITING
+from orchestrator.errors import ConfigError
 from orchestrator.persistence.database import Persistence
+from orchestrator.reviews.instructions import Instruction, check_instruction, record_instruction
 from orchestrator.runs.interventions.cancellation import CancelResult, cancel_run
 from orchestrator.runs.thread_states import ThreadStates
 
@@ -36,6 +39,35 @@ class Interventions:
         """Async twin of `cancel`."""
         await self._states.record(thread_id)
         return await cancel_run(self.persistence, thread_id, user_name())
+
+    def steer(self, thread_id: str, text: str) -> Instruction:
+        """Give an instruction to a run that goes on, or that is to be resumed, from any process.
+
+        Every model call of the run's workers and supervisor that begins later sees the instruction. It is a human's
+        word, so it is trusted. It ends nothing, and what is finished does not run again because of it.
+
+        Args:
+            thread_id: The thread.
+            text: The instruction, of 4,000 characters at most.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+            ConfigError: The text is empty or too long, or the thread's last run has ended.
+        """
+        return run_in_background(lambda: self.asteer(thread_id, text))
+
+    async def asteer(self, thread_id: str, text: str) -> Instruction:
+        """Async twin of `steer`."""
+        await self._states.record(thread_id)
+        checked = check_instruction(text)
+        if not self.persistence.is_leased(thread_id):
+            run = await self._states.run_of(thread_id)
+            if not run.is_resumable and run.limited_by != "budget":
+                raise ConfigError(
+                    f"thread '{thread_id}' is {run.status}, and no step is left to see an instruction: run another "
+                    "task on it"
+                )
+        return await record_instruction(AWAITING, self.persistence.store, thread_id, checked, user_name())
 
 
 def user_name() -> str:
