@@ -64,6 +64,7 @@ class TimedModel(ScriptedModel):
 
     durations: dict[str, float]
     spans: dict[str, list[tuple[float, float]]]
+    disable_streaming: bool = True  # a streamed answer would go past `_agenerate`
 
     async def _agenerate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         found = worked_by(messages)
@@ -191,6 +192,7 @@ def test_the_makespan_is_the_critical_path_with_the_time_that_humans_take(plan: 
     human = Human(store, thinking, rejected)
     state, took = on_virtual_clock(lambda: human.drive(graph, marked))
     assert sorted(worked(model)) == sorted(i for i in marked.by_id if not rejected & marked.ancestors(i))
+    assert sorted(model.spans) == sorted(worked(model)), "the time of each is measured"
     ended = {i: model.spans[i][0][1] + thinking[i] for i in model.spans}
     for i, [(begin, _)] in model.spans.items():
         assert begin == pytest.approx(max((ended[dep] for dep in marked.by_id[i].depends_on), default=0.0))
