@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         PlanError,
         ThreadBusyError,
         UnknownThreadError,
+        WorkerError,
         WrongHashError,
     )
     from orchestrator.events import (
@@ -138,6 +139,7 @@ __all__ = [
     "UnknownThreadError",
     "Verdict",
     "Worker",
+    "WorkerError",
     "WrongHashError",
     "__version__",
     "ask_human",
@@ -173,6 +175,7 @@ _MODULES = {
         "PlanError",
         "ThreadBusyError",
         "UnknownThreadError",
+        "WorkerError",
         "WrongHashError",
     ),
     "events": (

@@ -8,9 +8,11 @@ end of the program. A thread of its own costs about 0.1 ms, holds up nobody, and
 import asyncio
 import contextlib
 import contextvars
+import inspect
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import wraps
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -40,6 +42,41 @@ def as_exception(error: BaseException) -> Exception:
     wrapped = UnusualExitError(error)
     wrapped.__cause__ = error
     return wrapped
+
+
+def with_ordinary_errors(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function, or a coroutine function, that raises no exception which would end a loop.
+
+    A true cancellation of the caller's task passes.
+
+    Args:
+        function: Code of a user.
+    """
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def awaited(*args: Any, **kwargs: Any) -> Any:
+            try:
+                return await function(*args, **kwargs)
+            except BaseException as error:
+                task = asyncio.current_task()
+                is_cancelled = isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling()
+                if is_cancelled or (ordinary := as_exception(error)) is error:
+                    raise
+                raise ordinary from error
+
+        return awaited
+
+    @wraps(function)
+    def called(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except BaseException as error:
+            if (ordinary := as_exception(error)) is error:
+                raise
+            raise ordinary from error
+
+    return called
 
 
 async def in_own_thread(function: Callable[[], T], name: str = "orchestrator-call") -> T:

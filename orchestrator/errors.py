@@ -38,6 +38,10 @@ class PlanError(OrchestratorError):
         self.problems = problems
 
 
+class WorkerError(OrchestratorError):
+    """A worker that is a graph or a function of the user's failed, or was refused."""
+
+
 class CallbackError(OrchestratorError):
     """A callback of the caller ended by `SystemExit` or the like. The thread can be resumed."""
 

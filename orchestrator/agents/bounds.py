@@ -78,6 +78,8 @@ def bounds_of(team: Team, plan: Plan | None = None) -> Bounds:
 
 def _loop_of(worker: Worker, limits: Limits) -> int:
     """Return the calls of one attempt. A worker without tools is asked twice if its answer was truncated."""
+    if worker.guest is not None:
+        return 0  # the calls of its own models are counted, and not bounded
     steps = worker.steps or limits.steps
     return steps if worker.tools else 0 if worker.reviews else min(2, steps)
 

@@ -96,7 +96,9 @@ def forecast(
         worker = workers[task.target_agent]
         ranges[task.id] = _range(task, worker, tools_sizes[worker.name], limits, seen.get(worker.name, []))
         if prices is not None:
-            costs.append([nano_usd(worker.model, *_split(tokens), prices) for tokens in ranges[task.id]])
+            is_known = worker.guest is None
+            ends = ranges[task.id]
+            costs.append([nano_usd(worker.model, *_split(tokens), prices) if is_known else None for tokens in ends])
     answer = (sum(_SHORT for _ in plan.sub_tasks) + _SHORT, sum(_LONG for _ in plan.sub_tasks) + _LONG)
     total = (sum(low for low, _ in ranges.values()) + answer[0], sum(high for _, high in ranges.values()) + answer[1])
     usd = None

@@ -125,7 +125,7 @@ class Team:
         Raises:
             ConfigError: The policy names an unknown worker or tool.
         """
-        policy.check({name: worker.tools for name, worker in self.workers.items()})
+        policy.check({name: worker.declared_tools for name, worker in self.workers.items()})
         self.policy = policy
 
 

@@ -8,7 +8,7 @@ import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
@@ -21,6 +21,8 @@ from orchestrator import prompts
 from orchestrator.agents.agent import Agent
 from orchestrator.agents.assignment import Assignment, Result
 from orchestrator.agents.attempt_end import AttemptEnd
+from orchestrator.agents.guests.forms import own_description, own_name
+from orchestrator.agents.guests.guest import WINDOW, Guest
 from orchestrator.agents.middleware import WorkerMiddleware
 from orchestrator.agents.task_message import news, task_message
 from orchestrator.agents.verdict import ask_verdict, with_verdict
@@ -37,6 +39,7 @@ from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
 from orchestrator.tool_calls.conversion import Tool, tools_from
+from orchestrator.tool_calls.declaration import Effect, Risk, Trust
 from orchestrator.tool_calls.first_call import check_first_call
 from orchestrator.tool_calls.results import read_memory
 from orchestrator.tool_calls.tool_search import ToolSearch
@@ -89,8 +92,87 @@ class Worker(Agent):
         if steps is not None and (not isinstance(steps, int) or steps < 1):
             raise ConfigError(f"worker '{name}' can have 1 step or more, not {steps!r}")
         self.steps = steps
+        self.guest: Guest | None = None
         self._graphs: dict[tuple[int, int, str], Runnable[Any, Any]] = {}
         self._graph_lock = threading.Lock()
+
+    @classmethod
+    def of(
+        cls,
+        thing: Runnable[Any, Any] | Callable[..., Any],
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        input: Callable[..., Any] | None = None,
+        output: Callable[[Any], Any] | None = None,
+        risk: Risk | None = None,
+        effect: Effect | None = None,
+        trust: Trust = "untrusted",
+        time_limit_s: float | None = None,
+        output_limit: int | None = None,
+        window: int = WINDOW,
+    ) -> Self:
+        """Return a worker whose work is done by a graph, an agent, another runnable or a function of yours.
+
+        It is given the message that any worker gets: the task, the results that the sub-task depends on, the sub-task.
+        When it calls LangGraph's `interrupt()`, a human is asked a review of kind `question`. The tokens of its own
+        chat models are counted where they report them, and cannot be capped. Its own tools are under no policy.
+
+        Args:
+            thing: A compiled LangGraph graph, a `RemoteGraph`, an agent of `create_agent`, another runnable, or a
+                function, which may be a coroutine function: of the message, or of the sub-task and the results that it
+                depends on.
+            name: Its name in plans; None for its own.
+            description: One line for the supervisor; None for its docstring.
+            input: Makes its input of the message, or of sub-task and results. By default a graph with messages is given
+                one, and all others the message as text.
+            output: Makes the result of its output. By default the last message, a text, or data as JSON.
+            risk: The worst that it can do; see `declare`. Undeclared, a human is asked before it runs, as for a tool.
+            effect: The change that it makes outside; see `declare`.
+            trust: `trusted` if its results may be relied on.
+            time_limit_s: Seconds after which an invocation is given up; None for no limit but the run's.
+            output_limit: Most characters of a result.
+            window: Most tokens of the message.
+
+        Raises:
+            ConfigError: It cannot be called, has no name or no description, or a declaration is wrong.
+        """
+        name = name or own_name(thing)
+        description = description or own_description(thing)
+        if not name or not description:
+            lacking = "name" if not name else "description"
+            raise ConfigError(f"this worker has no {lacking} of its own: Worker.of(…, {lacking}=…)")
+        worker = cls(name, description, description=description)
+        properties = {"risk": risk, "effect": effect, "trust": trust, "output_limit": output_limit}
+        declared = {key: value for key, value in properties.items() if value is not None}
+        limits: dict[str, Any] = {"time_limit_s": time_limit_s, "window": window}
+        worker.guest = Guest(name, thing, description, input=input, output=output, declaration=declared, **limits)
+        return worker
+
+    @property
+    def has_model(self) -> bool:
+        """True if the worker needs no model from its team."""
+        return self.guest is not None or super().has_model
+
+    async def prepare(self, bridge: Bridge) -> None:
+        """Make the default model off the event loop, since making it reads files."""
+        if self.guest is None:
+            await super().prepare(bridge)
+
+    @property
+    def window(self) -> int:
+        """Tokens that the worker takes at once."""
+        return self.guest.window if self.guest is not None else super().window
+
+    @property
+    def has_steps(self) -> bool:
+        """True if the worker leaves checkpoints or sessions that end with its sub-task."""
+        return bool(self.tools) or self.guest is not None
+
+    @property
+    def declared_tools(self) -> tuple[BaseTool, ...]:
+        """What the policy rules on: the tools, or the whole of a guest."""
+        return self.tools if self.guest is None else (self.guest.tool,)
 
     def add_tools(self, *tools: BaseTool) -> None:
         """Give further tools to the worker. A run that has begun keeps its tools.
@@ -98,6 +180,8 @@ class Worker(Agent):
         Raises:
             ConfigError: The worker has a tool of the same name.
         """
+        if self.guest is not None:
+            raise ConfigError(f"worker '{self.name}' is a graph or a function of yours, which has its own tools")
         for tool in tools:
             if any(tool.name == own.name for own in self.tools):
                 raise ConfigError(f"worker '{self.name}' has a tool '{tool.name}' already")
@@ -162,6 +246,8 @@ class Worker(Agent):
             GraphInterrupt: A tool call waits for a human.
             PlanError: The verdict could not be read.
         """
+        if self.guest is not None:
+            return await self.guest.carry_out(bridge, assignment, context, config)
         is_small = ModelProfile.of(self.model).is_small
         first = await task_message(bridge, assignment, context, is_small=is_small)
         messages: list[BaseMessage] = [first]

@@ -8,7 +8,7 @@ from orchestrator.agents.team import Team
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.accounts import Account
 from orchestrator.budget.budget import BudgetSpentError
-from orchestrator.errors import PersistenceError
+from orchestrator.errors import PersistenceError, WorkerError
 from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
@@ -23,7 +23,7 @@ from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED
 from orchestrator.reviews.out_of_budget import BudgetDecision
 from orchestrator.reviews.parking import Parking
-from orchestrator.text import same_text
+from orchestrator.text import same_text, sound
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import merged
 
@@ -162,7 +162,8 @@ class Attempt:
         """
         explained = as_model_error(error)
         if explained is None:
-            return await self._recorder.outcome(Result(""), "failed", error=redact(f"{type(error).__name__}: {error}"))
+            text = str(error) if isinstance(error, WorkerError) else f"{type(error).__name__}: {error}"
+            return await self._recorder.outcome(Result(""), "failed", error=redact(sound(text)))
         if is_refusal(error):  # the same request would be refused again, and a pause would never end
             return await self._recorder.outcome(Result(""), "failed", error=str(explained))
         # `Run` reads this form, and shows the error of the sub-task instead of a review.

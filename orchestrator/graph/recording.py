@@ -83,7 +83,7 @@ class Recorder:
         entry = self._entry(result, outcome, "final" if status == "succeeded" else "note")
         # Before anything is freed: a kill in between leaves steps behind, and loses no result.
         await self._memory.write(self._invocation.bridge, entry)
-        if self._agent.tools:
+        if self._agent.has_steps:
             # Nothing resumes the agent any more: the checkpoints of its steps, and whatever its tools keep open for the
             # sub-task (such as a Python session), can go.
             await self._invocation.drop_steps()

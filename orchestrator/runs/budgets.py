@@ -28,7 +28,8 @@ async def check_prices_of(team: Team, budget: Budget) -> None:
         return
 
     def check() -> None:
-        agents = (team.supervisor, *team.workers.values())
+        # A guest's own models cannot be known before they are called.
+        agents = (team.supervisor, *(worker for worker in team.workers.values() if worker.guest is None))
         others = {f"fallback {number}": model for number, model in enumerate(team.calls.fallbacks, 1)}
         if team.calls.economy is not None:
             others["economy"] = team.calls.economy

@@ -1,9 +1,6 @@
 """The `config` of a caller: LangChain's callbacks, tags, metadata and run name for everything that a run calls."""
 
-import asyncio
-import inspect
-from collections.abc import Callable, Mapping
-from functools import wraps
+from collections.abc import Mapping
 from types import NoneType
 from typing import Any, cast
 
@@ -11,7 +8,7 @@ from langchain_core.callbacks import BaseCallbackHandler, BaseCallbackManager
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import EXCLUDED_METADATA_KEYS
 
-from orchestrator.daemon_threads import as_exception
+from orchestrator.daemon_threads import with_ordinary_errors
 from orchestrator.errors import ConfigError
 from orchestrator.persistence.workspace import WORKSPACE_KEY
 from orchestrator.validation import described, expect
@@ -122,7 +119,7 @@ class _Guarded:
         if name == "_handler":  # a copy in the making, which has none yet
             raise AttributeError(name)
         value = getattr(self._handler, name)
-        return _ordinary(value) if name.startswith("on_") and callable(value) else value
+        return with_ordinary_errors(value) if name.startswith("on_") and callable(value) else value
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:  # LangChain treats its own handlers in special ways
@@ -134,29 +131,3 @@ class _Guarded:
 
     def __hash__(self) -> int:
         return hash(self._handler)
-
-
-def _ordinary(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a handler's method that raises no exception which would end a loop or look like a cancelled run."""
-    if inspect.iscoroutinefunction(method):
-
-        @wraps(method)
-        async def awaited(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return await method(*args, **kwargs)
-            except BaseException as error:
-                task = asyncio.current_task()
-                if isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling():
-                    raise  # the run is cancelled
-                raise as_exception(error) from error
-
-        return awaited
-
-    @wraps(method)
-    def called(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return method(*args, **kwargs)
-        except BaseException as error:
-            raise as_exception(error) from error
-
-    return called

@@ -6,10 +6,9 @@ Invariants:
 - A `TimeoutError` of the tool itself keeps its own text. Only the engine's limit is reported as a limit.
 """
 
-import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
-from functools import partial, wraps
+from functools import partial
 from typing import Any, cast
 
 from langchain.agents.middleware.types import ToolCallRequest
@@ -20,7 +19,7 @@ from langgraph.errors import GraphBubbleUp
 from langgraph.runtime import Runtime
 
 from orchestrator.concurrency import Bridge, TimeLimitError
-from orchestrator.daemon_threads import UnusualExitError, as_exception, in_own_thread
+from orchestrator.daemon_threads import UnusualExitError, in_own_thread, with_ordinary_errors
 from orchestrator.tool_calls.pauses import Answers
 
 Handler = Callable[[Any], Any]
@@ -57,7 +56,7 @@ async def execute(
     """
     tool = request.tool
     assert tool is not None
-    config = answers.config(_with_context(request.runtime.config, context))
+    config = answers.config(with_context(request.runtime.config, context))
     offloaded: Any = _OffLoop(tool, config)
     runtime = replace(request.runtime, context=context, config=config)
     try:
@@ -74,7 +73,7 @@ async def execute(
         raise ToolFailedError((f"{type(error).__name__}: {text}" if text else type(error).__name__) + hint) from error
 
 
-def _with_context(config: RunnableConfig, context: Any) -> RunnableConfig:
+def with_context(config: RunnableConfig, context: Any) -> RunnableConfig:
     """Return a config whose `get_runtime()` has a context, also for graphs that the tool runs."""
     configurable = config.get("configurable", {})
     runtime = configurable.get(_RUNTIME_KEY)
@@ -93,7 +92,7 @@ class _OffLoop:
     def __init__(self, tool: BaseTool, config: RunnableConfig) -> None:
         self._tool = tool
         self._config = config
-        self._arun = _guarded(tool._arun)
+        self._arun = with_ordinary_errors(tool._arun)  # LangChain looks at its signature
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._tool, name)
@@ -115,24 +114,6 @@ class _OffLoop:
 
     async def arun(self, *args: Any, **kwargs: Any) -> Any:
         return await type(self._tool).arun(cast(BaseTool, self), *args, **kwargs)
-
-
-def _guarded(arun: Callable[..., Coroutine[Any, Any, Any]]) -> Callable[..., Coroutine[Any, Any, Any]]:
-    """Return the coroutine function of a tool, with ordinary errors instead of those that end a loop."""
-
-    @wraps(arun)  # LangChain looks at its signature
-    async def guarded(*args: Any, **kwargs: Any) -> Any:
-        try:
-            return await arun(*args, **kwargs)
-        except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
-            raise as_exception(error) from error
-        except asyncio.CancelledError as error:
-            task = asyncio.current_task()
-            if task is not None and task.cancelling():
-                raise
-            raise as_exception(error) from error  # the tool's own: nobody cancelled this task
-
-    return guarded
 
 
 def is_blocking(tool: BaseTool) -> bool:

@@ -13,7 +13,7 @@ from langgraph.errors import GraphInterrupt
 from langgraph.types import Interrupt
 
 # LangGraph 1.2 keeps them under these keys of the config; there is no public way to ask.
-_SCRATCHPAD_KEY = "__pregel_scratchpad"
+SCRATCHPAD_KEY = "__pregel_scratchpad"
 _SEND_KEY = "__pregel_send"
 
 
@@ -34,7 +34,7 @@ class Answers:
     def config(self, config: RunnableConfig) -> RunnableConfig:
         """Return the config for running the tool, with these answers for its interrupts."""
         configurable = config.get("configurable", {})
-        scratchpad = configurable.get(_SCRATCHPAD_KEY)
+        scratchpad = configurable.get(SCRATCHPAD_KEY)
         if scratchpad is None:
             return config
         self._calls = 0
@@ -46,7 +46,7 @@ class Answers:
         )
         # `interrupt()` also saves the answers that it returns among the writes of the node. There they would be taken
         # for answers to the node's own reviews.
-        return {**config, "configurable": {**configurable, _SCRATCHPAD_KEY: own, _SEND_KEY: lambda writes: None}}
+        return {**config, "configurable": {**configurable, SCRATCHPAD_KEY: own, _SEND_KEY: lambda writes: None}}
 
     def _count(self) -> int:
         self._calls += 1
