@@ -13,7 +13,7 @@ import pytest
 from pytest_examples import find_examples
 
 from orchestrator import Policy, TaskOrchestrator
-from orchestrator.testing import Gate, OpenAIServer, Reply, Request, Script, TeamScript, call
+from orchestrator.testing import Gate, OpenAIServer, Reply, Request, Script, TeamScript, call, say
 from tests.support.teams import step
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -71,6 +71,23 @@ def test_guide_worker(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> Non
     names = run_guide("worker", script)
     assert capsys.readouterr().out.splitlines() == ["El puente", "El puente, de 1932, mide 503 metros."]
     assert list(names["team"].workers) == ["editor", "translator", "critic"]
+
+
+def test_guide_own_graph(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    names = run_guide("own_graph", script_of(step("train", agent="trains"), summary="At 9:00 [train]"))
+    assert capsys.readouterr().out.splitlines() == ["From which city do you leave?", "At 9:00"]
+    assert names["run"].outcomes["train"].status == "succeeded"
+
+
+def test_guide_context(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    calls = [call("find_invoice", number="17"), "It is paid."]
+    script = script_of(step("look", agent="clerk"), results={"look": calls, ("look", 1): calls}, summary="Paid [look]")
+
+    def either(request: Any) -> Any:  # the first clerk of the guide has no tools
+        return script(request) if request.tools or "Sub-task look" not in request.last_user else say("It is paid.")
+
+    run_guide("context", either)
+    assert capsys.readouterr().out.splitlines() == ["['supervisor', 'clerk look', 'supervisor']", "Paid"]
 
 
 def test_guide_tool(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
