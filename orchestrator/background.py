@@ -11,7 +11,6 @@ Invariants:
 import asyncio
 import atexit
 import contextlib
-import logging
 import os
 import threading
 from collections.abc import Callable, Coroutine
@@ -20,13 +19,14 @@ from typing import Any, Generic, TypeVar
 from orchestrator.daemon_threads import OwnThreads, as_exception
 from orchestrator.errors import ConfigError, OrchestratorError
 from orchestrator.forks import after_fork, keep_for_ever
+from orchestrator.logs import logger
 
 _PATIENCE_S = 5.0
 _SHUT_DOWN_S = 1.0
 _CHECK_S = 1.0
 
 T = TypeVar("T")
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 class LoopLostError(OrchestratorError):

@@ -17,7 +17,8 @@ from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
 from orchestrator.cli.threads import cancel, delete, show, steer, threads
-from orchestrator.errors import EXIT_FAILED, OrchestratorError
+from orchestrator.errors import EXIT_FAILED, ConfigError, OrchestratorError
+from orchestrator.logs import print_logs
 from orchestrator.redaction import redact
 
 app = typer.Typer(
@@ -44,8 +45,14 @@ def every_command(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
+    verbose: Annotated[
+        int, typer.Option("--verbose", "-v", count=True, help="Log what the run does; -vv logs each step.")
+    ] = 0,
 ) -> None:
     """Give a team of LLM agents one large task: they plan it, carry it out in parallel, and you approve."""
+    level = {0: None, 1: "info"}.get(verbose, "debug")
+    if problem := print_logs(level):
+        raise ConfigError(problem)
 
 
 def main(argv: list[str] | None = None) -> None:

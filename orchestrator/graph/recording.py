@@ -8,11 +8,14 @@ from orchestrator.agents.worker import Worker
 from orchestrator.events import SubTaskChanged
 from orchestrator.graph.invocation import Invocation
 from orchestrator.graph.payload import Payload
+from orchestrator.logs import logger
 from orchestrator.memory.entry import Entry, digest
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.truncation import incomplete
 from orchestrator.planning.outcome import Outcome, Status
 from orchestrator.tool_calls.worker_context import session_of
+
+_log = logger(__name__)
 
 
 class Recorder:
@@ -56,6 +59,7 @@ class Recorder:
             return  # the node pauses the run after it has waited for a while
         self._status = status
         sub_task = self._payload.sub_task
+        _log.debug("thread %s: sub-task %s is %s", self._invocation.memory_id, sub_task.id, status)
         if outcome is None:
             event = SubTaskChanged(sub_task.id, status, sub_task.attempt)
         else:

@@ -29,6 +29,7 @@ from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
 from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent, is_heard
+from orchestrator.logs import logger
 from orchestrator.messages import make_sound
 from orchestrator.model_calls.answer_limit import limited
 from orchestrator.model_calls.call_policy import CallPolicy
@@ -40,6 +41,8 @@ from orchestrator.models.profile import ModelProfile
 from orchestrator.redaction import redact_error
 
 LEAST_ANSWER = 64
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,7 @@ class ModelCalls:
                         f"{ModelProfile.of(candidate).name} failed ({type(error).__name__}: {why}): resume later"
                     ) from error
                 name, instead = (ModelProfile.of(each).name for each in candidates[at : at + 2])
+                _log.warning("%s failed (%s): asking %s instead", name, error, instead)
                 self._emit(FellBack(self.allowance.account.sub_task_id, name, instead, str(error)))
         raise AssertionError("unreachable: the last candidate returns or raises")
 

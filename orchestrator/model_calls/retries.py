@@ -14,6 +14,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 
 from orchestrator.concurrency import Bridge
 from orchestrator.forks import forget_in_children
+from orchestrator.logs import logger
 from orchestrator.model_calls.circuit_breaker import Circuit
 from orchestrator.model_calls.rate_limit import Rate
 from orchestrator.models.errors import endpoint_health, is_transient, retry_after
@@ -75,6 +76,7 @@ class Endpoints:
 
 
 ENDPOINTS = Endpoints()
+_log = logger(__name__)
 
 
 async def call_endpoint(
@@ -120,8 +122,11 @@ async def call_endpoint(
     backoff = wait_random_exponential(multiplier=settings.first_wait_s, max=settings.longest_wait_s)
 
     def wait(state: RetryCallState) -> float:
-        asked_s = retry_after(error) if state.outcome and (error := state.outcome.exception()) else None
-        return backoff(state) if asked_s is None else asked_s
+        error = state.outcome.exception() if state.outcome else None
+        asked_s = retry_after(error) if error else None
+        seconds = backoff(state) if asked_s is None else asked_s
+        _log.warning("%s failed (%s): trying again in %.1f s", endpoint, error, seconds)
+        return seconds
 
     if settings.retries == 0:
         return await once()

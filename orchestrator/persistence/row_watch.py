@@ -6,7 +6,6 @@ cannot tell is read each time. The thread ends when nobody listens any more.
 """
 
 import contextlib
-import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,10 +13,12 @@ from typing import Any, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item
 
+from orchestrator.logs import logger
+
 POLL_S = 0.5
 
 OnRow = Callable[[Mapping[str, Any]], object]
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 @dataclass(frozen=True, eq=False)

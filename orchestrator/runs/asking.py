@@ -9,7 +9,6 @@ Invariants:
 import asyncio
 import contextlib
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
@@ -18,12 +17,13 @@ from langgraph.store.base import BaseStore
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import DecisionError
 from orchestrator.events import Event, ReviewAsked
+from orchestrator.logs import logger
 from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.reviews.decisions import record_decision, recorded_decision, standing_decision
 from orchestrator.reviews.review import Decision, Review
 
 Ask = Callable[[Review], Awaitable[Decision | None]]
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 _PATIENCE_S = 2.0
 
 

@@ -1,6 +1,5 @@
 """OrchestratorClient: looking at threads, answering their reviews and deleting them, without running anything."""
 
-import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
@@ -8,6 +7,7 @@ from typing import Any, Self
 from orchestrator.background import run_in_background
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import DecisionError, PersistenceError
+from orchestrator.logs import logger
 from orchestrator.memory.recall import recall_index
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence, open_database
@@ -21,7 +21,7 @@ from orchestrator.runs.thread_states import Graph, ThreadStates
 from orchestrator.text import sound
 from orchestrator.validation import expect
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 _MAY_WAIT = ("waiting", "running", "interrupted", UNREADABLE)
 
 

@@ -4,20 +4,20 @@ A stream that is closed before its end cancels its run, and returns when the run
 """
 
 import asyncio
-import logging
 import queue
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from typing import Any
 
 from orchestrator.background import BackgroundWork
 from orchestrator.events import Event
+from orchestrator.logs import logger
 from orchestrator.runs.run import Run
 
 Start = Callable[[Callable[[Event], None]], Coroutine[Any, Any, Run]]
 """Starts a run with a function that takes its events."""
 
 _CHECK_S = 1.0
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 
 
 def stream_run(start: Start) -> Generator[Event | Run, None, None]:

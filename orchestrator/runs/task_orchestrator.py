@@ -20,6 +20,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.events import Cancelled, Event, ReviewAsked, RunStarted, parse_event
 from orchestrator.graph.build import compile_graph
 from orchestrator.graph.invocation import drop_thread, flush_thread
+from orchestrator.logs import logger
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence
 from orchestrator.planning.plan import Plan
@@ -41,6 +42,8 @@ from orchestrator.runs.thread_states import Graph
 from orchestrator.runs.user_config import for_graph
 from orchestrator.text import sound
 from orchestrator.tool_calls.worker_context import Held
+
+_log = logger(__name__)
 
 
 class TaskOrchestrator(OrchestratorClient):
@@ -297,6 +300,7 @@ class TaskOrchestrator(OrchestratorClient):
         self.thread_id = thread_id
         on_event = without_repeats(guarded("on_event", caller.on_event))
         asking = self._asking(thread_id, caller.on_review)
+        _log.info("thread %s: the run %s", thread_id, "goes on" if graph_input is None else "begins")
         self.persistence.protect_workspaces()
         try:
             if on_event is not None:
@@ -308,13 +312,15 @@ class TaskOrchestrator(OrchestratorClient):
                 run = await self._states.cancelled_run_of(thread_id, scope.order)
                 if on_event is not None and run.status == "interrupted":
                     on_event(Cancelled(scope.order.by, thread_id=thread_id))
-        except BaseException:  # a run that its caller cancelled, too
+        except BaseException as error:  # a run that its caller cancelled, too
+            _log.info("thread %s: the run was interrupted by %s", thread_id, type(error).__name__)
             await self._threads.mark(AWAITING, thread_id, "interrupted")
             raise
         finally:
             asking.cancel()
             drop_thread(thread_id)
         await self._threads.mark(AWAITING, thread_id, run.status)
+        _log.info("thread %s: the run is %s", thread_id, run.status)
         return run
 
     async def _until_pause(

@@ -4,7 +4,6 @@ A tool may return text, content blocks, a message, a `Command` that updates the 
 of them pass here, so that trust, limits and the journal hold for each. The state keeps only what a checkpoint can hold.
 """
 
-import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,9 +11,10 @@ from typing import Any
 from langchain_core.messages import AnyMessage, ToolCall, ToolMessage
 from langgraph.types import Command
 
+from orchestrator.logs import logger
 from orchestrator.text import sound
 
-_log = logging.getLogger(__name__)
+_log = logger(__name__)
 # "text-plain" is a text file in LangChain 1, and "output_text" a text of OpenAI's Responses.
 _TEXT_TYPES = ("text", "text-plain", "output_text")
 _BASE64_CHARS_A_BYTE = 4 / 3

@@ -22,6 +22,7 @@ from langgraph.types import Interrupt
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge
 from orchestrator.events import ToolCalled, ToolReturned, is_heard
+from orchestrator.logs import logger
 from orchestrator.memory.entry import Entry
 from orchestrator.messages import mark_stopped
 from orchestrator.redaction import redact
@@ -51,6 +52,9 @@ from orchestrator.tool_calls.worker_context import Actor, WorkerContext
 from orchestrator.trust import split_data, taint, tainted_by
 
 _ANSWER_CHARS = 2000  # of an answer in an event
+
+
+_log = logger(__name__)
 
 
 async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolMessage:
@@ -113,6 +117,7 @@ class _Call:
             await self.context.allowance.count_tool_call(self.bridge)
         except BudgetSpentError as error:
             return self._error(f"{error}. Give your result from what you have")
+        _log.debug("thread %s: sub-task %s calls '%s'", self.actor.thread_id, self.actor.sub_task_id, self.tool.name)
         self.context.emit(ToolCalled(self.actor.sub_task_id, self.tool.name, self.call["args"], self.identity))
         began = time.monotonic()
         answer = await self._answer()

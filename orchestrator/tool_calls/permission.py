@@ -9,6 +9,7 @@ from langchain_core.tools import BaseTool
 
 from orchestrator.concurrency import Bridge
 from orchestrator.events import ToolRefused
+from orchestrator.logs import logger
 from orchestrator.reviews.decisions import ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, tool_review
 from orchestrator.reviews.review import Decision
@@ -16,6 +17,8 @@ from orchestrator.tool_calls.declaration import effect_of, is_contained, risk_of
 from orchestrator.tool_calls.policy import Ruling
 from orchestrator.tool_calls.worker_context import WorkerContext
 from orchestrator.trust import tainted_by
+
+_log = logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,8 @@ class PermissionRequest:
         return await ask_unless_stopped(self.bridge, oversight.store, review, oversight.parking)
 
     def _emit_refusal(self, why: str) -> None:
+        actor = self.context.actor
+        _log.warning("thread %s: sub-task %s may not call '%s'", actor.thread_id, actor.sub_task_id, self.tool.name)
         self.context.emit(ToolRefused(self.context.actor.sub_task_id, self.tool.name, why))
 
 
