@@ -101,9 +101,9 @@ class Studio:
                 stderr=log,
                 start_new_session=True,
             )
-        url = f"http://127.0.0.1:{port}"
-        self._await_health(url)
-        self.client = get_sync_client(url=url, api_key=None)
+        self.url = f"http://127.0.0.1:{port}"
+        self._await_health(self.url)
+        self.client = get_sync_client(url=self.url, api_key=None)
 
     def _await_health(self, url: str) -> None:
         assert self._process is not None
