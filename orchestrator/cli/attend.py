@@ -1,20 +1,25 @@
 """Attending a run: showing its progress, asking its reviews at the terminal, and saying how it can be continued."""
 
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 
+import typer
 from rich.markup import escape
 
 from orchestrator.cli.console import err
-from orchestrator.cli.echo import echo
+from orchestrator.cli.echo import echo, echo_json
 from orchestrator.cli.output import command, print_end, print_json
 from orchestrator.cli.progress import Display, open_display
 from orchestrator.cli.terminal import Terminal
-from orchestrator.errors import OrchestratorError, PersistenceError
+from orchestrator.errors import EXIT_FAILED, OrchestratorError, PersistenceError
+from orchestrator.events import Event
 from orchestrator.models.profile import ModelProfile
 from orchestrator.runs.run import Run
 from orchestrator.runs.task_orchestrator import TaskOrchestrator
+
+Items = Generator[Event | Run, None, None]
 
 
 def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json: bool, db: str | None) -> Run:
@@ -30,10 +35,10 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
     try:
         run = follow(start, None if as_json else open_display(err), asks=can_ask() and not as_json)
     except KeyboardInterrupt:
-        _print_how_to_resume("\ninterrupted", orchestrator.thread_id, db)
+        print_how_to_resume("\ninterrupted", orchestrator.thread_id, db)
         raise
     except OrchestratorError as error:
-        _print_how_to_resume("the thread is kept", orchestrator.thread_id, db)
+        print_how_to_resume("the thread is kept", orchestrator.thread_id, db)
         # A script gets its JSON object from a failed run too. After a PersistenceError the thread cannot be read.
         if as_json and orchestrator.thread_id and not isinstance(error, PersistenceError):
             run = orchestrator.show(orchestrator.thread_id)
@@ -77,6 +82,57 @@ def follow(start: Callable[..., Run], display: Display | None, *, asks: bool) ->
             terminal.leave()
 
 
-def _print_how_to_resume(why: str, thread_id: str, db: str | None) -> None:
+def print_how_to_resume(why: str, thread_id: str, db: str | None) -> None:
+    """Say why a run has ended early, and by which command it goes on."""
     if thread_id:  # empty when the run failed before it had a thread
         echo(f"{why}; go on with: {command('resume', thread_id, db=db)}", err=True)
+
+
+def stream_json(orchestrator: TaskOrchestrator, start: Callable[[], Items], *, db: str | None) -> Run:
+    """Run until the run ends, or waits for decisions. Print each event as it comes, and then the run.
+
+    Args:
+        orchestrator: The orchestrator of the run.
+        start: Starts the run.
+        db: The database as the user named it, for the commands that are printed.
+    """
+    print_model(orchestrator)
+    items = start()
+    try:
+        return _print_all(items)
+    except KeyboardInterrupt:
+        items.close()  # returns when the run has let go of its thread
+        print_how_to_resume("\ninterrupted", orchestrator.thread_id, db)
+        _print_last(orchestrator)
+        raise
+    except OrchestratorError as error:
+        print_how_to_resume("the thread is kept", orchestrator.thread_id, db)
+        if not isinstance(error, PersistenceError):  # then the thread cannot be read
+            _print_last(orchestrator, str(error))
+        raise
+    except BrokenPipeError:
+        items.close()
+        # Python flushes stdout once more when it ends, and would complain about the pipe.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        print_how_to_resume("nobody reads the events any more", orchestrator.thread_id, db)
+        raise typer.Exit(EXIT_FAILED) from None
+
+
+def _print_all(items: Items) -> Run:
+    item: Event | Run | None = None
+    for item in items:
+        _print(item)
+    assert isinstance(item, Run)
+    return item
+
+
+def _print(item: Event | Run) -> None:
+    echo_json(item.to_dict())
+    sys.stdout.flush()  # a pipe would keep lines back
+
+
+def _print_last(orchestrator: TaskOrchestrator, error: str = "") -> None:
+    """Print the state in which the run has left its thread, if it has one."""
+    if orchestrator.thread_id:
+        run = orchestrator.show(orchestrator.thread_id)
+        _print(replace(run, errors=(*run.errors, error)) if error else run)

@@ -16,6 +16,10 @@ Db = Annotated[
     str | None, typer.Option("--db", help="Database URL or path.", show_default="a file in your data folder")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and nothing else.")]
+JsonStream = Annotated[
+    bool,
+    typer.Option("--json-stream", help="Print each event as one JSON line, and the run as the last."),
+]
 
 TeamName = Annotated[str, typer.Option("--team", help="A team that ships, or module:attribute for a team of your own.")]
 ModelName = Annotated[str | None, typer.Option("--model", help="Name of the model at the endpoint.")]

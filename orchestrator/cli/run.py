@@ -4,7 +4,7 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -17,6 +17,7 @@ from orchestrator.cli.options import (
     EconomyModel,
     FallbackModel,
     Json,
+    JsonStream,
     MaxCalls,
     MaxCost,
     MaxTime,
@@ -63,6 +64,9 @@ OtherTeam = Annotated[
     str | None, typer.Option("--team", help="Another team, named as for run.", show_default="the thread's own team")
 ]
 
+Form = Literal["text", "json", "events"]
+"""The form in which a run is printed."""
+
 
 def run(
     context: typer.Context,
@@ -89,6 +93,7 @@ def run(
     tokens_per_minute: TokensPerMinute = None,
     explain_limits: ExplainLimits = False,
     as_json: Json = False,
+    json_stream: JsonStream = False,
 ) -> None:
     """Run a task: plan it, carry it out, answer it."""
     limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
@@ -112,8 +117,7 @@ def run(
     if continue_ is not None:
         if thread is not None:
             raise ConfigError("--continue names the thread already: leave --thread out")
-        thread = continued_thread(db, continue_)
-        about = stated(context, about)
+        thread, about = continued_thread(db, continue_), stated(context, about)
     _run_new(
         _read_task(task),
         about,
@@ -121,7 +125,7 @@ def run(
         plan=plan,
         limits=limits,
         db=db,
-        as_json=as_json,
+        form=_form(as_json, json_stream),
         is_known=bool(continue_),
     )
 
@@ -138,15 +142,23 @@ def resume(
     max_calls: MaxCalls = None,
     price: Price = None,
     as_json: Json = False,
+    json_stream: JsonStream = False,
 ) -> None:
     """Continue a thread after a decision, an interruption or a crash. New limits replace the old ones."""
-    from orchestrator.cli.attend import attend
+    from orchestrator.cli.attend import attend, stream_json
     from orchestrator.runs.loading import open_thread
 
     limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
     with open_thread(db, thread, {"team": team, "model": model, "base_url": base_url}) as orchestrator:
+        if json_stream:
+            items = partial(orchestrator.stream_resume, thread, budget=limits)
+            raise typer.Exit(stream_json(orchestrator, items, db=db).exit_code)
         start = partial(orchestrator.resume, thread, budget=limits)
         raise typer.Exit(attend(orchestrator, start, as_json=as_json, db=db).exit_code)
+
+
+def _form(as_json: bool, json_stream: bool) -> Form:
+    return "events" if json_stream else "json" if as_json else "text"
 
 
 def _read_task(argument: str) -> str:
@@ -164,11 +176,11 @@ def _run_new(
     plan: Path | None,
     limits: dict[str, Any],
     db: str | None,
-    as_json: bool,
+    form: Form,
     is_known: bool = False,
 ) -> None:
     """Run a task on a new thread or continue a known one, and exit with the run's code."""
-    from orchestrator.cli.attend import attend
+    from orchestrator.cli.attend import attend, stream_json
     from orchestrator.runs.loading import open_orchestrator, open_thread
     from orchestrator.runs.thread_list import check_thread_id, new_thread_id
 
@@ -178,15 +190,17 @@ def _run_new(
         thread_id = check_thread_id(thread or new_thread_id(task))
         # Not before the thread is durable: `resume` must find what is printed here.
         orchestrator.on_begin = lambda name: echo(f"thread: {name}", err=True)
-        start = partial(
-            orchestrator.run,
-            task,
-            thread_id=thread_id,
-            plan=given_plan,
-            budget=orchestrator.team.budget.raised(limits),
-            auto_approve=bool(about.get("auto_approve")),
-        )
-        raise typer.Exit(attend(orchestrator, start, as_json=as_json, db=db).exit_code)
+        options: dict[str, Any] = {
+            "thread_id": thread_id,
+            "plan": given_plan,
+            "budget": orchestrator.team.budget.raised(limits),
+            "auto_approve": bool(about.get("auto_approve")),
+        }
+        if form == "events":
+            items = partial(orchestrator.stream, task, **options)
+            raise typer.Exit(stream_json(orchestrator, items, db=db).exit_code)
+        start = partial(orchestrator.run, task, **options)
+        raise typer.Exit(attend(orchestrator, start, as_json=form == "json", db=db).exit_code)
 
 
 def _read_plan(path: Path) -> "Plan":

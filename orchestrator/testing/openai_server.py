@@ -198,13 +198,11 @@ class _Handler(BaseHTTPRequestHandler):
         head = {**_head(body), "object": "chat.completion.chunk"}
         asks_usage = reply.usage and (body.get("stream_options") or {}).get("include_usage")
         in_every = {"usage": usage} if asks_usage and self.server.double.usage_in == "every" else {}
-        deltas: list[dict[str, Any]] = [{"content": part} for part in reply.parts(message["content"] or "")][
-            : reply.breaks_after
-        ]
-        for number, delta in enumerate([{"role": "assistant"}, *deltas]):
-            if reply.gate is not None and number == reply.gate_after:
-                reply.gate.wait()
+        parts = reply.parts(message["content"] or "")[: reply.breaks_after]
+        for number, delta in enumerate([{"role": "assistant"}, *({"content": part} for part in parts)]):
             self._event({**head, **in_every, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+            if reply.gate is not None and number == min(reply.gate_after, len(parts)):
+                reply.gate.wait()
         if reply.breaks_after is not None:
             self._fail(Fault(0))
             return

@@ -112,8 +112,9 @@ class ScriptedModel(BaseChatModel):
     def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         request = self._request(messages, kwargs)
         reply: Reply = self.script(request)
-        for number, chunk in enumerate(self._chunks(request, reply)):
-            if reply.gate is not None and number == reply.gate_after:
+        chunks = self._chunks(request, reply)
+        for number, chunk in enumerate(chunks):
+            if reply.gate is not None and number == min(reply.gate_after, len(chunks) - 1):
                 reply.gate.wait()
             yield chunk()
 
@@ -122,8 +123,9 @@ class ScriptedModel(BaseChatModel):
     ) -> AsyncIterator[ChatGenerationChunk]:
         request = self._request(messages, kwargs)
         reply: Reply = self.script(request)
-        for number, chunk in enumerate(self._chunks(request, reply)):
-            if reply.gate is not None and number == reply.gate_after:
+        chunks = self._chunks(request, reply)
+        for number, chunk in enumerate(chunks):
+            if reply.gate is not None and number == min(reply.gate_after, len(chunks) - 1):
                 await reply.gate.await_()
             yield chunk()
 

@@ -1,6 +1,7 @@
 """The guides: every Python block runs as it stands, one guide after the other, against a scripted endpoint."""
 
 import inspect
+import json
 import re
 import time
 import tomllib
@@ -166,6 +167,24 @@ def test_guide_conversation(run_guide: Any, capsys: pytest.CaptureFixture[str]) 
     run_guide("conversation", script_of(step("people", agent="researcher"), summary="364,134 [people]"))
     printed = ["364,134", "364,134", "1 How many people live in Iceland? 364,134"]
     assert capsys.readouterr().out.splitlines() == printed
+
+
+def test_guide_streaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    testclient = pytest.importorskip("fastapi.testclient")
+    monkeypatch.chdir(tmp_path)
+    script = script_of(step("rivers", agent="researcher"), summary="Tagus and Douro")
+    with OpenAIServer(script) as server:
+        monkeypatch.setenv("OPENAI_BASE_URL", server.base_url)
+        names = run_blocks("streaming")
+        assert capsys.readouterr().out == "Tagus and Douro\nTagus and Douro"
+        assert (names["run"].answer, names["words"]) == ("Tagus and Douro", "Tagus and Douro")
+        with testclient.TestClient(names["app"]) as client:
+            lines = [json.loads(line) for line in client.get("/answer?task=Name+a+river.").text.splitlines()]
+        names["orchestrator"].close()
+    assert (
+        "".join(line["text"] for line in lines if line.get("event") == "text" and not line["sub_task_id"])
+        == (lines[-1]["answer"])
+    )
 
 
 def test_guide_testing(run_guide: Any, tmp_path: Path) -> None:
