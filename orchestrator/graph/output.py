@@ -11,6 +11,8 @@ from orchestrator.graph.state import ReportedStatus, ResultOutput
 from orchestrator.graph.supervision.turn import Turn, Update
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.planning.assessment import current
+from orchestrator.reviews.payload import review_payload
+from orchestrator.reviews.review import Review
 
 # LangGraph 1.2 keeps the function that writes to channels under this key of the config; there is no public way to ask.
 _SEND_KEY = "__pregel_send"
@@ -43,7 +45,10 @@ async def report_stop(turn: Turn, update: Update) -> Update:
     report: Update = {}
     plan, outcomes = turn.accepted_plan, turn.outcomes
     if is_gate:
-        report = {"status": "waiting", "reviews": [update.get("review") or turn.state["review"]]}
+        report = {
+            "status": "waiting",
+            "reviews": [review_payload(Review.model_validate(update.get("review") or turn.state["review"]))],
+        }
     elif turn.state.get("status") == "waiting" or turn.state.get("reviews"):  # begun again, without the gate's answer
         report = {"status": update.get("status", "running"), "reviews": []}
     if is_gate or phase == "end":

@@ -34,7 +34,7 @@ def store_beside(saver: Any, control: object) -> BaseStore:
     if not isinstance(saver, BaseCheckpointSaver):
         return _UNSAVED.find(control, control, InMemoryStore)
     if (store := _stores.get(saver)) is None:
-        store = _stores[saver] = _store_of(saver)
+        store = _stores.setdefault(saver, _store_of(saver))  # workers of a resumed round come here at the same time
     return store
 
 
@@ -42,8 +42,8 @@ def _store_of(saver: BaseCheckpointSaver[Any]) -> BaseStore:
     # The store shares the saver's connection. With two connections to one file, 200 runs at once ended in
     # "database is locked".
     if isinstance(saver, SqliteSaver):
-        store = SqliteStore(saver.conn)
-        with saver.lock:  # the saver writes from threads of its own
+        with saver.lock:  # the saver writes from threads of its own, and SQLite takes no function meanwhile
+            store = SqliteStore(saver.conn)
             set_up(None, store, BUSY_TIMEOUT_S)
             saver.conn.commit()  # the store expects autocommit, which this connection may not have
         store.lock = saver.lock  # one connection, so one lock

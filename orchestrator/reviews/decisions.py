@@ -7,23 +7,23 @@ Invariants:
 - After a human answers any review with *stop*, the thread asks no new question and starts no new model or tool call.
 """
 
-import json
 from collections.abc import Sequence
 from datetime import UTC
 from typing import Any, cast
 
 from langgraph.errors import GraphInterrupt
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchOp
-from langgraph.types import interrupt
 from pydantic import ValidationError
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import DecisionError, PersistenceError
 from orchestrator.persistence.inserts import InsertingStore, insert_if_absent
 from orchestrator.persistence.namespaces import delete_all, namespace
+from orchestrator.reviews.answers import read_answer
 from orchestrator.reviews.listeners import LISTENERS
 from orchestrator.reviews.open_reviews import close_review, forget_open_reviews
 from orchestrator.reviews.parking import NO_PARKING, Parking
+from orchestrator.reviews.resume_values import bind_bare_resume, receive
 from orchestrator.reviews.review import Decision, Review, check_decision
 
 STOPPED = "stopped by a human"
@@ -32,55 +32,30 @@ _MOST_QUOTED = 200
 _RESUMED = {"via": "resume"}  # marks a row whose decision came as LangGraph's resume value
 
 
-async def ask(bridge: Bridge, store: BaseStore, review: Review) -> Decision:
+async def ask(bridge: Bridge, store: BaseStore, review: Review, *, is_only: bool = False) -> Decision:
     """Return the decision for this review; pause until there is one.
+
+    Args:
+        bridge: How to reach the store and the checkpointer.
+        store: Holds the decisions.
+        review: The review.
+        is_only: True if the review has been shown and no other can be open, as at a gate.
 
     Raises:
         GraphInterrupt: There is no valid decision yet. The run pauses and shows the review.
     """
     if (recorded := await recorded_decision(bridge, store, review)) is not None:
+        await bind_bare_resume(bridge, review)
         return recorded
     problem = ""
     while True:
-        payload = review.model_dump(mode="json", exclude_defaults=True)
-        # LangGraph 1.2: with several gates open, a bare `Command(resume=x)` answers one gate and later another one with
-        # the same value, and ids that it does not know are ignored in silence. So every answer must name its review.
-        # LangGraph 1.2: when the node runs again, `interrupt` returns its earlier answers in order, refused ones first.
-        answer = interrupt(payload | ({"problem": problem} if problem else {}))
         try:
-            decision = check_decision(review, _read_answer(answer, review))
+            answer = await receive(bridge, review, problem, is_only=is_only)
+            decision = check_decision(review, read_answer(review, answer))
         except DecisionError as error:
             problem = str(error)
         else:
             return await _take_answer(bridge, store, review, decision)
-
-
-def _read_answer(answer: object, review: Review) -> Decision:
-    """Read a decision from the value of a resume: an object, the same as JSON text, or a map by review id."""
-    if isinstance(answer, Decision):
-        return answer
-    parsed = _parse_json(answer) if isinstance(answer, str) else answer
-    names_decision = isinstance(parsed, dict) and ("action" in parsed or isinstance(parsed.get(review.id), dict))
-    if review.kind == "question" and not names_decision:
-        # A question of a tool may be answered by the bare answer, as LangGraph's documentation has it.
-        is_text = isinstance(answer, str)
-        parsed = {"review_id": review.id, "action": "answer", "text" if is_text else "data": answer}
-    answer = parsed
-    if isinstance(answer, dict) and isinstance(answer.get(review.id), dict):
-        answer = {"review_id": review.id, **answer[review.id]}
-    try:
-        return Decision.model_validate(answer)
-    except ValidationError:
-        raise DecisionError(
-            f'answer with an object such as {{"review_id": "{review.id}", "action": "{review.allowed[0]}"}}'
-        ) from None
-
-
-def _parse_json(text: str) -> object:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
 
 
 async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> Decision:

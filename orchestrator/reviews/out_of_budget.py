@@ -13,6 +13,7 @@ from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import Bridge
 from orchestrator.reviews.decisions import ask_unless_stopped, is_stopped, record_decision, recorded_decision
 from orchestrator.reviews.parking import NO_PARKING, Parking
+from orchestrator.reviews.payload import review_payload
 from orchestrator.reviews.questions import budget_review
 from orchestrator.reviews.review import Decision, Review
 
@@ -25,10 +26,10 @@ def pause(ledger: Ledger, thread_id: str, namespace: str) -> GraphInterrupt:
     When the node runs again, it asks `budget_decision` first.
     """
     # LangGraph's `interrupt()` can return an answer at once, and the node cannot use one in the middle of its work.
-    payload = _review(ledger, thread_id).model_dump(mode="json", exclude_defaults=True)
+    payload = review_payload(_review(ledger, thread_id))
     # LangGraph 1.2: `from_ns` gives the id of the node's first `interrupt()`. So an answer by id reaches
     # `budget_decision` when the node runs again.
-    return GraphInterrupt((Interrupt.from_ns(payload, namespace),))
+    return GraphInterrupt((Interrupt.from_ns(payload, namespace, response_schema=payload["schema"]),))
 
 
 async def budget_decision(

@@ -160,7 +160,13 @@ def result_review(thread_id: str, key: str, sub_task: SubTask, text: str, source
 
 
 def tool_review(
-    thread_id: str, call: CallInQuestion, risk: str, effect: str, reason: str = "", tainted_by: Sequence[str] = ()
+    thread_id: str,
+    call: CallInQuestion,
+    risk: str,
+    effect: str,
+    reason: str = "",
+    tainted_by: Sequence[str] = (),
+    args_schema: Mapping[str, Any] | None = None,
 ) -> Review:
     """Ask whether a worker may call a tool.
 
@@ -171,11 +177,14 @@ def tool_review(
         effect: The declared effect of the tool.
         reason: Why the policy asks.
         tainted_by: Sources of the untrusted text that the worker has read.
+        args_schema: The JSON schema of the tool's arguments.
     """
     stake = f"the tool may {risk}" + (", and its effect cannot be repeated" if effect == "once" else "")
     subject: dict[str, Any] = {"tool": call.tool, "args": call.args, "risk": risk, "effect": effect}
     if tainted_by:
         subject["tainted_by"] = list(tainted_by)
+    if args_schema:
+        subject["args_schema"] = dict(args_schema)
     return Review(
         id=review_id(thread_id, "tool", call.key, call.identity),
         kind="tool",

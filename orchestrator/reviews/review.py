@@ -8,11 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from orchestrator.budget.budget import Budget
 from orchestrator.errors import ConfigError, DecisionError, OrchestratorError, PlanError
 from orchestrator.planning.plan import Plan
+from orchestrator.reviews.answer_schema import answer_schema
 from orchestrator.text import sound_json
 from orchestrator.validation import Checked
 
 Kind = Literal["plan", "result", "tool", "steer", "question"]
 Action = Literal["approve", "edit", "reject", "stop", "answer"]
+Data = dict[str, Any] | list[Any] | str | bool | int | float
+"""Plain data of a decision."""
 
 
 class Review(BaseModel):
@@ -43,6 +46,16 @@ class Review(BaseModel):
         """The thread that waits for the answer."""
         return self.id.rpartition("/")[0]  # a thread's own id may hold slashes
 
+    @property
+    def answer_schema(self) -> dict[str, Any]:
+        """The JSON schema of a decision about this review, with one branch (`oneOf`) for each allowed action."""
+        return answer_schema(self.id, self.kind, self.allowed, self.subject)
+
+    @classmethod
+    def of_payload(cls, payload: dict[str, Any]) -> "Review":
+        """Read the review in the payload of an interrupt. A payload holds more, and a newer version may add to it."""
+        return cls.model_validate({name: part for name, part in payload.items() if name in cls.model_fields})
+
 
 class Decision(Checked):
     """The answer to one review.
@@ -63,7 +76,7 @@ class Decision(Checked):
     review_id: str
     action: Action
     text: str = ""
-    data: dict[str, Any] | list[Any] | None = None
+    data: Data | None = None
     by: str = ""
 
     @field_validator("review_id", "text", "data", "by", mode="before")

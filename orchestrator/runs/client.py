@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from orchestrator.background import run_in_background
 from orchestrator.concurrency import AWAITING
@@ -12,7 +12,7 @@ from orchestrator.memory.recall import recall_index
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence, open_database
 from orchestrator.reviews.decisions import record_decision, recorded_decision
-from orchestrator.reviews.review import Action, Decision, Review
+from orchestrator.reviews.review import Action, Data, Decision, Review
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.interventions import Interventions, user_name
 from orchestrator.runs.run import Run
@@ -78,9 +78,7 @@ class OrchestratorClient(Interventions):
     async def _is_answered(self, review: Review) -> bool:
         return await recorded_decision(AWAITING, self.persistence.store, review) is not None
 
-    def decide(
-        self, review_id: str | Review, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
-    ) -> Decision:
+    def decide(self, review_id: str | Review, action: Action, text: str = "", data: Data | None = None) -> Decision:
         """Answer a review, from any process. `resume` then continues the thread.
 
         Args:
@@ -95,7 +93,7 @@ class OrchestratorClient(Interventions):
         return run_in_background(lambda: self.adecide(review_id, action, text, data))
 
     async def adecide(
-        self, review_id: str | Review, action: Action, text: str = "", data: dict[str, Any] | list[Any] | None = None
+        self, review_id: str | Review, action: Action, text: str = "", data: Data | None = None
     ) -> Decision:
         """Async twin of `decide`."""
         if isinstance(review_id, Review):

@@ -103,8 +103,7 @@ class Run:
             if isinstance(payload, dict) and payload.get("kind") == "trouble":
                 troubles.append(f"{payload['sub_task_id']}: {payload['error']}")
             elif isinstance(payload, dict) and "question" in payload:
-                # `problem` says why an answer was refused, and is added when the question is put again.
-                review = Review.model_validate({name: part for name, part in payload.items() if name != "problem"})
+                review = Review.of_payload(payload)
                 asked[review.id] = review
         status = values.get("status", "running")
         if snapshot.tasks:

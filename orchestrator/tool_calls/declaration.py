@@ -10,6 +10,7 @@
 Undeclared properties default to the unsafe value.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Literal, TypeVar, cast, get_args, overload
@@ -27,6 +28,7 @@ ToolT = TypeVar("ToolT", bound=BaseTool | Callable[..., Any])
 
 TIME_LIMIT_S = 120.0
 OUTPUT_LIMIT = 200_000
+_MOST_SCHEMA = 8_000
 
 
 _FIELD = "__declared__"
@@ -160,6 +162,15 @@ def is_contained(tool: BaseTool) -> bool:
 def sent_by(tool: BaseTool, args: Mapping[str, Any]) -> str:
     """Return the text that a call would send out of the machine; empty for a tool that sends nothing."""
     return str(args.get(str(_declared(tool, "sends", "")), ""))
+
+
+def args_schema_of(tool: BaseTool) -> dict[str, Any]:
+    """Return the JSON schema of the arguments that a caller gives; of any object where it is too large for a review."""
+    schema = cast(Any, tool.tool_call_schema)
+    plain = schema if isinstance(schema, dict) else schema.model_json_schema()
+    if len(json.dumps(plain, default=str)) > _MOST_SCHEMA:
+        return {"type": "object"}
+    return {name: part for name, part in plain.items() if name not in ("title", "description")}
 
 
 def time_limit_of(tool: BaseTool) -> float:

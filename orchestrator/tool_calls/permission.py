@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 from langchain_core.tools import BaseTool
@@ -13,7 +13,7 @@ from orchestrator.logs import logger
 from orchestrator.reviews.decisions import ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, tool_review
 from orchestrator.reviews.review import Decision
-from orchestrator.tool_calls.declaration import effect_of, is_contained, risk_of, says_its_risk, sent_by
+from orchestrator.tool_calls.declaration import args_schema_of, effect_of, is_contained, risk_of, says_its_risk, sent_by
 from orchestrator.tool_calls.policy import Ruling
 from orchestrator.tool_calls.worker_context import WorkerContext
 from orchestrator.trust import tainted_by
@@ -95,6 +95,7 @@ class PermissionRequest:
             effect_of(self.tool),
             ruling.reason,
             tainted,
+            None if oversight.auto_approve or oversight.unattended else args_schema_of(self.tool),
         )
         # A user who approves everything in advance has not seen what a text from outside asks for. A tool without a
         # declaration is the user's own function: the user knows better than the unsafe defaults what it does.
@@ -131,4 +132,6 @@ def permission_of(decision: Decision, call: ToolCall, *, is_automatic: bool) -> 
         reason = decision.text.strip() or "no reason given"
         who = "this run does" if is_automatic else "a human did"
         return Permission(refusal=f"{who} not allow this call: {reason}. Go on without it")
-    return Permission(dict(decision.data or {}) if decision.action == "edit" else call["args"])
+    if decision.action == "edit":
+        return Permission(dict(cast(dict[str, Any], decision.data)))  # `check_decision` takes nothing else
+    return Permission(call["args"])

@@ -87,7 +87,7 @@ def test_the_plan_waits_for_approval_and_continuing_without_a_decision_asks_agai
     invoke(graph, None, THREAD)
     (interrupt,) = graph.get_state(THREAD).interrupts
     assert interrupt.value["id"] == review["id"]
-    for wrong in (True, "approve", {"action": "approve"}, {"review_id": "other", "action": "approve"}, False):
+    for wrong in (True, "yes", "reject", {"review_id": "other", "action": "approve"}, False):
         invoke(graph, Command(resume=wrong), THREAD)
         (interrupt,) = graph.get_state(THREAD).interrupts
         assert interrupt.value["problem"]

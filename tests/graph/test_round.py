@@ -227,7 +227,7 @@ class Human:
             if not snapshot.interrupts:
                 return snapshot.values
             for interrupt in snapshot.interrupts:
-                self._hear(Review.model_validate(interrupt.value))
+                self._hear(Review.of_payload(interrupt.value))
             open_ids = {interrupt.value["id"] for interrupt in snapshot.interrupts}
             if not open_ids & self._done:
                 await self._decided.wait()

@@ -180,7 +180,8 @@ def test_a_run_is_approved_killed_and_answered_question_by_question(studio: Stud
     studio.run(thread, input={"task": TASK})
     state = studio.client.threads.get_state(thread)
     assert state["next"] == ["approve_plan"]
-    review = state["values"]["review"]
+    (review,) = state["values"]["reviews"]
+    assert state["values"]["status"] == "waiting"
     assert [task["id"] for task in review["subject"]["plan"]] == ["t1", "t2", "t3", "t4"]
 
     # Studio's "continue" is no decision: the gate asks its question.
@@ -245,9 +246,30 @@ def test_an_answer_that_is_no_decision_is_asked_again(studio: Studio, model: Ope
 
 
 @pytest.mark.timeout(600)
+def test_the_output_of_a_run_carries_its_review_which_is_answered_at_the_first_stop(studio: Studio) -> None:
+    thread = studio.client.threads.create()["thread_id"]
+    output = studio.run(thread, input={"task": TASK})
+    assert output.keys() <= {"task", "status", "answer", "references", "results", "reviews", "usage"}
+    (review,) = output["reviews"]
+    assert (output["status"], review["kind"], review["allowed"][0]) == ("waiting", "plan", "approve")
+
+    output = studio.run(thread, command={"resume": {"decisions": [{"type": "approve"}]}})
+    assert output.keys() == {"__interrupt__"}, "all that the server's `wait` returns of a run with interrupts"
+    asked = studio.questions(thread)
+    assert asked["t1"]["response_schema"] == asked["t1"]["value"]["schema"]
+    accept = [{"type": "accept", "args": None}]
+    studio.run(thread, command={"resume": {asked["t1"]["id"]: accept}})
+    output = studio.run(thread, command={"resume": "approve"})
+    assert (output["status"], output["answer"]) == ("done", "50 million people.")
+    assert output["results"]["t3"]["text"] == "Together 50 million."
+
+
+@pytest.mark.timeout(600)
 def test_the_other_team_streams_and_a_deleted_thread_leaves_nothing(studio: Studio) -> None:
-    graphs = {assistant["graph_id"] for assistant in studio.client.assistants.search()}
-    assert graphs == {"research_team", "document_desk", "data_analyst"}
+    graphs = {found["graph_id"]: found["description"] for found in studio.client.assistants.search()}
+    assert graphs.keys() == {"research_team", "document_desk", "data_analyst"}
+    assert "database" in graphs["data_analyst"]
+    assert all(description.startswith("Answers questions") for description in graphs.values())
     thread = studio.client.threads.create()["thread_id"]
     chunks = list(
         studio.client.runs.stream(
@@ -258,7 +280,7 @@ def test_the_other_team_streams_and_a_deleted_thread_leaves_nothing(studio: Stud
         )
     )
     told = [chunk.data["event"] for chunk in chunks if chunk.event == "custom"]
-    assert [event for event in told if event != "spend"] == [
+    assert [event for event in told if event not in ("spend", "text")] == [
         "planning",
         "plan",
         "round",

@@ -18,7 +18,10 @@ async def _gate(bridge: Bridge, state: State, config: RunnableConfig) -> dict[st
     """Pass only with a decision for the review that the supervisor asked; otherwise ask again."""
     # LangGraph 1.2: `invoke(None)` passes a static stop. So the gate does not rely on it, and asks by itself.
     review = Review.model_validate(state["review"])
-    decision = await ask(bridge, Invocation.of(bridge, config, state.get("memory_id", "")).store, review)
+    invocation = Invocation.of(bridge, config, state.get("memory_id", ""))
+    # In a graph of a user's own, other nodes may wait beside this one, and nobody sees the state with the review.
+    is_outermost = "|" not in invocation.namespace
+    decision = await ask(bridge, invocation.store, review, is_only=is_outermost)
     answer = {"decisions": {review.id: decision.model_dump(mode="json", exclude_defaults=True)}}
     return {**answer, "status": "running", "reviews": []}
 
