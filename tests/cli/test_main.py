@@ -162,6 +162,30 @@ def test_threads_are_listed_shown_and_deleted(cli: Cli, server: OpenAIServer) ->
     assert json.loads(cli("threads", "--json")[1]) == []
 
 
+def test_an_instruction_is_recorded_shown_and_followed_by_the_command_that_goes_on(
+    cli: Cli, server: OpenAIServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cli("run", "go", "--thread", "t", "--base-url", server.base_url)
+    code, out, _ = cli("steer", "t", "be brief\x1b[2J")
+    assert code == 0
+    assert re.match(r"recorded: t sees it when it goes on, with: .*orchestrator resume t --db ", out)
+    assert "\x1b" not in cli("show", "t")[1]
+    monkeypatch.setattr("sys.stdin.read", lambda: "in French\n")
+    assert cli("steer", "t", "-", "--json")[0] == 0
+    shown = json.loads(cli("show", "t", "--json")[1])["instructions"]
+    assert [each["text"][:8] for each in shown] == ["be brief", "in Frenc"]
+    assert "in French" in cli("show", "t")[1]
+    code, _, err = cli("steer", "t", "  ")
+    assert (code, err) == (2, "error: the instruction is empty: say what to do\n")
+
+
+def test_a_thread_that_is_not_running_cannot_be_cancelled(cli: Cli, server: OpenAIServer) -> None:
+    cli("run", "go", "--thread", "t", "--base-url", server.base_url)
+    assert cli("cancel", "t")[:2] == (0, "t is not running\n")
+    assert json.loads(cli("cancel", "t", "--json")[1]) == {"thread_id": "t", "result": "not running"}
+    assert cli("cancel", "unknown")[0] == 2
+
+
 def test_a_finished_thread_says_its_answer_again_without_asking_the_model(cli: Cli, server: OpenAIServer) -> None:
     cli("run", "What is it?", "--base-url", server.base_url, "--thread", "t", "--auto-approve")
     asked = len(server.bodies)
