@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.types import INTERRUPT, RESUME
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.store.memory import InMemoryStore
-from langgraph.types import Command
+from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
-from orchestrator import Budget, Persistence, Team, compile_graph
+from orchestrator import Budget, Persistence, Team, compile_graph, declare
 from orchestrator.concurrency import BLOCKING, Bridge, BridgedNode, run_blocking
 from orchestrator.reviews.decisions import ask, record_decision
 from orchestrator.reviews.questions import CallInQuestion, tool_review
@@ -195,6 +196,25 @@ def test_a_text_answers_one_question_of_a_tool_and_not_its_next(client: Client) 
     answers = [text for r in client.team.supervisor.model.requests for role, text in r.messages if role == "tool"]  # type: ignore[union-attr]
     assert "Lima" in answers[0]
     assert "yes" in answers[-1]
+
+
+def test_an_answer_by_interrupt_id_is_kept_while_the_same_call_asks_on(client: Client) -> None:
+    @tool
+    def book(room: str) -> str:
+        """Book a room."""
+        return f"{interrupt('Which city?')} and {interrupt('Which day?')} and {interrupt('Sure?')}"
+
+    results: Any = {"a": [call("book", room="large"), say("done")]}
+    client.team = make_team(TeamScript([step("a", agent="tooled")], results=results), declare(book, risk="read"))
+    client.send({"task": "go"})
+    output = client.answer("approve")
+    for question, answer in {"Which city?": "Lima", "Which day?": "Monday", "Sure?": "yes"}.items():
+        (asked,) = output["__interrupt__"]
+        assert (asked.value["question"], asked.value.get("problem")) == (question, None)
+        output = client.answer({asked.id: answer})
+    answers = [text for r in client.team.supervisor.model.requests for role, text in r.messages if role == "tool"]  # type: ignore[union-attr]
+    assert "Lima and Monday and yes" in answers[-1]
+    assert output["status"] == "done"
 
 
 def test_a_word_that_langgraph_saves_at_the_end_only_answers_nothing(client: Client) -> None:
