@@ -27,11 +27,15 @@ class Branch(Parking):
         rank: The node's rank among those that wait for a slot.
         invocation: The node's execution.
         recorder: Reports that the sub-task waits, and leaves the wait out of its time.
+        awaits: True if the round must not end before its reviews are answered.
     """
 
-    def __init__(self, round: Round, rank: int, invocation: Invocation, recorder: Recorder) -> None:
+    def __init__(
+        self, round: Round, rank: int, invocation: Invocation, recorder: Recorder, *, awaits: bool = False
+    ) -> None:
         self._round = round
         self._rank = rank
+        self._awaits = awaits
         self._invocation = invocation
         self._recorder = recorder
         self._can_park = invocation.bridge is not BLOCKING and not invocation.config.get("max_concurrency")
@@ -87,10 +91,11 @@ class Branch(Parking):
             return False
         # LangGraph 1.2 starts all nodes of a super-step in one turn of the loop. After it, the others have entered.
         await self._invocation.bridge.sleep(0)
-        if self._round.working <= 1:
-            return False
-        await self._invocation.announce(review)
-        idle, began = Idle(self._invocation.bridge.waiter()), time.monotonic()
+        if self._round.working > 1:
+            await self._invocation.announce(review)
+        # The result is durable, so another super-step can ask for it. The steps of an agent belong to this one.
+        idle = Idle(self._invocation.bridge.waiter(), is_durable=review.kind == "result" and not self._awaits)
+        began = time.monotonic()
         self._parked += 1
         try:
             # No `await` before `park`: a decision that wakes what is not parked yet would be counted twice.

@@ -21,6 +21,7 @@ class Payload:
         done: Dependencies that were finished before this round, so that no node of the round signals them.
         auto_approve: True when no human is asked.
         previous: Key of the result of the attempt before; empty at the first.
+        awaits: True if the round must not end before its reviews are answered.
     """
 
     sub_task: SubTask
@@ -32,6 +33,7 @@ class Payload:
     done: tuple[str, ...] = ()
     auto_approve: bool = False
     previous: str = ""
+    awaits: bool = False
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, without the fields that have their default."""
@@ -50,6 +52,8 @@ class Payload:
             form["auto_approve"] = True
         if self.previous:
             form["previous"] = self.previous
+        if self.awaits:
+            form["awaits"] = True
         return form
 
     @classmethod
@@ -65,4 +69,5 @@ class Payload:
             done=tuple(form.get("done", ())),
             auto_approve=bool(form.get("auto_approve")),
             previous=form.get("previous", ""),
+            awaits=bool(form.get("awaits")),
         )

@@ -13,6 +13,9 @@ Invariants:
   dependency or for a human does not count. It counts again from the moment of the wake-up, before it runs: in between,
   a round at work would look quiet.
 - When nothing works any more, everything that waits for a human is sent away, to pause the run. So a round always ends.
+- If work was sent back meanwhile, and only reviews of results are open, the round ends for that rework instead. The
+  next round has the rework and the open reviews side by side. All nodes must agree on it: a single pause would keep
+  the super-step, with everything that has returned, until every review is answered.
 """
 
 import heapq
@@ -23,6 +26,7 @@ from typing import Literal
 
 from orchestrator.concurrency import Bridge, Waiter
 from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.planning.outcome import Outcome
 
 Signal = Literal["succeeded", "failed", "paused", "gone"]
 
@@ -32,10 +36,12 @@ class Idle:
 
     Args:
         waiter: Wakes it.
+        is_durable: True if what waits needs nothing of this super-step to go on in the next one.
     """
 
-    def __init__(self, waiter: Waiter) -> None:
+    def __init__(self, waiter: Waiter, *, is_durable: bool = False) -> None:
         self.waiter = waiter
+        self.is_durable = is_durable
         self.is_waiting = True
         self.is_sent_away = False
 
@@ -54,12 +60,15 @@ class Round:
         self.memory_lock = memory_lock
         self.active = 0
         self.working = 0
+        self.ends_for_rework = False
         self._slots = slots
         self._queue: list[tuple[int, int, Waiter]] = []
         self._arrival = itertools.count()
         self._signals: dict[str, Signal] = {}
         self._listeners: dict[str, list[Idle]] = {}
         self._parked: list[Idle] = []
+        self._has_rework = False
+        self._must_pause = False
         self._lock = threading.Lock()
 
     def enter(self, sub_task_id: str) -> None:
@@ -74,9 +83,19 @@ class Round:
         with self._lock:
             self.active -= 1
             self._signals[sub_task_id] = signal
+            if signal in ("paused", "gone") and not self.ends_for_rework:
+                self._must_pause = True
             for idle in self._listeners.pop(sub_task_id, []):
                 self._wake(idle)
             self._rest()
+
+    def note(self, outcome: Outcome) -> None:
+        """Note what an outcome means for the round: work is sent back, or only the supervisor can decide."""
+        verdict = outcome.verdict
+        if outcome.rejected or (verdict is not None and verdict.verdict == "changes_requested"):
+            self._has_rework = True
+        elif outcome.status == "failed":
+            self._must_pause = True
 
     def signal_of(self, sub_task_id: str) -> Signal | None:
         """Return how a sub-task ended in this round, or None while it has not."""
@@ -144,6 +163,8 @@ class Round:
         """Count work out. Send everything that is parked away when it was the last. The caller holds the lock."""
         self.working -= 1
         if self.working == 0:
+            if self._parked and self._has_rework and not self._must_pause:
+                self.ends_for_rework = all(idle.is_durable for idle in self._parked)
             for idle in tuple(self._parked):
                 idle.is_sent_away = True
                 self._wake(idle)

@@ -108,6 +108,7 @@ class State(TypedDict, total=False):
       the next run too.
     - `phase` is `raised` between runs when the budget that ended one was raised; `limited_by` is then `budget`.
     - `turn` is the number of the task among those of the thread's conversation; a missing one stands for 1.
+    - `awaits` is set for a round that must not end before its reviews are answered: no rework can begin without them.
     - `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
     - `status` is `waiting` and `reviews` has a review as long as a gate is closed. The gate itself resets both.
     - `usage` counts all calls of the run, as the ledger does.
@@ -131,6 +132,7 @@ class State(TypedDict, total=False):
     round: int
     revisions: int
     more_rounds: int
+    awaits: bool | None
     shapes: list[str]
     status: Annotated[SavedStatus, newest_status]
     limited_by: str
@@ -167,6 +169,7 @@ def cleared(state: State, memory_id: str, turn: int) -> dict[str, Any]:
         "round": 0,
         "revisions": 0,
         "more_rounds": 0,
+        "awaits": None,
         "shapes": [],
         "limited_by": "",
         "notes": [],

@@ -41,7 +41,7 @@ def worker(team: Team, agent: Worker) -> BridgedNode:
         invocation = Invocation.of(bridge, config, payload.memory_id)
         with reporting_pauses(invocation):
             outcome = await _Execution(team, agent, payload, invocation).run()
-        return {"outcomes": {outcome.id: outcome.plain()}}
+        return {"outcomes": {outcome.id: outcome.plain()} if outcome is not None else {}}
 
     return BridgedNode(agent.name, execute)
 
@@ -55,11 +55,11 @@ class _Execution:
         self._round = invocation.round(payload.round, team.limits.parallel_workers)
         self._memory = self._round.memory
         self._recorder = Recorder(agent, payload, invocation, self._memory)
-        self._branch = Branch(self._round, payload.rank, invocation, self._recorder)
+        self._branch = Branch(self._round, payload.rank, invocation, self._recorder, awaits=payload.awaits)
         self._attempt = Attempt(team, agent, payload, invocation, self._memory, self._recorder, self._branch)
 
-    async def run(self) -> Outcome:
-        """Return the outcome of the sub-task."""
+    async def run(self) -> Outcome | None:
+        """Return the outcome of the sub-task, or None if the round ends for rework and the next one goes on with it."""
         task_id = self._payload.sub_task.id
         signal: Signal = "gone"  # for a node that is cancelled or raises: its dependents must not wait for ever
         self._round.enter(task_id)
@@ -67,15 +67,29 @@ class _Execution:
             outcome = await self._outcome()
             signal = "succeeded" if outcome.status == "succeeded" else "failed"
             self._recorder.report(outcome.status, outcome)
+            self._round.note(outcome)
             return outcome
         except GraphBubbleUp:
             signal = "paused"
             self._recorder.report("waiting")
             # The process may end while a human thinks, and must not take the last seconds of spending with it.
             await self._invocation.ledger.flush(self._invocation.bridge)
-            raise
+            if not self._round.ends_for_rework:
+                raise
+            await self._end_for_rework()
+            return None
         finally:
             self._round.leave(task_id, signal)
+
+    @property
+    def _rework_key(self) -> str:
+        return f"rework-{self._payload.round}"
+
+    async def _end_for_rework(self) -> None:
+        """Note, durably, that the round ends for rework, before the first node returns for that reason."""
+        if self._memory.seen(self._rework_key) is None:
+            note = Entry(key=self._rework_key, text="the round ends for rework", status="note")
+            await self._memory.write(self._invocation.bridge, note)
 
     async def _outcome(self) -> Outcome:
         # All workers of a round enter at once. The lock lets the first one read the memory for the others.
@@ -84,6 +98,11 @@ class _Execution:
         entry = self._memory.seen(self._payload.key)
         if entry is not None and entry.outcome and entry.status != "draft":
             return Outcome.model_validate(entry.outcome)
+        if self._memory.seen(self._rework_key) is not None and not self._payload.awaits:
+            # A process was killed while the round ended. Nodes that have returned are not run again, so a dependent
+            # that waited for one would wait for ever.
+            self._round.ends_for_rework = True
+            raise GraphInterrupt(())
         if entry is not None:
             return await self._review(entry)
         if problem := await self._wait_for_dependencies():
