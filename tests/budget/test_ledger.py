@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from langgraph.store.base import PutOp
 from langgraph.store.memory import InMemoryStore
 
 from orchestrator.budget.accounts import Account, Reservation
@@ -216,6 +217,80 @@ def test_another_task_begins_with_nothing_spent_and_the_same_run_goes_on() -> No
     run_blocking(begin_ledger(BLOCKING, store, "thread", Budget(tokens=9), "run 2"))
     rows = run_blocking(read_rows(BLOCKING, store, "thread"))
     assert rows == {"budget": {"budget": {"tokens": 9}, "run": "run 2"}}
+
+
+async def test_callers_that_load_at_once_count_what_was_spent_once() -> None:
+    class SlowStore(InMemoryStore):
+        async def abatch(self, ops: Any) -> Any:
+            await asyncio.sleep(0)
+            return self.batch(ops)
+
+    store = SlowStore()
+    ledger = open_ledger(Budget(tokens=100, summary=0), store, AWAITING)
+    await ledger.settle(AWAITING, await ledger.reserve(AWAITING, CODER, "m", tokens(10), tokens(10)), None)
+    later = open_ledger(Budget(), store, AWAITING)
+    await asyncio.gather(*(later.load(AWAITING) for _ in range(3)))
+    await later.load(AWAITING)
+    assert later.spent == tokens(10)
+
+
+class CountingStore(InMemoryStore):
+    """Counts the rows that are written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = 0
+
+    def batch(self, ops: Any) -> Any:
+        listed = list(ops)
+        self.written += sum(isinstance(op, PutOp) for op in listed)
+        return super().batch(listed)
+
+
+def test_only_rows_that_have_changed_are_written() -> None:
+    store = CountingStore()
+    ledger = open_ledger(Budget(tokens=100, summary=0), store)
+    for account in (CODER, Account("writer", "t2")):
+        settle(ledger, reserve(ledger, tokens(10), account), None)
+    assert store.written == 4, "each reservation and each settlement is one row"
+    run_blocking(ledger.flush(BLOCKING))
+    later = open_ledger(Budget(tokens=100, summary=0), store)
+    run_blocking(later.load(BLOCKING))
+    run_blocking(later.flush(BLOCKING))
+    assert store.written == 4
+
+
+def test_where_nothing_is_limited_rows_are_written_every_three_seconds() -> None:
+    store, now = CountingStore(), [0.0]
+    ledger = open_ledger(Budget(), store, clock=lambda: now[0])
+    written = []
+    for seconds in (1.0, 2.9, 3.0, 5.9, 6.0):
+        now[0] = seconds
+        settle(ledger, reserve(ledger, tokens(10)), None)
+        written.append(store.written)
+    assert written == [0, 0, 1, 1, 2]
+
+
+def test_the_limit_that_was_reached_first_is_the_one_that_is_asked_about() -> None:
+    store = InMemoryStore()
+    ledger = open_ledger(Budget(tokens=100), store)
+    assert ledger.asked == ""
+    for problem in ("tokens are spent", "time is up"):
+        run_blocking(ledger.ask(BLOCKING, problem))
+    later = open_ledger(Budget(), store)
+    run_blocking(later.load(BLOCKING))
+    assert ledger.asked == later.asked == "tokens are spent"
+    run_blocking(later.set_budget(BLOCKING, Budget(tokens=200)))
+    assert later.asked == ""
+
+
+def test_without_tool_calls_the_other_limits_still_have_their_stages() -> None:
+    ledger = open_ledger(Budget(tokens=100, tool_calls=0, summary=0))
+    assert (ledger.used_share, ledger.stage()) == (0, "")
+    settle(ledger, reserve(ledger, tokens(75)), None)
+    assert (ledger.used_share, ledger.stage()) == (0.75, "warn")
+    with pytest.raises(BudgetSpentError, match="tool calls is spent"):
+        run_blocking(ledger.count_tool_call(BLOCKING, CODER))
 
 
 def test_tool_calls_are_counted_before_they_are_made() -> None:

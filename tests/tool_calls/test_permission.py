@@ -59,6 +59,11 @@ def test_a_call_that_the_policy_refuses_is_refused_with_its_reason_and_an_event(
     assert len(events) == 1
 
 
+def test_a_rule_without_a_reason_says_so() -> None:
+    permission = ask(Policy.of(Rule(action="refuse")))
+    assert permission.refusal == "the policy does not allow this call: no reason given. Do without"
+
+
 def test_where_nobody_can_be_asked_the_call_is_refused() -> None:
     assert "there is nobody here to ask" in ask(unattended=True).refusal
 

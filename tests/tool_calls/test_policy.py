@@ -40,7 +40,8 @@ def test_without_rules_reading_is_free_and_all_else_asks() -> None:
         ({"risk": "write", "effect": "once", "contained": True}, "ask"),
         ({}, "ask"),
     ):
-        assert action(Policy(), a_tool(**said)) == expected, said
+        ruling = Policy().rule_on("coder", a_tool(**said), {"text": "x"})
+        assert (ruling.action, ruling.reason) == (expected, ""), said
 
 
 def test_after_untrusted_text_all_but_reading_asks_and_names_the_source() -> None:
@@ -125,11 +126,21 @@ def test_a_policy_that_is_none_is_refused_by_name(tmp_path: Path, text: str, sai
         Policy.load(tmp_path / "nowhere.toml")
 
 
-@pytest.mark.parametrize("rule", [{"worker": "coddr"}, {"tool": "snd"}])
-def test_a_misspelt_rule_is_refused_since_it_would_protect_nothing(rule: dict[str, str]) -> None:
-    worker = Worker("coder", "You code.", tools=[a_tool()])
-    with pytest.raises(ConfigError, match="there is"):
-        Team(Supervisor(), [worker], policy=Policy.of(Rule(action="refuse", **rule)))  # type: ignore[arg-type]
+@pytest.mark.parametrize(
+    ("rule", "names"),
+    [({"worker": "coddr"}, "coder, writer"), ({"tool": "snd"}, "post, send"), ({"tool": "s"}, "post, send")],
+)
+def test_a_misspelt_rule_is_refused_with_the_names_that_exist(rule: dict[str, str], names: str) -> None:
+    workers = [Worker("writer", "You write."), Worker("coder", "You code.", tools=[a_tool(), a_tool("post")])]
+    with pytest.raises(ConfigError, match=f"; there is {names}$"):
+        Team(Supervisor(), workers, policy=Policy.of(Rule(action="refuse", **rule)))  # type: ignore[arg-type]
+
+
+def test_in_a_team_without_tools_only_a_rule_for_all_tools_is_taken() -> None:
+    workers = [Worker("coder", "You code.")]
+    assert Team(Supervisor(), workers, policy=Policy.of(Rule(action="refuse", worker="co*"))).policy.rules
+    with pytest.raises(ConfigError, match=r"names a tool 'send'; there is none$"):
+        Team(Supervisor(), workers, policy=Policy.of(Rule(action="refuse", tool="send")))
 
 
 def test_a_refused_call_is_not_made_and_its_agent_is_told_why(tmp_path: Path) -> None:
