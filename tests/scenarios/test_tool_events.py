@@ -49,6 +49,7 @@ def test_an_error_is_told_as_one_and_without_secrets() -> None:
     [_, returned] = events_of(look, call("look", at="nothing"), "done")
     assert returned.error == "ValueError: there is nothing; the key is ***"
     assert returned.answer == ""
+    assert returned.chars == len("error: " + returned.error)
 
 
 def test_a_long_answer_from_outside_is_shortened_marked_and_without_secrets() -> None:

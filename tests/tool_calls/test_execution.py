@@ -13,8 +13,8 @@ from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, InjectedToolCallId, StructuredTool, tool
 from langgraph.types import Command
 
-from orchestrator import Limits, Run, Supervisor, TaskOrchestrator, Worker, declare
-from orchestrator.testing import ScriptedModel, TeamScript, call
+from orchestrator import Budget, Limits, Run, Supervisor, TaskOrchestrator, Worker, declare
+from orchestrator.testing import Reply, ScriptedModel, TeamScript, call
 from orchestrator.tool_calls.execution import is_blocking
 from tests.support.teams import step
 
@@ -220,6 +220,28 @@ def test_an_artifact_that_no_checkpoint_can_hold_does_no_harm(tmp_path: Path) ->
     orchestrator, model = with_tool(query, tmp_path / "x.db", sql="select 1")
     assert orchestrator.run("t", auto_approve=True).status == "done"
     assert answers(model) == ["3 rows"]
+
+
+def test_a_call_beyond_the_budget_of_tool_calls_is_not_made_and_its_worker_is_told_to_end(tmp_path: Path) -> None:
+    looks: list[str] = []
+
+    @tool
+    def look(at: str) -> str:
+        """Looks."""
+        looks.append(at)
+        return f"seen {at}"
+
+    script = TeamScript(PLAN, results={"a": [Reply(calls=(("look", {"at": "x"}), ("look", {"at": "y"}))), "done"]})
+    model = ScriptedModel(script)
+    worker = Worker("clerk", "You look.", tools=[declare(look, risk="read")])
+    with TaskOrchestrator(
+        Supervisor(), [worker], db=str(tmp_path / "x.db"), model=model, budget=Budget(tool_calls=1)
+    ) as orchestrator:
+        run = orchestrator.run("t", auto_approve=True)
+    assert (run.status, len(looks)) == ("done", 1)
+    (refused,) = [text for text in answers(model) if text.startswith("error: ")]
+    assert refused.startswith("error: the budget of tool calls is spent (1 of 1 used")
+    assert refused.endswith("Give your result from what you have")
 
 
 def test_pictures_are_counted_and_named(tmp_path: Path) -> None:

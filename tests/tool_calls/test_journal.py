@@ -14,7 +14,7 @@ from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.tool_calls.calls import call_tool
-from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered
+from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered, is_paused, repetition_of
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 
 
@@ -45,6 +45,29 @@ def test_a_call_is_noted_before_it_is_made_and_its_answer_after() -> None:
     assert is_answered(ended)
     assert (ended.text, ended.taint, ended.agent) == ("sent", ("t1: send()",), "send")
     assert run_blocking(journal(store, "2-a").read()) is None
+
+
+def test_a_note_counts_the_repetitions_of_its_call_through_a_pause() -> None:
+    made = journal(InMemoryStore())
+    for repetition in (0, 2):
+        run_blocking(made.begin(repetition))
+        begun = run_blocking(made.read())
+        assert begun is not None
+        assert (repetition_of(begun), is_paused(begun)) == (repetition, False)
+        run_blocking(made.pause())
+        paused = run_blocking(made.read())
+        assert paused is not None
+        assert (repetition_of(paused), is_paused(paused), is_answered(paused)) == (repetition, True, False)
+
+
+def test_a_note_is_no_result_that_another_worker_would_be_shown() -> None:
+    made = journal(InMemoryStore())
+    run_blocking(made.begin())
+    assert made.memory.all() == []
+    run_blocking(made.pause())
+    assert made.memory.all() == []
+    run_blocking(made.finish("sent", trusted=True, tainted_by=()))
+    assert made.memory.all() == made.memory.get_recent() == []
 
 
 def test_calls_of_two_steps_are_told_apart_though_an_endpoint_repeats_its_ids() -> None:
