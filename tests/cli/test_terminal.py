@@ -47,7 +47,9 @@ def scene(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
     after_a.release()
     results = {"slow": say("s").behind(gate), "x": say("x").behind(after_a)}
     with OpenAIServer(TeamScript([], results=results)) as server:
-        yield Scene(tmp_path, server, gate, after_a)
+        scene = Scene(tmp_path, server, gate, after_a)
+        yield scene
+        scene.terminal.close()
 
 
 def first_asked(terminal: Terminal) -> tuple[str, str]:
@@ -88,3 +90,4 @@ def test_a_stop_elsewhere_ends_the_run_that_waits_at_a_terminal(scene: Scene) ->
     scene.terminal.expect("answered elsewhere: stop")
     scene.gate.release()
     scene.terminal.expect("stopped · ")
+    assert scene.terminal.process.wait(60) == 1

@@ -35,3 +35,9 @@ class Terminal:
                 raise AssertionError(self._seen) from None
         before, _, self._seen = self._seen.partition(text)
         return before
+
+    def close(self) -> None:
+        """End the command if it still runs, and close the terminal."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
