@@ -2,12 +2,12 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
-from orchestrator.budget.spend import Spend
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.reference import Reference
+from orchestrator.planning.output_schema import TypedValue
 
 _MOST_NAMED = 20
 REFUSED = "The model refused to write an answer."
@@ -21,14 +21,16 @@ class Answer:
     Args:
         text: The bare answer, without references.
         references: The results that it rests on.
-        spent: Tokens and calls.
         notes: Remarks about gaps and truncations, as sentences; empty for a whole answer.
+        typed: The answer as data, if one of a schema was wanted and given.
+        untyped: Why no data of the schema could be given, as a sentence; empty for none wanted, or given.
     """
 
     text: str
     references: tuple[Reference, ...] = ()
-    spent: Spend = field(default_factory=Spend)
     notes: tuple[str, ...] = ()
+    typed: TypedValue | None = None
+    untyped: str = ""
 
 
 def has_words(text: str) -> bool:

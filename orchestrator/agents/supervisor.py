@@ -1,12 +1,12 @@
 """Supervisor: decomposes a task into a plan, revises the plan after trouble, and writes the answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from types import MappingProxyType
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 
 from orchestrator import prompts
@@ -16,19 +16,19 @@ from orchestrator.agents.worker import Worker
 from orchestrator.budget.limits import Limits
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, PlanError
 from orchestrator.memory.briefing import Briefing, fit
 from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.entry import Entry, checked_entries
-from orchestrator.memory.reference import references_to, split_references
+from orchestrator.memory.reference import Reference, references_to, split_references
 from orchestrator.model_calls.calls import ModelCalls
-from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.model_calls.truncation import incomplete, truncated_by
 from orchestrator.models.error_texts import as_model_error
 from orchestrator.models.errors import is_refusal
 from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.outcome import Outcome
+from orchestrator.planning.output_schema import OutputSchema, TypedValue
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.revision import Revision
 from orchestrator.planning.schemas import plan_schema, revision_schema
@@ -251,6 +251,7 @@ class Supervisor(Agent):
         titles: Mapping[str, str] = MappingProxyType({}),
         conversation: Conversation = _NO_CONVERSATION,
         instructions: Sequence[Instruction] = (),
+        schema: OutputSchema | None = None,
     ) -> Answer:
         """Write the answer; see `summarize`.
 
@@ -263,6 +264,7 @@ class Supervisor(Agent):
             titles: What each result is about, by the id of its sub-task.
             conversation: Earlier tasks of the thread.
             instructions: What humans have told the run so far.
+            schema: The answer is wanted as data of this schema. If none comes, it is written as a text.
 
         Raises:
             BudgetSpentError: Not even a short request fits into the rest of the budget.
@@ -271,35 +273,60 @@ class Supervisor(Agent):
         window = calls.allowance.window(self.window, share=0.8)
         shown = fit(entries, window // 2) if entries else Briefing()
         notes = [left_out_note(shown.left_out)] if shown.left_out else []
-        gaps = "".join(f"- {line}\n" for line in [*missing, *notes])
+        gaps = [*missing, *notes]
         told = _instructed(excerpt(task, window // 6, "task"), instructions, window)
         inputs = {
             "task": self._in_conversation(told, conversation, window, share=5),
             "results": shown.text or "(none were needed)",
-            "missing": f"\nSay plainly that this is missing:\n{excerpt(gaps, window // 12, 'missing')}" if gaps else "",
+            "example": entries[0].sub_task_id if entries else "t1",
         }
-        example = entries[0].sub_task_id if entries else "t1"
+        results = {entry.sub_task_id: entry for entry in (*conversation.results.values(), *entries)}
         try:
-            request = HumanMessage(prompts.text("summary_request", **inputs, example=example))
+            request = _request("typed_summary_request", inputs, gaps, window)
+            typed, untyped = await self._typed(calls, request, schema, list(results), config)
+            if typed is not None:
+                return Answer(typed.text, _references(typed.references, results, entries), tuple(notes), typed)
+            gaps += [untyped] if untyped else []
+            request = _request("summary_request", inputs, gaps, window)
             reply = await calls.invoke(self.model, [SystemMessage(self.summary_prompt), request], config)
-            spent = reported_spend([reply])
         except Exception as error:
             if not is_refusal(error):
                 raise
             # A refusal would come again at every resume, and the run would never end.
             why = f"no answer could be written: {as_model_error(error)}"
-            return Answer(assembled(entries, missing, REFUSED, titles), references_to((), entries), Spend(), (why,))
-        known = {entry.sub_task_id for entry in entries} | conversation.results.keys()
-        text, named = split_references(str(reply.text), known)
+            return Answer(assembled(entries, missing, REFUSED, titles), references_to(entries), (why,), untyped=why)
+        text, named = split_references(str(reply.text), results)
         if not has_words(text):  # small models can answer with references only
-            answer = assembled(entries, missing, EMPTY, titles)
-            return Answer(answer, references_to((), entries), spent, ("the model's answer was empty",))
-        if by := truncated_by(reply):
-            notes = [*notes, f"the answer is {incomplete(by)}"]
-            text = f"{text}\n\n[… {incomplete(by)}]"
-        # Without a name it rests on all that is new. An earlier result is one of its grounds only by name.
-        references = references_to(named, [*entries, *conversation.named(named)])
-        return Answer(text, references if named else references_to((), entries), spent, tuple(notes))
+            text, named, notes = assembled(entries, missing, EMPTY, titles), [], ["the model's answer was empty"]
+        elif by := truncated_by(reply):
+            text, notes = f"{text}\n\n[… {incomplete(by)}]", [*notes, f"the answer is {incomplete(by)}"]
+        return Answer(text, _references(named, results, entries), tuple(notes), untyped=untyped)
+
+    async def _typed(
+        self,
+        calls: ModelCalls,
+        request: BaseMessage,
+        schema: OutputSchema | None,
+        ids: Sequence[str],
+        config: RunnableConfig | None,
+    ) -> tuple[TypedValue | None, str]:
+        """Ask for the answer as data of a schema, if there is one. Where none comes, return the reason."""
+        if schema is None:
+            return None, ""
+        messages = [SystemMessage(self.summary_prompt), request]
+        try:
+            typed, _ = await ask_structured(
+                calls,
+                self.model,
+                messages,
+                schema.envelope(ids),
+                schema.read,
+                repairs=self.limits.plan_repairs,
+                config=config,
+            )
+        except PlanError as error:
+            return None, f"there is no answer of the output type: {'; '.join(error.problems)}"
+        return typed, ""
 
     def _in_conversation(self, task: str, conversation: Conversation, window: int = 0, share: int = 4) -> str:
         """Return a task for a prompt, behind the earlier tasks of its thread if there are any."""
@@ -312,3 +339,22 @@ class Supervisor(Agent):
 def _instructed(task: str, instructions: Sequence[Instruction], window: int) -> str:
     """Return a task for a prompt, followed by what humans have added since."""
     return "\n\n".join(part for part in (task, instructions_text(instructions, window // 8)) if part)
+
+
+def _request(prompt: str, inputs: Mapping[str, str], gaps: Sequence[str], window: int) -> HumanMessage:
+    """Return a request for an answer, which names the gaps."""
+    lines = "".join(f"- {line}\n" for line in gaps)
+    missing = f"\nSay plainly that this is missing:\n{excerpt(lines, window // 12, 'missing')}" if gaps else ""
+    return HumanMessage(prompts.text(prompt, **inputs, missing=missing))
+
+
+def _references(named: Iterable[str], results: Mapping[str, Entry], entries: Sequence[Entry]) -> tuple[Reference, ...]:
+    """Return references to the results that an answer names.
+
+    Args:
+        named: The ids in the answer.
+        results: All results by id, with those of earlier tasks.
+        entries: The results of the task. They are the ground of an answer that names none.
+    """
+    known = [results[name] for name in dict.fromkeys(named) if name in results]
+    return references_to(known or entries)

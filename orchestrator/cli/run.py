@@ -57,6 +57,14 @@ Continue = Annotated[
 PlanFile = Annotated[
     Path | None, typer.Option("--plan", help="JSON file with a plan to carry out, instead of one from the supervisor.")
 ]
+OutputSchemaName = Annotated[
+    str | None,
+    typer.Option(
+        "--output-schema",
+        help="Answer with data of a JSON schema: its file, or module:Type for a type of your own, such as a dataclass.",
+        metavar="FILE|MODULE:TYPE",
+    ),
+]
 ExplainLimits = Annotated[
     bool, typer.Option("--explain-limits", help="Print the limits of the run and their consequences; run nothing.")
 ]
@@ -91,6 +99,7 @@ def run(
     economy_model: EconomyModel = None,
     requests_per_minute: RequestsPerMinute = None,
     tokens_per_minute: TokensPerMinute = None,
+    output_schema: OutputSchemaName = None,
     explain_limits: ExplainLimits = False,
     as_json: Json = False,
     json_stream: JsonStream = False,
@@ -115,9 +124,7 @@ def run(
         "tokens_per_minute": tokens_per_minute,
     }
     if continue_ is not None:
-        if thread is not None:
-            raise ConfigError("--continue names the thread already: leave --thread out")
-        thread, about = continued_thread(db, continue_), stated(context, about)
+        thread, about = _continued(db, continue_, thread), stated(context, about)
     _run_new(
         _read_task(task),
         about,
@@ -126,8 +133,15 @@ def run(
         limits=limits,
         db=db,
         form=_form(as_json, json_stream),
-        is_known=bool(continue_),
+        output_schema=output_schema,
+        is_known=continue_ is not None,
     )
+
+
+def _continued(db: str | None, continue_: str, thread: str | None) -> str:
+    if thread is not None:
+        raise ConfigError("--continue names the thread already: leave --thread out")
+    return continued_thread(db, continue_)
 
 
 def resume(
@@ -177,16 +191,19 @@ def _run_new(
     limits: dict[str, Any],
     db: str | None,
     form: Form,
+    output_schema: str | None = None,
     is_known: bool = False,
 ) -> None:
     """Run a task on a new thread or continue a known one, and exit with the run's code."""
     from orchestrator.cli.attend import attend, stream_json
     from orchestrator.runs.loading import open_orchestrator, open_thread
+    from orchestrator.runs.output_type import load_output_type
     from orchestrator.runs.thread_list import check_thread_id, new_thread_id
 
     with open_thread(db, str(thread), about) if is_known else open_orchestrator(db, about) as orchestrator:
         # A plan that cannot be read is an error before the thread has a name.
         given_plan = _read_plan(plan) if plan else None
+        output_type = load_output_type(output_schema) if output_schema else None
         thread_id = check_thread_id(thread or new_thread_id(task))
         # Not before the thread is durable: `resume` must find what is printed here.
         orchestrator.on_begin = lambda name: echo(f"thread: {name}", err=True)
@@ -195,6 +212,7 @@ def _run_new(
             "plan": given_plan,
             "budget": orchestrator.team.budget.raised(limits),
             "auto_approve": bool(about.get("auto_approve")),
+            "output_type": output_type,
         }
         if form == "events":
             items = partial(orchestrator.stream, task, **options)

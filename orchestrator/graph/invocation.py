@@ -125,6 +125,7 @@ class Invocation:
         control: LangGraph's run control, one object for each invocation of the graph.
         emit: Takes progress events for LangGraph's custom stream.
         context: What the caller gave as `context`.
+        check_output: Returns what is wrong with an answer of the caller's output type; None without one.
     """
 
     bridge: Bridge
@@ -137,6 +138,7 @@ class Invocation:
     control: object
     emit: Emitter
     context: Any
+    check_output: Callable[[Any], list[str]] | None = None
 
     @classmethod
     def of(cls, bridge: Bridge, config: RunnableConfig, memory_id: str = "") -> "Invocation":
@@ -154,6 +156,7 @@ class Invocation:
         runtime: Any = get_runtime()
         saver = configurable.get(_CHECKPOINTER_KEY)
         thread_id = str(configurable.get("thread_id") or "")
+        held = runtime.context if isinstance(runtime.context, Held) else Held(runtime.context)
         return cls(
             bridge=bridge,
             config=config,
@@ -165,7 +168,8 @@ class Invocation:
             namespace=str(configurable.get("checkpoint_ns") or ""),
             control=runtime.control,
             emit=Emitter(_writer(runtime.stream_writer), thread_id),
-            context=runtime.context.context if isinstance(runtime.context, Held) else runtime.context,
+            context=held.context,
+            check_output=held.check_output,
         )
 
     @cached_property  # another invocation may take the key over while this node still works

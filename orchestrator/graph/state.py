@@ -11,6 +11,10 @@ Phase = Literal["plan", "approve_plan", "work", "human_review", "summarize", "en
 SavedStatus = Literal["running", "waiting", "done", "failed", "limited", "stopped"]
 
 
+INPUTS_OF_ONE_RUN = ("given_plan", "auto_approve", "afresh", "output_schema")
+"""Fields of the input that the supervisor removes from the state, so that they do not hold for the next run too."""
+
+
 def merge_by_key(left: dict[str, Any] | None, right: dict[str, Any] | None) -> dict[str, Any]:
     """Reducer: add the keys of parallel workers; remove keys that are given as None."""
     merged = {**(left or {}), **(right or {})}
@@ -54,6 +58,7 @@ class TaskInput(TypedDict, total=False):
     given_plan: dict[str, Any] | None
     budget: dict[str, Any] | None
     afresh: bool
+    output_schema: dict[str, Any] | None
 
 
 class ResultOutput(TypedDict, total=False):
@@ -82,6 +87,7 @@ class Output(TypedDict, total=False):
         status: `done`, `failed`, `limited` or `stopped`; `waiting` while a review is open.
         answer: The answer.
         references: The results that the answer refers to.
+        output: The answer as data of the input's `output_schema`; missing or null where there is none.
         results: The results by sub-task id, when the run has ended or stands at a gate. No checkpoint holds them.
         reviews: The open reviews.
         usage: Tokens and calls of the whole run.
@@ -91,6 +97,7 @@ class Output(TypedDict, total=False):
     status: SavedStatus
     answer: str
     references: list[dict[str, Any]]
+    output: Any
     results: dict[str, ResultOutput]
     reviews: list[dict[str, Any]]
     usage: dict[str, int]
@@ -119,6 +126,7 @@ class State(TypedDict, total=False):
     given_plan: dict[str, Any] | None
     budget: dict[str, Any] | None
     afresh: bool | None
+    output_schema: dict[str, Any] | None
     unattended: bool
     planned_task: str
     plan_feedback: list[str]
@@ -139,6 +147,7 @@ class State(TypedDict, total=False):
     notes: list[str]
     answer: str
     references: list[dict[str, Any]]
+    output: Any
     results: Annotated[dict[str, ResultOutput], UntrackedValue]
     reviews: Annotated[list[dict[str, Any]], open_reviews]
     usage: Annotated[dict[str, int], newest_usage]
@@ -177,6 +186,8 @@ def cleared(state: State, memory_id: str, turn: int) -> dict[str, Any]:
     }
     if turn != state.get("turn", 1):
         empty["turn"] = turn
+    if state.get("output") is not None:
+        empty["output"] = None
     if state.get("references"):  # older threads have none, and threads of one run need none
         empty["references"] = []
     return {name: value for name, value in empty.items() if state.get(name) != value}

@@ -128,10 +128,6 @@ class Conversation:
         """The sources from outside that its answers and results rest on."""
         return merged(*(turn.tainted_by for turn in self.turns))
 
-    def named(self, ids: Iterable[str]) -> list[Entry]:
-        """Return those of the earlier results that have one of these ids."""
-        return [self.results[name] for name in ids if name in self.results]
-
     def text(self, tokens: int) -> str:
         """Return the conversation for a prompt: the newest turn first to get room, and the oldest left out and counted.
 

@@ -1,7 +1,7 @@
 """References: the results that an answer rests on, and how they are taken out of its text."""
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -92,8 +92,6 @@ def split_references(text: str, ids: Collection[str]) -> tuple[str, list[str]]:
     return "".join(parts).strip(), list(in_order)
 
 
-def references_to(ids: Sequence[str], entries: Sequence[Entry]) -> tuple[Reference, ...]:
-    """Return references to the results with these ids, or to all results where no id is given."""
-    by_id = {entry.sub_task_id: entry for entry in entries}
-    chosen = [by_id[name] for name in ids] if ids else list(entries)
-    return tuple(map(Reference.of, chosen))
+def references_to(entries: Iterable[Entry]) -> tuple[Reference, ...]:
+    """Return references to results."""
+    return tuple(map(Reference.of, entries))

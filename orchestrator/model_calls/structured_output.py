@@ -16,6 +16,7 @@ from orchestrator.model_calls.answer_limit import structured
 from orchestrator.model_calls.calls import ModelCalls, Question, Send
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import truncated_by
+from orchestrator.planning.output_schema import UnknownOutputError
 from orchestrator.text import sound_json
 
 T = TypeVar("T")
@@ -45,6 +46,7 @@ async def ask_structured(
 
     Raises:
         PlanError: The last answer was still wrong; the problems are those of the last answer.
+        UnknownOutputError: The model says that it does not know what the schema demands.
         BudgetSpentError: The budget has no room for another call.
     """
     spent = Spend()
@@ -61,6 +63,8 @@ async def ask_structured(
         else:
             try:
                 return read(sound_json(reply["parsed"])), spent
+            except UnknownOutputError:
+                raise
             except PlanError as error:
                 problems = error.problems
         listed = "\n".join(f"- {problem}" for problem in problems)

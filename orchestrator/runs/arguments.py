@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import NoneType
 from typing import Any
 
@@ -13,8 +13,12 @@ from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.errors import ConfigError
 from orchestrator.events import Event
+from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.runs.output_type import OutputType
+from orchestrator.runs.run import Run
 from orchestrator.runs.user_config import checked_config
+from orchestrator.tool_calls.worker_context import Held
 from orchestrator.validation import described, expect
 
 OnEvent = Callable[[Event], None]
@@ -32,6 +36,7 @@ class Caller:
         on_review: Called with each open review.
         config: Callbacks, tags and the like, checked.
         context: Anything, for the caller's own tools.
+        output_type: The type that the answer must have; None for a text.
 
     Raises:
         ConfigError: A callback is no function, or `config` is none.
@@ -41,12 +46,42 @@ class Caller:
     on_review: OnReview | None = None
     config: RunnableConfig | None = None
     context: Any = None
+    output_type: Any = None
 
     def __post_init__(self) -> None:
         for name, callback in (("on_event", self.on_event), ("on_review", self.on_review)):
             if callback is not None and not callable(callback):
                 raise ConfigError(f"{name} has to be a function of one argument, not {described(callback)}")
         object.__setattr__(self, "config", checked_config(self.config))
+        if self.output_type is not None and not isinstance(self.output_type, OutputType):
+            object.__setattr__(self, "output_type", OutputType(self.output_type))
+
+    @property
+    def held(self) -> Held:
+        """What the nodes of the graph may use of it."""
+        return Held(self.context, self.output_type.schema.check if self.output_type is not None else None)
+
+    def graph_input(
+        self, task: str, budget: Budget, plan: Plan | None, *, auto_approve: bool, afresh: bool
+    ) -> dict[str, Any]:
+        """Return the input of the graph, JSON-plain and without fields that have their default."""
+        optional = {
+            "afresh": afresh,
+            "output_schema": self.output_type.plain if self.output_type is not None else None,
+            "given_plan": plan.plain() if plan is not None else None,
+        }
+        needed = {"task": task, "auto_approve": auto_approve, "budget": budget.plain()}
+        return needed | {name: value for name, value in optional.items() if value not in (None, False)}
+
+    def typed(self, run: Run) -> Run:
+        """Return a run with its output as an instance of the output type.
+
+        Raises:
+            ConfigError: The output is not of the type: the run was started with another one.
+        """
+        if self.output_type is None or run.output is None:
+            return run
+        return replace(run, output=self.output_type.of(run.output))
 
 
 def check_team(supervisor: object, workers: object, team: object, limits: object, budget: object) -> None:

@@ -1,8 +1,9 @@
 """Run: the state of a thread as a person or a script sees it."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from langgraph.types import StateSnapshot
 
@@ -19,7 +20,9 @@ from orchestrator.planning.plan import Plan
 from orchestrator.reports.html import run_html
 from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.review import Review
+from orchestrator.runs.output_type import OutputType
 
+T = TypeVar("T")
 RunStatus = Literal["done", "failed", "limited", "stopped", "waiting", "interrupted", "running"]
 EXIT_CODES: dict[str, int] = {
     "done": EXIT_DONE,
@@ -54,6 +57,8 @@ class Run:
         references: The results that the answer rests on; none of a thread of version 0.1.0.
         turns: The earlier tasks of the thread, oldest first, with their answers.
         instructions: What humans have told the run by `steer`, oldest first.
+        output: The answer as an instance of the `output_type` that `run` or `resume` was given, or else as plain data.
+            None if no type was wanted, or if no answer of the type came (`errors` says why).
     """
 
     thread_id: str
@@ -70,6 +75,7 @@ class Run:
     references: tuple[Reference, ...] = ()
     turns: tuple[ConversationTurn, ...] = ()
     instructions: tuple[Instruction, ...] = ()
+    output: Any = None
 
     @classmethod
     def from_snapshot(
@@ -135,6 +141,7 @@ class Run:
             reviews=reviews,
             errors=(*troubles, *(values.get("notes") or ())),
             limited_by=values.get("limited_by", ""),
+            output=values.get("output"),
         )
 
     @property
@@ -146,6 +153,15 @@ class Run:
     def thread_usage(self) -> Usage:
         """Return the tokens and calls of all tasks of the thread, with this one."""
         return sum((Spend.of_usage(turn.usage) for turn in self.turns), self.spending.total).counters()
+
+    def output_as(self, output_type: type[T]) -> T:
+        """Return the output as an instance of a type, such as that of a run which another process started.
+
+        Raises:
+            ConfigError: There is no output, or it is not of the type.
+        """
+        typed: T = OutputType(output_type).of(self._plain_output())
+        return typed
 
     @property
     def exit_code(self) -> int:
@@ -165,6 +181,7 @@ class Run:
             "status": self.status,
             "task": self.task,
             "answer": self.answer,
+            "output": self._plain_output(),
             "references": [reference.plain() for reference in self.references],
             "plan": [task.model_dump(mode="json") for task in self.plan.sub_tasks] if self.plan else [],
             "outcomes": {task_id: outcome.model_dump(mode="json") for task_id, outcome in self.outcomes.items()},
@@ -175,6 +192,10 @@ class Run:
             "turns": [turn.plain() for turn in self.turns],
             "instructions": [instruction.plain() for instruction in self.instructions],
         }
+
+    def _plain_output(self) -> Any:
+        # The answer is the output as JSON text, whatever instance the output has become.
+        return None if self.output is None else json.loads(self.answer)
 
     def __str__(self) -> str:
         head = f"{self.thread_id}: {self.status}"

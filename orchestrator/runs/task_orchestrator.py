@@ -41,7 +41,6 @@ from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_
 from orchestrator.runs.thread_states import Graph
 from orchestrator.runs.user_config import for_graph
 from orchestrator.text import sound
-from orchestrator.tool_calls.worker_context import Held
 
 _log = logger(__name__)
 
@@ -112,6 +111,7 @@ class TaskOrchestrator(OrchestratorClient):
         on_review: OnReview | None = None,
         config: RunnableConfig | None = None,
         context: Any = None,
+        output_type: Any = None,
     ) -> Run:
         """Run a task until it is done or waits for a human.
 
@@ -133,6 +133,7 @@ class TaskOrchestrator(OrchestratorClient):
                 elsewhere meanwhile, its method `answered_elsewhere(review, decision)` is called, if it has one.
             config: LangChain's callbacks, tags, metadata, `run_name` and `configurable`, for every model and tool.
             context: Anything for your own tools, which find it as `ToolRuntime.context`. It is never stored.
+            output_type: The type of `Run.output`: any that pydantic's `TypeAdapter` takes, or a JSON schema as a dict.
 
         Raises:
             PlanError: The supervisor made no sound plan, or `plan` is not sound.
@@ -153,6 +154,7 @@ class TaskOrchestrator(OrchestratorClient):
                 on_review=on_review,
                 config=config,
                 context=context,
+                output_type=output_type,
             )
         )
 
@@ -169,19 +171,17 @@ class TaskOrchestrator(OrchestratorClient):
         on_review: OnReview | None = None,
         config: RunnableConfig | None = None,
         context: Any = None,
+        output_type: Any = None,
     ) -> Run:
         """Async twin of `run`."""
         arguments.check_run(original_task, budget)
-        caller = Caller(on_event, on_review, config, context)
+        caller = Caller(on_event, on_review, config, context, output_type)
         original_task = sound(original_task)
         thread_id = check_thread_id(thread_id or new_thread_id(original_task))
         allowed = budget or self.team.budget
         await check_prices_of(self.team, allowed)
-        graph_input: dict[str, Any] = {"task": original_task, "auto_approve": auto_approve, "budget": allowed.plain()}
-        if afresh:
-            graph_input["afresh"] = True
-        if plan is not None:
-            graph_input["given_plan"] = self.supervisor.checked(Plan.parse(plan)).plain()
+        given_plan = None if plan is None else self.supervisor.checked(Plan.parse(plan))
+        graph_input = caller.graph_input(original_task, allowed, given_plan, auto_approve=auto_approve, afresh=afresh)
         async with self.persistence.lease_soon(thread_id):
             before = await self._threads.find(AWAITING, thread_id)
             if before is not None and before.status == DELETING:
@@ -236,6 +236,7 @@ class TaskOrchestrator(OrchestratorClient):
         on_review: OnReview | None = None,
         config: RunnableConfig | None = None,
         context: Any = None,
+        output_type: Any = None,
     ) -> Run:
         """Continue a thread after a decision, an interruption or a crash. Finished sub-tasks are not run again.
 
@@ -246,6 +247,7 @@ class TaskOrchestrator(OrchestratorClient):
             on_review: As for `run`.
             config: As for `run`.
             context: As for `run`. A thread does not keep the context of the call before.
+            output_type: As for `run`. The thread keeps its JSON schema; give the type again for an instance of it.
 
         Raises:
             UnknownThreadError: There is no such thread.
@@ -254,7 +256,13 @@ class TaskOrchestrator(OrchestratorClient):
         """
         return run_in_background(
             lambda: self.aresume(
-                thread_id, budget=budget, on_event=on_event, on_review=on_review, config=config, context=context
+                thread_id,
+                budget=budget,
+                on_event=on_event,
+                on_review=on_review,
+                config=config,
+                context=context,
+                output_type=output_type,
             )
         )
 
@@ -267,10 +275,11 @@ class TaskOrchestrator(OrchestratorClient):
         on_review: OnReview | None = None,
         config: RunnableConfig | None = None,
         context: Any = None,
+        output_type: Any = None,
     ) -> Run:
         """Async twin of `resume`."""
         arguments.check_resume(budget)
-        caller = Caller(on_event, on_review, config, context)
+        caller = Caller(on_event, on_review, config, context, output_type)
         await self._states.record(thread_id)
         async with self.persistence.lease_soon(thread_id):
             await self._states.run_of(thread_id)  # what cannot be read is one clear line, and nothing runs on it
@@ -292,7 +301,7 @@ class TaskOrchestrator(OrchestratorClient):
                 await raise_limits(self.team, self.graph, self.persistence, self._states, snapshot, budget)
                 snapshot = await self.graph.aget_state(self._states.config(thread_id))
             if not snapshot.tasks:  # `next` would leave out nodes whose writes are saved and not yet applied
-                return await self._states.run_of(thread_id)
+                return caller.typed(await self._states.run_of(thread_id))
             return await self._drive(thread_id, None, caller)
 
     async def _drive(self, thread_id: str, graph_input: dict[str, Any] | None, caller: Caller) -> Run:
@@ -321,7 +330,7 @@ class TaskOrchestrator(OrchestratorClient):
             drop_thread(thread_id)
         await self._threads.mark(AWAITING, thread_id, run.status)
         _log.info("thread %s: the run is %s", thread_id, run.status)
-        return run
+        return caller.typed(run)
 
     async def _until_pause(
         self, thread_id: str, value: dict[str, Any] | None, caller: Caller, on_event: OnEvent | None, asking: Asking
@@ -346,7 +355,7 @@ class TaskOrchestrator(OrchestratorClient):
     async def _invoke(self, value: Any, thread_id: str, caller: Caller, on_event: OnEvent | None) -> None:
         config = for_graph(self._states.config(thread_id), caller.config)
         # LangGraph's default durability, async, would save a step while the next one runs already.
-        options: Any = {"context": Held(caller.context), "durability": "sync"}
+        options: Any = {"context": caller.held, "durability": "sync"}
         if on_event is None:
             await self.graph.ainvoke(value, config, **options)
             return

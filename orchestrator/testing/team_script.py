@@ -21,7 +21,7 @@ class TeamScript:
             attempt is `(id, attempt)`. A sub-task without an entry gets `result of <id>`.
         verdicts: By sub-task id, the verdict of a reviewer as a dict, or a list with one for each attempt.
         revisions: The revisions of the supervisor, in order.
-        summary: The answer.
+        summary: The answer. For an answer of an output type, its data: anything but a text or a reply.
 
     The request alone decides the reply, except for lists of plans, verdicts and revisions. A run that another process
     resumes gets the same replies as in the first process.
@@ -34,7 +34,7 @@ class TeamScript:
         results: Mapping[Any, Said | Sequence[Said]] | None = None,
         verdicts: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] | None = None,
         revisions: Sequence[Mapping[str, Any]] = (),
-        summary: Said = "the answer",
+        summary: Any = "the answer",
     ) -> None:
         several = bool(plan) and not isinstance(plan[0], Mapping)
         self._plans: list[Any] = list(plan) if several else [plan]
@@ -56,7 +56,8 @@ class TeamScript:
             case "Verdict":
                 return structure(self._verdict(request))
         if _FINAL in request.last_user:
-            return _reply(self._summary)
+            is_data = not isinstance(self._summary, (str, Reply))
+            return structure(_envelope(self._summary)) if is_data else _reply(self._summary)
         return self._work(request)
 
     def _next(self, rest: list[Any]) -> Any:
@@ -87,6 +88,10 @@ def _sub_task(request: Request) -> tuple[str, int]:
         raise UnscriptedCallError(f"this is no request of an orchestrated run:\n{request.text[-800:]}")
     # The first message of a worker ends with its own sub-task.
     return headings[-1].group(1), int(headings[-1].group(2) or 1)
+
+
+def _envelope(data: Any) -> dict[str, Any]:
+    return {"missing": [], "references": [], "answer": data}
 
 
 def _reply(said: Said) -> Reply:

@@ -23,10 +23,12 @@ class Held:
 
     Args:
         context: Anything.
+        check_output: Returns what is wrong with an answer of the caller's output type.
     """
 
     # LangGraph 1.2 takes an empty dict for no context, and asks an object if it is true, which some refuse to answer.
     context: Any
+    check_output: Callable[[Any], list[str]] | None = None
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,44 @@ def test_what_cannot_be_continued_is_one_line(cli: Cli, arguments: tuple[str, ..
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize("named", ["schema.json", "own_types:Country"])
+def test_an_answer_of_a_schema_is_json(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    schema = {"type": "object", "properties": {"people": {"type": "integer"}}, "required": ["people"]}
+    (tmp_path / "schema.json").write_text(json.dumps(schema))
+    (tmp_path / "own_types.py").write_text(
+        "from typing_extensions import TypedDict\nclass Country(TypedDict):\n    people: int\n"
+    )
+    with OpenAIServer(TeamScript(PLAN, summary={"people": 364134})) as server:
+        start = ("run", FIRST, "--base-url", server.base_url, "--output-schema", named, "--auto-approve")
+        code, out, _ = cli(*start)
+        assert (code, json.loads(out)) == (0, {"people": 364134})
+        assert json.loads(cli(*start, "--json")[1])["output"] == {"people": 364134}
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("nowhere.json", "cannot read the schema nowhere.json"),
+        ("nowhere:Type", "no type 'nowhere:Type'"),
+        ("list.json", "holds no JSON schema"),
+        ("broken.json", "is not JSON"),
+        ("wrong.json", "is no JSON schema"),
+    ],
+)
+def test_a_schema_that_is_none_is_one_line(
+    cli: Cli, server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, text in (("list.json", "[]"), ("broken.json", "{"), ("wrong.json", '{"type": 5}')):
+        (tmp_path / name).write_text(text)
+    code, _, err = cli("run", FIRST, "--base-url", server.base_url, "--output-schema", named)
+    assert code == 2
+    assert said in err
+    assert "Traceback" not in err
+    assert server.bodies == []
+
+
 def test_chat_takes_each_line_of_a_pipe_as_a_task(cli: Cli, server: OpenAIServer) -> None:
     lines = f"{FIRST}\n\n{SECOND}\n/show\n/nonsense\n"
     code, out, err = cli("chat", "--base-url", server.base_url, "--auto-approve", lines=lines)

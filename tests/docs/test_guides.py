@@ -43,7 +43,7 @@ def run_blocks(name: str) -> dict[str, Any]:
     return names
 
 
-def script_of(*plan: Mapping[str, Any], results: Mapping[Any, Any] | None = None, summary: str = "done") -> TeamScript:
+def script_of(*plan: Mapping[str, Any], results: Mapping[Any, Any] | None = None, summary: Any = "done") -> TeamScript:
     return TeamScript(list(plan), results=results, summary=summary)
 
 
@@ -185,6 +185,13 @@ def test_guide_streaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
         "".join(line["text"] for line in lines if line.get("event") == "text" and not line["sub_task_id"])
         == (lines[-1]["answer"])
     )
+
+
+def test_guide_typed_answers(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    (Path.cwd() / "examples").symlink_to(ROOT / "examples")
+    country: Any = {"name": "Iceland", "people": 364134, "area_km2": None}
+    run_guide("typed_answers", script_of(step("people", agent="researcher"), summary=country))
+    assert capsys.readouterr().out.splitlines() == ["364134 ['people']", "Iceland"]
 
 
 def test_guide_testing(run_guide: Any, tmp_path: Path) -> None:

@@ -152,8 +152,8 @@ def test_an_endpoint_that_fails_a_worker_is_no_open_review(invoke: Invoke) -> No
 
 def test_the_schema_of_the_output_names_what_a_caller_needs() -> None:
     graph = compile_graph(make_team(TeamScript([step("a")])))
-    assert graph.get_output_jsonschema()["properties"].keys() == FIELDS
-    asked = {"task", "auto_approve", "given_plan", "budget", "afresh"}
+    assert graph.get_output_jsonschema()["properties"].keys() == FIELDS | {"output"}
+    asked = {"task", "auto_approve", "given_plan", "budget", "afresh", "output_schema"}
     assert graph.get_input_jsonschema()["properties"].keys() == asked
 
 

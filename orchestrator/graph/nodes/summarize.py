@@ -14,6 +14,7 @@ from orchestrator.events import Answered, Summarizing
 from orchestrator.graph.invocation import Invocation, described_config
 from orchestrator.graph.output import results_of
 from orchestrator.graph.state import State
+from orchestrator.graph.wanted_output import wanted_output
 from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.reference import references_to
@@ -39,6 +40,7 @@ def summarize(team: Team) -> BridgedNode:
         notes = [*(state.get("notes") or []), *_cut_off(plan, state)]
         allowance = invocation.allowance(Account(SUPERVISOR, is_summary=True))
         calls = ModelCalls(bridge, allowance, team.calls, invocation.emit)
+        schema = wanted_output(invocation)
         update: dict[str, Any] = {"phase": "end", "status": _status(plan, state, accepted)}
         try:
             with explaining():
@@ -51,14 +53,22 @@ def summarize(team: Team) -> BridgedNode:
                     titles,
                     Conversation.of(invocation.memory),
                     await invocation.instructions(),
+                    schema,
                 )
         except BudgetSpentError:  # the share kept back for the answer does not suffice either
-            answer = Answer(assembled(entries, notes, titles=titles), references_to((), entries))
+            untyped = "there is no answer of the output type: the budget did not suffice"
+            answer = Answer(assembled(entries, notes, titles=titles), references_to(entries), untyped=untyped)
             update |= {"status": "limited", "limited_by": "budget"}
+        answer_notes = list(answer.notes)
+        if answer.typed is not None:
+            update["output"] = answer.typed.value
+        elif schema is not None:
+            answer_notes.append(answer.untyped)
+            update["status"] = "limited" if update["status"] == "done" else update["status"]
         await invocation.ledger.flush(bridge)
         invocation.emit(Answered(answer.text, update["status"]))
         references = [reference.plain() for reference in answer.references]
-        update |= {"answer": answer.text, "references": references, "notes": [*notes, *answer.notes]}
+        update |= {"answer": answer.text, "references": references, "notes": [*notes, *answer_notes]}
         update["results"] = results_of(invocation.memory, _outcomes(plan, state))
         return update | {"usage": invocation.ledger.spent.counters()}
 

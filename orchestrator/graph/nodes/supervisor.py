@@ -16,12 +16,13 @@ from orchestrator.errors import PlanError
 from orchestrator.events import Planning, RoundStarted
 from orchestrator.graph.output import report_stop, reporting_pauses
 from orchestrator.graph.routing import unfinished
-from orchestrator.graph.state import State, cleared
+from orchestrator.graph.state import INPUTS_OF_ONE_RUN, State, cleared
 from orchestrator.graph.supervision.acceptance import accept, propose
 from orchestrator.graph.supervision.after_round import after_round, retry_with_feedback
 from orchestrator.graph.supervision.beginning import keep_former_task
 from orchestrator.graph.supervision.endings import close, end_for_budget, finish, stop
 from orchestrator.graph.supervision.turn import Turn, Update
+from orchestrator.graph.wanted_output import output_note
 from orchestrator.memory.entry import Entry
 from orchestrator.models.error_texts import explaining
 from orchestrator.planning.assessment import Assessment, assess, current, renewed
@@ -82,7 +83,7 @@ async def _decide(turn: Turn) -> Update:
 def _bookkeeping(turn: Turn) -> Update:
     """Return what every turn writes besides its decision."""
     # The input is for one run only: a later run on the thread must not inherit its plan or its approval in advance.
-    update: Update = {name: None for name in ("given_plan", "auto_approve", "afresh") if turn.state.get(name)}
+    update: Update = {name: None for name in INPUTS_OF_ONE_RUN if turn.state.get(name)}
     usage = turn.invocation.ledger.spent.counters()
     if usage != turn.state.get("usage"):
         update["usage"] = usage
@@ -119,7 +120,8 @@ async def _begin(turn: Turn) -> Update:
         raise PlanError(['there is no task: start the graph with {"task": "what to do"}'])
     # The thread may have carried out a task before, even this one. No decision of that run answers for the new one.
     await forget_decisions(invocation.bridge, invocation.store, turn.memory_id)
-    await turn.memory.write(invocation.bridge, Entry(key="task", text=task, status="note"))
+    wanted = [output_note(schema)] if (schema := state.get("output_schema")) else []
+    await turn.memory.write(invocation.bridge, Entry(key="task", text=task, status="note"), *wanted)
     own_plan: Any = state.get("given_plan")
     if own_plan:
         plan = turn.supervisor.checked(Plan.parse(own_plan))
@@ -169,7 +171,14 @@ async def _after_steering(turn: Turn) -> Update:
 
 async def _after_raise(turn: Turn) -> Update:
     """Go on after the end. What was cut off is done again, what was not done is done, and what was done stands."""
-    update: Update = {"status": "running", "limited_by": "", "notes": [], "answer": "", "references": []}
+    update: Update = {
+        "status": "running",
+        "limited_by": "",
+        "notes": [],
+        "answer": "",
+        "references": [],
+        "output": None,
+    }
     if turn.accepted_plan is None:  # the run ended before the plan was approved, so the gate asks again
         return update | await propose(turn, turn.plan, turn.revisions)
     cut_off = {outcome.key: outcome for outcome in current(turn.plan, turn.outcomes).values() if outcome.limit}
