@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.spend import Spend, Usage
+from orchestrator.errors import PlanError
 from orchestrator.planning.outcome import Verdict
+from orchestrator.planning.output_schema import OutputSchema
 from orchestrator.planning.sub_task import SubTask
 from orchestrator.reviews.instructions import Instruction
 
@@ -51,6 +53,16 @@ class Result:
     def usage(self) -> Usage:
         """Tokens and calls by name."""
         return self.spent.usage()
+
+    def checked(self, schema: OutputSchema) -> "Result":
+        """Return the result itself if its text is JSON of a schema.
+
+        Raises:
+            PlanError: It is not.
+        """
+        if problems := schema.text_problems(self.text):
+            raise PlanError(problems)
+        return self
 
     def __str__(self) -> str:
         return self.text

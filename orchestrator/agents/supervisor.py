@@ -24,6 +24,7 @@ from orchestrator.memory.reference import Reference, references_to, split_refere
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.model_calls.truncation import incomplete, truncated_by
+from orchestrator.model_calls.typed_value import ask_typed
 from orchestrator.models.error_texts import as_model_error
 from orchestrator.models.errors import is_refusal
 from orchestrator.models.profile import ModelProfile
@@ -315,14 +316,8 @@ class Supervisor(Agent):
             return None, ""
         messages = [SystemMessage(self.summary_prompt), request]
         try:
-            typed, _ = await ask_structured(
-                calls,
-                self.model,
-                messages,
-                schema.envelope(ids),
-                schema.read,
-                repairs=self.limits.plan_repairs,
-                config=config,
+            typed, _ = await ask_typed(
+                calls, self.model, messages, schema, ids, repairs=self.limits.plan_repairs, config=config
             )
         except PlanError as error:
             return None, f"there is no answer of the output type: {'; '.join(error.problems)}"

@@ -7,12 +7,13 @@ steps are checkpointed too, so a worker that is killed in its fifth step goes on
 import inspect
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
 from langchain.agents import create_agent
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from langgraph.store.memory import InMemoryStore
@@ -35,7 +36,9 @@ from orchestrator.messages import steered_up_to
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
+from orchestrator.model_calls.typed_value import ask_typed
 from orchestrator.models.profile import ModelProfile
+from orchestrator.planning.output_schema import OutputSchema
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
 from orchestrator.tool_calls.conversion import Tool, tools_from
@@ -246,33 +249,38 @@ class Worker(Agent):
             GraphInterrupt: A tool call waits for a human.
             PlanError: The verdict could not be read.
         """
+        wanted = assignment.sub_task.output_schema
         if self.guest is not None:
-            return await self.guest.carry_out(bridge, assignment, context, config)
+            own = await self.guest.carry_out(bridge, assignment, context, config)
+            return own if wanted is None or own.end is not None else own.checked(OutputSchema(wanted))
         is_small = ModelProfile.of(self.model).is_small
         first = await task_message(bridge, assignment, context, is_small=is_small)
         messages: list[BaseMessage] = [first]
-        if self.tools or not self.reviews:
+        # Without tools there is nothing to find out first, and the result is asked for at once in its schema.
+        if self.tools or not (self.reviews or wanted is not None):
             steps = self.steps or limits.steps
             graph = self._graph(min(steps, _SMALL_STEPS) if is_small else steps)
             own_config = self._with_session(config, context) if self.tools else _without_durability(config)
             final = await bridge.invoke(graph, {"messages": [first]}, own_config, context=context)
             messages = final["messages"]
         result = self._result(messages)
-        if not self.reviews or result.end is not None:
+        if result.end is not None or not (self.reviews or wanted is not None):
             return result
         # The conversation may hold instructions that came after its first message, and others may have come since.
-        told = [first, *(m for m in messages[1:] if steered_up_to([m]) > steered_up_to([first]))]
+        told: list[BaseMessage] = [first, *(m for m in messages[1:] if steered_up_to([m]) > steered_up_to([first]))]
+        told += news(await context.instructions(), told, context.window)
+        asked: dict[str, Any] = {"repairs": limits.plan_repairs, "config": config}
+        if wanted is not None:
+            found = [HumanMessage(f"What you have found:\n{result.text}")] if result.text else []
+            request = [SystemMessage(self.prompt), *told, *found, HumanMessage(prompts.text("typed_result"))]
+            typed, spent = await ask_typed(context.calls, self.model, request, OutputSchema(wanted), **asked)
+            result = replace(result, text=typed.text, spent=result.spent + spent, cut_off="")
+        if not self.reviews:
+            return result
         verdict, spent = await ask_verdict(
-            context.calls,
-            self.model,
-            self.prompt,
-            [*told, *news(await context.instructions(), told, context.window)],
-            result.text,
-            assignment.candidates,
-            repairs=limits.plan_repairs,
-            config=config,
+            context.calls, self.model, self.prompt, told, result.text, assignment.candidates, **asked
         )
-        text = with_verdict(result.text, verdict)
+        text = with_verdict(result.text, verdict) if wanted is None else result.text
         return Result(text, result.sources, result.tainted_by, result.spent + spent, verdict)
 
     def _with_session(self, config: RunnableConfig | None, context: WorkerContext) -> RunnableConfig | None:

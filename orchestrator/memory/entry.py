@@ -1,5 +1,6 @@
 """Entry: one result or note in the shared memory."""
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -64,6 +65,15 @@ class Entry:
             return ()
         # An untrusted entry may name no sources, for example one that a caller stored.
         return self.tainted_by or (f"{self.sub_task_id or 'memory'}: {', '.join(self.sources) or self.agent}",)
+
+    @property
+    def data(self) -> Any:
+        """The text as JSON data, for the result of a sub-task with an `output_schema`.
+
+        Raises:
+            ValueError: The text is no JSON.
+        """
+        return json.loads(self.text)
 
     @property
     def is_result(self) -> bool:

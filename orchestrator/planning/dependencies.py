@@ -55,6 +55,8 @@ class Dependencies(Checked):
             # Another order of the dependencies is the same work; other feedback is other work.
             # `needs` keeps the last feedback apart from the first dependency's key.
             spec += [*task.feedback, "needs", *sorted(keys[dep] for dep in task.depends_on)]
+            if task.output_schema is not None:  # without one the key is that of versions that knew none
+                spec += ["output", json.dumps(task.output_schema, sort_keys=True)]
             keys[task_id] = f"{task_id}-{hashlib.sha256(chr(0).join(spec).encode()).hexdigest()[:12]}"
         return keys
 
@@ -69,7 +71,9 @@ class Dependencies(Checked):
         """Short hash of all sub-tasks without attempts and feedback: a retry has the same shape."""
         # Sorted: the order in which a plan lists its sub-tasks makes no difference.
         parts = [
-            [t.id, t.description, t.target_agent, sorted(t.depends_on), t.requires_approval] for t in self.sub_tasks
+            [t.id, t.description, t.target_agent, sorted(t.depends_on), t.requires_approval]
+            + ([json.dumps(t.output_schema, sort_keys=True)] if t.output_schema is not None else [])
+            for t in self.sub_tasks
         ]
         return hashlib.sha256(json.dumps(sorted(parts)).encode()).hexdigest()[:16]
 

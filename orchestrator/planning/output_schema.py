@@ -7,7 +7,10 @@ so that it need not invent anything. The envelope is an object, since endpoints 
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import FunctionType, MethodType
 from typing import Any
+
+from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter
 
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.text import shorten
@@ -91,6 +94,14 @@ class OutputSchema:
             sentences.append(f"{place or 'the answer'}: {shorten(deepest.message, _MOST_CHARS)}")
         return sentences or self.check(value)
 
+    def text_problems(self, text: str) -> list[str]:
+        """Return what is wrong with a text that has to be JSON of the schema; nothing if it fits."""
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            return [f"it has to be JSON of its schema: {error}"]
+        return self.problems(value)
+
     def envelope(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return the schema that a model is asked for.
 
@@ -145,3 +156,37 @@ class OutputSchema:
 
 def _texts(value: object) -> list[str]:
     return [part for part in value if isinstance(part, str)] if isinstance(value, list) else []
+
+
+def schema_of(kind: Any, name: str) -> dict[str, Any]:
+    """Return the JSON schema of a type, or the schema itself.
+
+    Args:
+        kind: A type that pydantic's `TypeAdapter` takes, or a JSON schema as a dict.
+        name: Name of the argument.
+
+    Raises:
+        ConfigError: It has no JSON schema, or is none.
+    """
+    if not isinstance(kind, Mapping):
+        kind = adapter_of(kind, name).json_schema()
+    return dict(OutputSchema.parse(kind, name).schema)
+
+
+def adapter_of(kind: Any, name: str) -> TypeAdapter[Any]:
+    """Return pydantic's adapter of a type that has a JSON schema.
+
+    Raises:
+        ConfigError: It has none.
+    """
+    try:
+        if isinstance(kind, FunctionType | MethodType):  # pydantic would take it for the schema of its arguments
+            raise TypeError("it is a function")
+        adapter = TypeAdapter(kind)
+        adapter.json_schema()
+    except (PydanticSchemaGenerationError, PydanticUserError, TypeError, NameError) as error:
+        raise ConfigError(
+            f"{name} {kind!r} has no JSON schema: use a pydantic model, a dataclass, a TypedDict, list[…], "
+            f"Literal[…], int or a JSON schema ({str(error).splitlines()[0]})"
+        ) from None
+    return adapter

@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Self
 
 from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, ValidationError, field_validator, model_validator
 
-from orchestrator.errors import OrchestratorError, PlanError
+from orchestrator.errors import ConfigError, OrchestratorError, PlanError
+from orchestrator.planning.output_schema import schema_of
 from orchestrator.text import sound, sound_json
 from orchestrator.validation import Checked
 
@@ -18,6 +19,8 @@ class SubTask(Checked):
         target_agent: Name of the worker that executes it.
         depends_on: Ids of the sub-tasks whose results it needs.
         requires_approval: True if a human must accept the result before anything is built on it.
+        output_schema: JSON schema of its result, which is then JSON text. A type, such as a pydantic model, becomes its
+            schema.
         attempt: 1 for the first try; set by the engine.
         feedback: Feedback on earlier attempts, oldest first; set by the engine.
     """
@@ -30,8 +33,19 @@ class SubTask(Checked):
     target_agent: str = Field(min_length=1)
     depends_on: tuple[str, ...] = ()
     requires_approval: bool = False
+    output_schema: Any = None
     attempt: int = Field(default=1, ge=1, le=10_000)
     feedback: tuple[str, ...] = ()
+
+    @field_validator("output_schema", mode="before")
+    @classmethod
+    def _schema(cls, kind: Any) -> Any:
+        if kind is None:
+            return None
+        try:
+            return schema_of(kind, "output_schema")
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
 
     @field_validator("depends_on", "feedback")
     @classmethod

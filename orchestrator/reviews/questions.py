@@ -143,6 +143,8 @@ def result_review(thread_id: str, key: str, sub_task: SubTask, text: str, source
         text: The result. A human is shown its beginning.
         sources: Names of the tools that the result was made with.
     """
+    # Checked against an edited result by the process that decides.
+    wanted = {} if sub_task.output_schema is None else {"output_schema": sub_task.output_schema}
     return Review(
         # The key changes with every attempt, so an old approval never passes a new result.
         id=review_id(thread_id, "result", key),
@@ -154,6 +156,7 @@ def result_review(thread_id: str, key: str, sub_task: SubTask, text: str, source
             "agent": sub_task.target_agent,
             "result": excerpt(text, _SHOWN_TOKENS, key),
             "sources": list(sources),
+            **wanted,
         },
         sub_task_id=sub_task.id,
     )

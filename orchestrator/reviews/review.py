@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from orchestrator.budget.budget import Budget
 from orchestrator.errors import ConfigError, DecisionError, OrchestratorError, PlanError
+from orchestrator.planning.output_schema import OutputSchema
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.answer_schema import answer_schema
 from orchestrator.text import sound_json
@@ -112,6 +113,8 @@ def check_decision(review: Review, decision: Decision) -> Decision:
 def _check_edit(review: Review, decision: Decision) -> None:
     if review.kind == "result" and not decision.text.strip():
         raise DecisionError("editing a result needs its new text")
+    if review.kind == "result" and "output_schema" in review.subject:
+        _check_typed(review.subject["output_schema"], decision.text)
     if review.kind == "tool" and not isinstance(decision.data, dict):
         raise DecisionError("editing a tool call needs its new arguments as a JSON object")
     if review.kind == "steer":
@@ -123,6 +126,11 @@ def _check_edit(review: Review, decision: Decision) -> None:
             )  # older reviews hold no bound
         except PlanError as error:
             raise DecisionError(f"the edited plan is not sound: {error}") from error
+
+
+def _check_typed(schema: dict[str, Any], text: str) -> None:
+    if problems := OutputSchema(schema).text_problems(text):
+        raise DecisionError(f"the edited result cannot be used: {'; '.join(problems)}")
 
 
 def _check_raise(review: Review, decision: Decision) -> None:

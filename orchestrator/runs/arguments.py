@@ -18,6 +18,7 @@ from orchestrator.reviews.review import Decision, Review
 from orchestrator.runs.output_type import OutputType
 from orchestrator.runs.run import Run
 from orchestrator.runs.user_config import checked_config
+from orchestrator.text import sound
 from orchestrator.tool_calls.worker_context import Held
 from orchestrator.validation import described, expect
 
@@ -97,16 +98,17 @@ def check_team(supervisor: object, workers: object, team: object, limits: object
     expect((Budget, NoneType), budget, "budget", _BUDGET)
 
 
-def check_run(task: object, budget: object) -> None:
-    """Check the arguments of `run`.
+def checked_task(task: str, budget: object) -> str:
+    """Check the arguments of `run`, and return the task as every database takes it.
 
     Raises:
         ConfigError: An argument is of another type, or the task is empty.
     """
     expect(str, task, "the task", "a text that says what to do")
-    if not str(task).strip():
+    if not task.strip():
         raise ConfigError("the task is empty: say what to do")
     expect((Budget, NoneType), budget, "budget", _BUDGET)
+    return sound(task)
 
 
 def check_resume(budget: object) -> None:

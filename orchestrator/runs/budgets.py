@@ -39,13 +39,13 @@ async def check_prices_of(team: Team, budget: Budget) -> None:
     await in_own_thread(check)
 
 
-async def raised_budget(team: Team, budget: Budget, limits: Limits) -> Budget:
-    """Return a budget with other limits.
+async def raised_budget(team: Team, budget: Budget | Mapping[str, Any] | None, limits: Limits) -> Budget:
+    """Return a budget, or its plain form, with other limits.
 
     Raises:
         ConfigError: A limit is wrong, or a price is not known.
     """
-    raised = budget.raised(limits)
+    raised = (budget if isinstance(budget, Budget) else Budget.parse(budget)).raised(limits)
     await check_prices_of(team, raised)
     return raised
 

@@ -5,14 +5,13 @@ import sys
 from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
-from types import FunctionType, MethodType
 from typing import Any
 
-from pydantic import PydanticSchemaGenerationError, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from orchestrator.daemon_threads import as_exception
 from orchestrator.errors import ConfigError, shape_problems
-from orchestrator.planning.output_schema import OutputSchema
+from orchestrator.planning.output_schema import OutputSchema, adapter_of
 
 
 class OutputType:
@@ -31,16 +30,8 @@ class OutputType:
         if isinstance(kind, Mapping):
             self.schema = OutputSchema.parse(kind, "output_type")
             return
-        try:
-            if isinstance(kind, FunctionType | MethodType):  # pydantic would take it for the schema of its arguments
-                raise TypeError("it is a function")
-            self._adapter = TypeAdapter(kind)
-            schema = self._adapter.json_schema()
-        except (PydanticSchemaGenerationError, PydanticUserError, TypeError, NameError) as error:
-            raise ConfigError(
-                f"output_type {kind!r} has no JSON schema: use a pydantic model, a dataclass, a TypedDict, list[…], "
-                f"Literal[…], int or a JSON schema ({str(error).splitlines()[0]})"
-            ) from None
+        self._adapter = adapter_of(kind, "output_type")
+        schema = self._adapter.json_schema()
         self.schema = OutputSchema(OutputSchema.parse(schema, "output_type").schema, self._problems)
 
     @property

@@ -40,7 +40,6 @@ from orchestrator.runs.streaming import astream_run, stream_run
 from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_id
 from orchestrator.runs.thread_states import Graph
 from orchestrator.runs.user_config import for_graph
-from orchestrator.text import sound
 
 _log = logger(__name__)
 
@@ -174,9 +173,8 @@ class TaskOrchestrator(OrchestratorClient):
         output_type: Any = None,
     ) -> Run:
         """Async twin of `run`."""
-        arguments.check_run(original_task, budget)
+        original_task = arguments.checked_task(original_task, budget)
         caller = Caller(on_event, on_review, config, context, output_type)
-        original_task = sound(original_task)
         thread_id = check_thread_id(thread_id or new_thread_id(original_task))
         allowed = budget or self.team.budget
         await check_prices_of(self.team, allowed)
@@ -284,18 +282,13 @@ class TaskOrchestrator(OrchestratorClient):
         async with self.persistence.lease_soon(thread_id):
             await self._states.run_of(thread_id)  # what cannot be read is one clear line, and nothing runs on it
             snapshot = await self._states.snapshot(thread_id)
-            # LangGraph drops sends to nodes that a graph lacks. The sub-tasks would never run, without any error.
-            if snapshot.tasks and (strangers := await self._states.agents_of(thread_id) - self.workers.keys()):
-                raise ConfigError(
-                    f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
-                    f"{', '.join(self.workers)}: resume it with the team that it was started with"
-                )
+            if snapshot.tasks:
+                await self._states.check_team(thread_id, list(self.workers))
             await forget_cancelled(AWAITING, self.persistence.store, thread_id)
             if not snapshot.tasks and (graph_input := await self._threads.unstarted_input(AWAITING, thread_id)):
                 # The run was killed before its first checkpoint. The snapshot may be one of an earlier task.
                 if budget:
-                    begun = Budget.parse(graph_input.get("budget"))
-                    graph_input["budget"] = (await raised_budget(self.team, begun, budget)).plain()
+                    graph_input["budget"] = (await raised_budget(self.team, graph_input.get("budget"), budget)).plain()
                 return await self._drive(thread_id, graph_input, caller)
             if budget:
                 await raise_limits(self.team, self.graph, self.persistence, self._states, snapshot, budget)

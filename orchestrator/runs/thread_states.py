@@ -1,6 +1,6 @@
 """ThreadStates: reading what a database holds of a thread, whichever team and program ran it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -18,7 +18,7 @@ from orchestrator.agents.worker import Worker
 from orchestrator.budget.ledger_store import BUDGET_ROW, read_rows
 from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import AWAITING
-from orchestrator.errors import PersistenceError, PlanError, UnknownThreadError
+from orchestrator.errors import ConfigError, PersistenceError, PlanError, UnknownThreadError
 from orchestrator.graph.build import compile_graph
 from orchestrator.memory.conversation import read_turns
 from orchestrator.persistence.database import Persistence
@@ -126,6 +126,19 @@ class ThreadStates:
         saved = await self._persistence.checkpointer.aget_tuple(self.config(thread_id))
         plan = (saved.checkpoint["channel_values"].get("plan") if saved is not None else None) or {}
         return frozenset(task["target_agent"] for task in plan.get("sub_tasks", ()))
+
+    async def check_team(self, thread_id: str, workers: Sequence[str]) -> None:
+        """Refuse a team that lacks a worker of a thread's plan.
+
+        Raises:
+            ConfigError: It lacks one.
+        """
+        # LangGraph drops sends to nodes that a graph lacks. The sub-tasks would never run, without any error.
+        if strangers := await self.agents_of(thread_id) - set(workers):
+            raise ConfigError(
+                f"thread '{thread_id}' has work for {', '.join(sorted(strangers))}, and this team is "
+                f"{', '.join(workers)}: resume it with the team that it was started with"
+            )
 
     async def snapshot(self, thread_id: str) -> StateSnapshot:
         """Return the newest state of a thread, open reviews included."""

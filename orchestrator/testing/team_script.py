@@ -21,6 +21,7 @@ class TeamScript:
             attempt is `(id, attempt)`. A sub-task without an entry gets `result of <id>`.
         verdicts: By sub-task id, the verdict of a reviewer as a dict, or a list with one for each attempt.
         revisions: The revisions of the supervisor, in order.
+        outputs: By sub-task id, the data of its result where the sub-task has an `output_schema`; or a reply.
         summary: The answer. For an answer of an output type, its data: anything but a text or a reply.
 
     The request alone decides the reply, except for lists of plans, verdicts and revisions. A run that another process
@@ -34,6 +35,7 @@ class TeamScript:
         results: Mapping[Any, Said | Sequence[Said]] | None = None,
         verdicts: Mapping[str, Mapping[str, Any] | Sequence[Mapping[str, Any]]] | None = None,
         revisions: Sequence[Mapping[str, Any]] = (),
+        outputs: Mapping[str, Any] | None = None,
         summary: Any = "the answer",
     ) -> None:
         several = bool(plan) and not isinstance(plan[0], Mapping)
@@ -41,6 +43,7 @@ class TeamScript:
         self._results = dict(results or {})
         self._verdicts = {k: [v] if isinstance(v, Mapping) else list(v) for k, v in (verdicts or {}).items()}
         self._revisions = list(revisions)
+        self._outputs = dict(outputs or {})
         self._summary = summary
         self._lock = threading.Lock()
 
@@ -57,7 +60,12 @@ class TeamScript:
                 return structure(self._verdict(request))
         if _FINAL in request.last_user:
             is_data = not isinstance(self._summary, (str, Reply))
-            return structure(_envelope(self._summary)) if is_data else _reply(self._summary)
+            return _typed(self._summary) if is_data else _reply(self._summary)
+        if request.title == "Answer":
+            task_id, _ = _sub_task(request)
+            if task_id not in self._outputs:
+                raise UnscriptedCallError(f"no output is scripted for {task_id}:\n{request.text[-800:]}")
+            return _typed(self._outputs[task_id])
         return self._work(request)
 
     def _next(self, rest: list[Any]) -> Any:
@@ -90,8 +98,10 @@ def _sub_task(request: Request) -> tuple[str, int]:
     return headings[-1].group(1), int(headings[-1].group(2) or 1)
 
 
-def _envelope(data: Any) -> dict[str, Any]:
-    return {"missing": [], "references": [], "answer": data}
+def _typed(data: Any) -> Reply:
+    if isinstance(data, Reply):
+        return data
+    return structure({"missing": [], "references": [], "answer": data})
 
 
 def _reply(said: Said) -> Reply:

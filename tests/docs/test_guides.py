@@ -190,8 +190,9 @@ def test_guide_streaming(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 def test_guide_typed_answers(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
     (Path.cwd() / "examples").symlink_to(ROOT / "examples")
     country: Any = {"name": "Iceland", "people": 364134, "area_km2": None}
-    run_guide("typed_answers", script_of(step("people", agent="researcher"), summary=country))
-    assert capsys.readouterr().out.splitlines() == ["364134 ['people']", "Iceland"]
+    script = TeamScript([step("people", agent="researcher")], summary=country, outputs={"facts": country})
+    run_guide("typed_answers", script)
+    assert capsys.readouterr().out.splitlines() == ["364134 ['people']", "Iceland", str(country)]
 
 
 def test_guide_testing(run_guide: Any, tmp_path: Path) -> None:
