@@ -8,6 +8,8 @@ from orchestrator.text import sound_json
 
 # Marks in a message's `additional_kwargs`. Threads store them: keep the names.
 FIRST_CALL = "opening"
+ATTEMPT_END = "attempt_end"
+ASKED = "asked"  # within the mark of an end
 _STEERED = "steered"
 _STOPPED = "stopped"
 
@@ -15,6 +17,13 @@ _STOPPED = "stopped"
 def is_first_call(message: BaseMessage) -> bool:
     """True for a tool call that the engine made in the worker's name. No model was asked for it."""
     return FIRST_CALL in message.additional_kwargs
+
+
+def is_asked(message: BaseMessage) -> bool:
+    """True if a model was asked for a message. The engine writes first calls and ends of attempts itself."""
+    end = message.additional_kwargs.get(ATTEMPT_END)
+    # An end that stands in the place of a model's answer was asked for, and paid.
+    return not is_first_call(message) and (end is None or bool(end.get(ASKED)))
 
 
 def mark_steered(message: BaseMessage, number: int) -> None:

@@ -11,9 +11,7 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from orchestrator.budget.budget import BudgetSpentError
-from orchestrator.messages import is_stopped
-
-_FIELD = "attempt_end"  # stored in the messages of threads: keep the name
+from orchestrator.messages import ASKED, ATTEMPT_END, is_stopped
 
 
 @dataclass(frozen=True)
@@ -30,17 +28,24 @@ class AttemptEnd:
     limit: BudgetSpentError | None = None
     stalled: str = ""
 
-    def message(self, text: str) -> AIMessage:
-        """Return the last message of the attempt, with a text and the mark."""
-        mark: dict[str, Any] = {"stopped": self.stopped, "stalled": self.stalled}
+    def message(self, text: str, answer: AIMessage | None = None) -> AIMessage:
+        """Return the last message of the attempt, with the mark.
+
+        Args:
+            text: Its text.
+            answer: The answer of the model in whose place it stands; None if the model was not asked.
+        """
+        mark: dict[str, Any] = {"stopped": self.stopped, "stalled": self.stalled, ASKED: answer is not None}
         if self.limit is not None:
             mark["limit"] = self.limit.plain()
-        return AIMessage(text, additional_kwargs={_FIELD: {name: value for name, value in mark.items() if value}})
+        marks = {ATTEMPT_END: {name: value for name, value in mark.items() if value}}
+        usage = answer.usage_metadata if answer is not None else None
+        return AIMessage(text, additional_kwargs=marks, usage_metadata=usage)
 
     @classmethod
     def of(cls, messages: Sequence[BaseMessage]) -> "AttemptEnd | None":
         """Return the reason marked on a conversation, or None if the worker finished."""
-        mark = messages[-1].additional_kwargs.get(_FIELD) if messages else None
+        mark = messages[-1].additional_kwargs.get(ATTEMPT_END) if messages else None
         if mark is None:
             # A stop can end the attempt right after the tool's answer, before a message of the model carries a mark.
             return cls(stopped=True) if is_stopped(messages) else None

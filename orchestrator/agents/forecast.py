@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator import prompts
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.limits import Limits
 from orchestrator.budget.prices import Price, nano_usd
@@ -20,7 +21,6 @@ from orchestrator.planning.sub_task import SubTask
 from orchestrator.text import count_tokens
 from orchestrator.tool_calls.results import result_allowance
 
-_RULES_TOKENS = 120
 _FEW, _MANY = 2, 5  # model calls of a worker with tools, when it goes well and when it takes longer
 _SHORT, _LONG = 60, 400  # tokens of an answer
 _BELOW, _ABOVE = 0.7, 1.4  # how far a sub-task may lie outside the range of earlier ones
@@ -110,7 +110,7 @@ def forecast(
 def _range(task: SubTask, worker: Worker, tools_size: int, limits: Limits, seen: list[int]) -> Range:
     if seen:
         return int(min(seen) * _BELOW), int(max(seen) * _ABOVE)
-    first = count_tokens(worker.prompt) + _RULES_TOKENS + count_tokens(task.description)
+    first = count_tokens(worker.prompt) + count_tokens(prompts.text("worker_rules")) + count_tokens(task.description)
     if not worker.tools:
         return first + _SHORT, first + worker.window // 3 + _LONG
     first += tools_size

@@ -7,7 +7,7 @@ super-step and a checkpoint for every model call.
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 from langchain.agents.middleware import AgentMiddleware, AgentState, ModelRequest, ModelResponse
 from langchain.agents.middleware.types import ToolCallRequest
@@ -24,6 +24,7 @@ from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.memory.briefing import shorter
 from orchestrator.messages import is_first_call, is_stopped
 from orchestrator.model_calls.calls import Question
+from orchestrator.model_calls.content_blocks import as_seen, has_pictures
 from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
 from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, request_for_the_rest
 from orchestrator.models.errors import is_refusal
@@ -136,7 +137,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         if not tools and self._still_calls(answer):
             # The model still calls tools although none are offered: end the attempt.
             stalled = repeated[-1].what if repeated else f"it called tools after {self.steps} steps"
-            return _ended(request, AttemptEnd(limit=spent) if spent else AttemptEnd(stalled=stalled))
+            return _ended(request, AttemptEnd(limit=spent) if spent else AttemptEnd(stalled=stalled), answer)
         return replace(answer, result=[*instructions, *answer.result]) if instructions else answer
 
     async def _ask(
@@ -155,8 +156,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             settings = {**request.model_settings, **arguments}
             sent = adapted.override(model=model, model_settings=settings)
             with text.listening() if text is not None else nullcontext():
-                reply: ModelResponse[Any] = await bridge.call(handler, sent)
-            return reply
+                return await _with_sight(bridge, handler, sent)
 
         question = Question(_with_system(request, messages), tools)
         answer: ModelResponse[Any] = await request.runtime.context.calls.call(
@@ -229,9 +229,12 @@ async def _end_of_budget(context: WorkerContext, error: BudgetSpentError) -> Att
     return AttemptEnd(limit=error) if decision == "finish" else AttemptEnd(stopped=True)
 
 
-def _ended(request: ModelRequest[WorkerContext], end: AttemptEnd) -> ModelResponse[Any]:
-    """Return the results so far in the model's place, marked with the reason why the attempt ended."""
-    return ModelResponse(result=[end.message(so_far(request.messages))])
+def _ended(
+    request: ModelRequest[WorkerContext], end: AttemptEnd, answer: ModelResponse[Any] | None = None
+) -> ModelResponse[Any]:
+    """Return the results so far in the place of the model's answer, marked with the reason why the attempt ended."""
+    last = answer.result[-1] if answer is not None else None
+    return ModelResponse(result=[end.message(so_far(request.messages), cast("AIMessage | None", last))])
 
 
 def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Sequence[Any]) -> bool:
@@ -245,6 +248,22 @@ def _has_to_call(model: BaseChatModel, messages: Sequence[AnyMessage], tools: Se
     if any(isinstance(message, ToolMessage) and message.status != "error" for message in messages):
         return False
     return all(isinstance(tool, BaseTool) and says_its_risk(tool) and risk_of(tool) == "read" for tool in tools)
+
+
+async def _with_sight(bridge: Bridge, handler: Handler, request: ModelRequest[WorkerContext]) -> ModelResponse[Any]:
+    """Send a request with the pictures that its model can see, and without them where the endpoint refuses."""
+    if not has_pictures(request.messages):
+        return cast(ModelResponse[Any], await bridge.call(handler, request))
+    profile = ModelProfile.of(request.model)
+    try:
+        shown = as_seen(request.messages, sees=profile.sees_pictures)
+        return cast(ModelResponse[Any], await bridge.call(handler, request.override(messages=shown)))
+    except Exception as error:
+        if not (profile.sees_pictures and is_refusal(error)):
+            raise
+        profile.refuses_pictures()
+        named = as_seen(request.messages, sees=False)
+        return cast(ModelResponse[Any], await bridge.call(handler, request.override(messages=named)))
 
 
 def _with_unique_call_ids(message: BaseMessage) -> BaseMessage:

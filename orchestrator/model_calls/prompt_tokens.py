@@ -13,9 +13,10 @@ from functools import lru_cache
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from orchestrator.model_calls.content_blocks import PICTURE_TOKENS, has_pictures, parts_of
 from orchestrator.models.profile import ModelProfile
 from orchestrator.text import count_tokens
 
@@ -43,12 +44,15 @@ def prompt_tokens(
     """
     count: Counter = _bytes if exact_bytes else tokenizer_of(model) or _estimate
     texts = [text for message in messages for text in _texts(message)]
+    pictures = sum(len(parts_of(m)) for m in messages if isinstance(m, ToolMessage)) if has_pictures(messages) else 0
     descriptions = [_described(tool) for tool in tools]
     if schema is not None:
         descriptions.append(json.dumps(schema, ensure_ascii=False))
     # An endpoint without native tools is given them in words as well as by a schema.
     times = 1 if not descriptions or ModelProfile.of(model).has_native_tools else 2
     content_tokens = sum(map(count, texts)) + times * sum(map(count, descriptions))
+    if ModelProfile.of(model).sees_pictures:
+        content_tokens += PICTURE_TOKENS * pictures
     return content_tokens + _MESSAGE_TOKENS * len(messages) + _PROMPT_TOKENS
 
 
@@ -63,7 +67,7 @@ def _described(tool: Any) -> str:
 
 def _texts(message: BaseMessage) -> list[str]:
     texts = [str(message.text)]
-    if not isinstance(message.content, str):
+    if not isinstance(message.content, str) and not isinstance(message, ToolMessage):
         texts = [json.dumps(message.content, ensure_ascii=False, default=str)]
     if isinstance(message, AIMessage) and message.tool_calls:
         texts += [f"{call['name']} {json.dumps(call['args'], ensure_ascii=False)}" for call in message.tool_calls]

@@ -20,7 +20,7 @@ def make_endpoint(
         name: The model's name at the endpoint.
         base_url: Address of the endpoint; None for OpenAI's.
         key: The endpoint's key.
-        settings: Time limit, retries, temperature, window and tool mode.
+        settings: Time limit, retries, temperature, window, tool mode and sight.
         proxy: The proxy for all requests; None for a direct connection, whatever the environment says.
         **fields: Further fields of the model.
 
@@ -47,6 +47,7 @@ def make_endpoint(
         **{
             "tool_mode": settings.tool_mode,
             "window": settings.window,
+            "sees": settings.sees,
             "label": redact(base_url or OPENAI_URL),
             **optional,
             **fields,

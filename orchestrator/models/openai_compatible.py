@@ -57,6 +57,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         small: True if the model needs narrow schemas and short prompts.
         retries: How many times the engine repeats a failed request; None for the engine's own setting.
         is_free: True if the model runs on this machine, and its tokens cost nothing.
+        sees: True if the model takes pictures; None for what LangChain's list of models says.
     """
 
     tool_mode: ToolMode = "auto"
@@ -65,6 +66,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     small: bool = False
     retries: int | None = None
     is_free: bool = False
+    sees: bool | None = None
 
     @property
     def capabilities(self) -> Capabilities:

@@ -17,6 +17,7 @@ UNKNOWN_WINDOW = 8192
 
 # As the classes of LangChain's packages name it: Ollama, Gemini, Hugging Face, older ones of Anthropic, llama.cpp.
 _LIMITS = ("max_tokens", "max_completion_tokens", "num_predict", "max_output_tokens", "max_new_tokens", "n_predict")
+_BLIND: set[str] = set()  # endpoints that have refused pictures, of all objects of this process
 _ADDRESSES = ("openai_api_base", "azure_endpoint", "base_url", "anthropic_api_url", "endpoint_url", "label")
 
 
@@ -132,6 +133,17 @@ class ModelProfile:
         """True unless the model is known to take tools in words only."""
         native = self._read("has_native_tools")
         return True if native is None else bool(native)
+
+    @property
+    def sees_pictures(self) -> bool:
+        """True if the model takes pictures: as set or as LangChain lists it, until the endpoint refuses."""
+        is_set = self._read("sees")
+        sees = (self._read("profile") or {}).get("image_inputs") if is_set is None else is_set
+        return bool(sees) and self.endpoint not in _BLIND
+
+    def refuses_pictures(self) -> None:
+        """Note that the endpoint has refused a request for its pictures."""
+        _BLIND.add(self.endpoint)
 
     def _read(self, name: str) -> Any:
         values = vars(self.model)

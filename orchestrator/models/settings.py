@@ -31,6 +31,7 @@ class ModelSettings(BaseSettings):
             least 1024. By default the engine looks the window up by the model's name, or assumes 8192.
         tool_mode: `native` sends tools as such, `json` asks for tool calls as JSON (`ORCHESTRATOR_TOOL_MODE`). The
             default, `auto`, tries native tools, and uses JSON if the endpoint refuses them.
+        sees: True if the model takes pictures (`ORCHESTRATOR_SEES`). By default LangChain's list of models says so.
 
     Raises:
         ConfigError: A value is not allowed, or there is no setting of this name.
@@ -64,6 +65,8 @@ class ModelSettings(BaseSettings):
     tool_mode: ToolMode = Field(
         "auto", validation_alias=AliasChoices("ORCHESTRATOR_TOOL_MODE"), description="auto, native or json"
     )
+
+    sees: bool | None = Field(None, validation_alias=AliasChoices("ORCHESTRATOR_SEES"), description="true or false")
 
     def __init__(self, **settings: Any) -> None:
         try:

@@ -66,7 +66,7 @@ class SubTask(Checked):
 
     def retry(self, feedback: str) -> Self:
         """Return the same sub-task as a new attempt that is given `feedback`."""
-        return self.model_copy(update={"attempt": self.attempt + 1, "feedback": (*self.feedback, feedback)})
+        return self.model_copy(update={"attempt": self.attempt + 1, "feedback": (*self.feedback, sound(feedback))})
 
     def again(self) -> Self:
         """Return the same sub-task as a new attempt without feedback, after one that was cut off."""

@@ -25,19 +25,13 @@ from orchestrator.events import ToolCalled, ToolReturned, is_heard
 from orchestrator.logs import logger
 from orchestrator.memory.entry import Entry
 from orchestrator.messages import mark_stopped
+from orchestrator.model_calls.content_blocks import parts_of, text_of, unfolded, with_pictures
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.text import shorten, sound
-from orchestrator.tool_calls.answers import (
-    UnusableAnswerError,
-    artifact_of,
-    describe_parts,
-    message_of,
-    parts_of,
-    text_of,
-)
+from orchestrator.tool_calls.answers import UnusableAnswerError, artifact_of, message_of
 from orchestrator.tool_calls.declaration import (
     effect_of,
     is_trusted,
@@ -198,14 +192,14 @@ class _Call:
         """Return the answer as the worker sees it, after noting the whole of a long answer, or of an effect."""
         if self.tool is read_memory:
             return reread(answer, self.context.memory, str(self.call["args"].get("key", "")))
+        answer = unfolded(answer)
         text = text_of(answer)
         self.chars = len(text)
         shown, is_shortened = shown_text(self.tool, text, self.journal.key, self.context.window)
         if is_shortened or effect_of(self.tool) == "once":
             await self.journal.finish(text, trusted=is_trusted(self.tool), tainted_by=self._labels())
-        if parts := parts_of(answer):
-            shown += f"\n[not shown, since only text is: {describe_parts(parts)}]"
-        return self._tainted(answer.model_copy(update={"content": shown, "artifact": artifact_of(answer)}))
+        message = answer.model_copy(update={"content": shown, "artifact": artifact_of(answer)})
+        return self._tainted(with_pictures(message, parts_of(answer)))
 
     def _labels(self) -> tuple[str, ...]:
         return source_labels(self.tool, self.actor.sub_task_id, self.call["args"])

@@ -79,8 +79,11 @@ def forks(x: str) -> str:
 
 def pools(x: str) -> str:
     """Start processes as multiprocessing does."""
-    with multiprocessing.get_context("fork").Pool(1) as pool:
-        return f"sum {pool.apply(sum, ([1, 2],))}"
+    pool = multiprocessing.get_context("fork").Pool(1)
+    total = pool.apply(sum, ([1, 2],))
+    pool.close()  # its end by a signal would hang in a server that handles SIGTERM itself, such as gunicorn
+    pool.join()
+    return f"sum {total}"
 
 
 def dies(x: str) -> str:

@@ -8,14 +8,8 @@ import pytest
 from langchain_core.messages import HumanMessage, ToolCall, ToolMessage
 from langgraph.types import Command, Send
 
-from orchestrator.tool_calls.answers import (
-    UnusableAnswerError,
-    artifact_of,
-    describe_parts,
-    message_of,
-    parts_of,
-    text_of,
-)
+from orchestrator.model_calls.content_blocks import describe_parts, parts_of, text_of
+from orchestrator.tool_calls.answers import UnusableAnswerError, artifact_of, message_of
 
 CALL = ToolCall(name="look", args={}, id="c1", type="tool_call")
 PICTURE = base64.b64encode(b"x" * 3 * 1024).decode()
