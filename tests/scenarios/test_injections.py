@@ -348,6 +348,7 @@ def test_a_tool_of_an_mcp_server_is_called_only_after_a_review_and_once(place: P
     team = Team(Supervisor(), [worker], model=ScriptedModel(TeamScript([step("a", agent="reader")], results=results)))
     with TaskOrchestrator(team=team, db=str(place.database)) as office:
         [review] = begun(office).reviews
+        assert review.subject.pop("args_schema")["required"] == ["text"]
         assert review.subject == {
             "tool": "desk_send_note",
             "args": {"text": "pwned"},
