@@ -23,11 +23,14 @@ def run_once() -> None:
 
 
 def test_a_run_is_told_by_its_thread_and_without_its_texts(caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(logging.DEBUG, "orchestrator")
+    # The command line, which other tests call in this process, leaves these two at a level of their own.
+    for name in ("orchestrator", "orchestrator.tool_calls", "orchestrator.model_calls"):
+        caplog.set_level(logging.DEBUG, name)
     run_once()
     told = [(record.levelname, record.getMessage()) for record in caplog.records]
     assert told[0] == ("INFO", "thread t: the run begins")
     assert told[-1] == ("INFO", "thread t: the run is done")
+    assert ("DEBUG", "thread t: sub-task a calls 'write'") in told
     assert {record.name.split(".")[0] for record in caplog.records} == {"orchestrator"}
     assert "private" not in caplog.text
 

@@ -1,5 +1,6 @@
 """A graph on a LangGraph server as a worker: it answers, asks, and goes on where it stood, for another process too."""
 
+import gc
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,13 @@ def ask(state: MessagesState):
 graph = StateGraph(MessagesState).add_node("begin", begin).add_node("ask", ask)
 graph = graph.add_edge(START, "begin").add_edge("begin", "ask").compile()
 """
+
+
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """The connections are collected here, where their warnings are expected, and not in whatever test comes next."""
+    yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

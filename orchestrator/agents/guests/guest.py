@@ -282,7 +282,7 @@ def _tool(name: str, description: str, declaration: Mapping[str, Any]) -> BaseTo
     """Return what the policy and the reviews see of a guest."""
 
     def carry_out(task: str) -> str:
-        raise NotImplementedError
+        raise AssertionError("unreachable: the policy and reviews look at this tool, and nobody calls it")
 
     tool = StructuredTool.from_function(func=carry_out, name=name, description=description)
     # Through `declare`, which checks the values. What is not declared keeps its unsafe default.
