@@ -136,8 +136,8 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             answer = await self._continued(bridge, request, handler, last, messages, tools, text)
         if not tools and self._still_calls(answer):
             # The model still calls tools although none are offered: end the attempt.
-            stalled = repeated[-1].what if repeated else f"it called tools after {self.steps} steps"
-            return _ended(request, AttemptEnd(limit=spent) if spent else AttemptEnd(stalled=stalled), answer)
+            end = AttemptEnd(limit=spent) if spent else AttemptEnd(stalled=self._stalled_by(request, repeated))
+            return _ended(request, end, answer)
         return replace(answer, result=[*instructions, *answer.result]) if instructions else answer
 
     async def _ask(
@@ -207,6 +207,16 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         if calls_so_far >= self.steps - 1:
             return _LAST_STEP
         return _NO_TOOL_CALLS if context.allowance.left("tool_calls") == 0 else ""
+
+    def _stalled_by(self, request: ModelRequest[WorkerContext], repeated: Sequence[Repetition]) -> str:
+        """Return what a worker did that calls tools although none are offered any more."""
+        if repeated:
+            return repeated[-1].what
+        if not request.tools:
+            return "it called tools, and has none"
+        if request.runtime.context.allowance.left("tool_calls") == 0:
+            return "it called tools after the tool calls of the run were used up"
+        return f"it called tools after {self.steps} steps"
 
     def _still_calls(self, answer: ModelResponse[Any]) -> bool:
         last = answer.result[-1] if answer.result else None

@@ -174,7 +174,7 @@ class Worker(Agent):
 
     @property
     def declared_tools(self) -> tuple[BaseTool, ...]:
-        """What the policy rules on: the tools, or the whole of a guest."""
+        """The tools that the policy rules on; one that stands for the whole of a guest."""
         return self.tools if self.guest is None else (self.guest.tool,)
 
     def add_tools(self, *tools: BaseTool) -> None:

@@ -23,7 +23,7 @@ from orchestrator.cli.options import (
     Price,
     TeamName,
     budget_of,
-    full_path,
+    team_settings,
 )
 from orchestrator.cli.threads import continued_thread, stated
 from orchestrator.errors import EXIT_DONE, OrchestratorError, UnknownThreadError
@@ -72,14 +72,7 @@ def chat(
     from orchestrator.runs.loading import open_orchestrator, open_thread
 
     limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
-    about = {
-        "team": team,
-        "model": model,
-        "base_url": base_url,
-        "docs": full_path(docs),
-        "policy": full_path(policy),
-        "mcp": full_path(mcp),
-    }
+    about = team_settings(team, model, base_url, docs, policy, mcp)
     name = continued_thread(db, thread) if thread is not None else ""
     try:
         orchestrator = open_thread(db, name, stated(context, about)) if name else open_orchestrator(db, about)

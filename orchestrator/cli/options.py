@@ -92,6 +92,20 @@ def budget_of(
     return {name: value for name, value in limits.items() if value is not None}
 
 
+def team_settings(
+    team: str, model: str | None, base_url: str | None, docs: Path | None, policy: Path | None, mcp: Path | None
+) -> dict[str, Any]:
+    """Return what is recorded with a thread so that `resume` opens the same team, model and files."""
+    return {
+        "team": team,
+        "model": model,
+        "base_url": base_url,
+        "docs": full_path(docs),
+        "policy": full_path(policy),
+        "mcp": full_path(mcp),
+    }
+
+
 def _seconds(text: str) -> float:
     duration = _DURATION.fullmatch(text.strip().lower())
     if duration is None or float(duration.group(1)) <= 0:

@@ -31,7 +31,7 @@ from orchestrator.cli.options import (
     Thread,
     TokensPerMinute,
     budget_of,
-    full_path,
+    team_settings,
 )
 from orchestrator.cli.team import print_limits
 from orchestrator.cli.threads import continued_thread, stated
@@ -109,14 +109,7 @@ def run(
     if explain_limits:
         print_limits(team, limits, as_json=as_json)
         return
-    # Recorded with the thread: `resume` opens the same team, model and files by it.
-    about = {
-        "team": team,
-        "model": model,
-        "base_url": base_url,
-        "docs": full_path(docs),
-        "policy": full_path(policy),
-        "mcp": full_path(mcp),
+    about = team_settings(team, model, base_url, docs, policy, mcp) | {
         "auto_approve": auto_approve,
         "fallback_models": fallback_model,
         "economy_model": economy_model,

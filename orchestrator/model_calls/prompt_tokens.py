@@ -16,7 +16,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from orchestrator.model_calls.content_blocks import PICTURE_TOKENS, has_pictures, parts_of
+from orchestrator.model_calls.content_blocks import PICTURE_TOKENS, parts_of
 from orchestrator.models.profile import ModelProfile
 from orchestrator.text import count_tokens
 
@@ -44,14 +44,14 @@ def prompt_tokens(
     """
     count: Counter = _bytes if exact_bytes else tokenizer_of(model) or _estimate
     texts = [text for message in messages for text in _texts(message)]
-    pictures = sum(len(parts_of(m)) for m in messages if isinstance(m, ToolMessage)) if has_pictures(messages) else 0
+    pictures = sum(len(parts_of(message)) for message in messages if isinstance(message, ToolMessage))
     descriptions = [_described(tool) for tool in tools]
     if schema is not None:
         descriptions.append(json.dumps(schema, ensure_ascii=False))
     # An endpoint without native tools is given them in words as well as by a schema.
     times = 1 if not descriptions or ModelProfile.of(model).has_native_tools else 2
     content_tokens = sum(map(count, texts)) + times * sum(map(count, descriptions))
-    if ModelProfile.of(model).sees_pictures:
+    if pictures and ModelProfile.of(model).sees_pictures:
         content_tokens += PICTURE_TOKENS * pictures
     return content_tokens + _MESSAGE_TOKENS * len(messages) + _PROMPT_TOKENS
 

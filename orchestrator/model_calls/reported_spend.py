@@ -12,7 +12,7 @@ def reported_spend(messages: Iterable[BaseMessage]) -> Spend:
     """Return the tokens, model calls and tool calls of messages. Tokens are those that the endpoint reported."""
     input_tokens = output_tokens = model_calls = tool_calls = 0
     for message in messages:
-        # What the engine writes itself takes none of the model calls that the budget allows.
+        # The messages that the engine writes itself take none of the model calls that the budget allows.
         if isinstance(message, AIMessage) and is_asked(message):
             model_calls += 1
             if message.usage_metadata:

@@ -30,7 +30,7 @@ _BUDGET = "a Budget, as in Budget(tokens=50_000)"
 
 @dataclass(frozen=True)
 class Caller:
-    """What the caller of `run` or `resume` brings for this one call. Nothing of it is stored.
+    """The things that the caller of `run` or `resume` brings for this one call. Nothing of them is stored.
 
     Args:
         on_event: Called with each event.
@@ -59,7 +59,7 @@ class Caller:
 
     @property
     def held(self) -> Held:
-        """What the nodes of the graph may use of it."""
+        """The part of it that the nodes of the graph may use."""
         return Held(self.context, self.output_type.schema.check if self.output_type is not None else None)
 
     def graph_input(

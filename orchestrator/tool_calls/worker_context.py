@@ -19,7 +19,7 @@ from orchestrator.tool_calls.policy import Policy
 
 @dataclass(frozen=True)
 class Held:
-    """What a caller gives as `context`, on its way through LangGraph.
+    """The `context` that a caller gives, on its way through LangGraph.
 
     Args:
         context: Anything.

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from langgraph.store.base import BaseStore, Op, PutOp, Result
 
-from orchestrator import Limits, compile_graph, declare
+from orchestrator import Budget, Limits, compile_graph, declare
 from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.spend import Spend
@@ -78,3 +78,20 @@ def test_half_a_result_is_not_a_whole_one_after_a_crash(tmp_path: Path) -> None:
         run = team.resume("t")
         assert run.outcomes["a"].status == "failed"
         assert "going round in circles" in run.outcomes["a"].error
+
+
+def test_a_worker_that_calls_on_after_the_runs_tool_calls_are_used_up_fails_for_that_reason(tmp_path: Path) -> None:
+    @declare(risk="read")
+    @tool
+    def look(place: str) -> str:
+        """Look."""
+        return "deep"
+
+    script = TeamScript(
+        [step("a", agent="tooled")],
+        results={"a": [call("look", place="lake"), call("look", place="sea"), "no"]},
+        revisions=[{"reason": "x", "decision": "finish", "changes": []}],
+    )
+    with open_team(script, tmp_path / "x.db", look) as team:
+        run = team.run("go", budget=Budget(tool_calls=1), auto_approve=True)
+    assert "it called tools after the tool calls of the run were used up" in run.outcomes["a"].error

@@ -18,8 +18,8 @@ from langgraph.graph import END, START, StateGraph
 from nbclient import NotebookClient
 from typing_extensions import TypedDict
 
-from tests.server.test_studio import END_S, Studio, free_port
 from tests.support import bad_tools
+from tests.support.studio import END_S, Studio, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no fork")
 ROOT = Path(__file__).resolve().parents[2]

@@ -12,7 +12,7 @@ from langgraph.pregel.remote import RemoteGraph
 
 from orchestrator import Supervisor, TaskOrchestrator, Team, Worker, compile_graph
 from orchestrator.testing import ScriptedModel, TeamScript
-from tests.server.test_studio import Studio
+from tests.support.studio import Studio
 from tests.support.teams import step
 
 # LangGraph's SDK leaves the connections of a `RemoteGraph` to the garbage collector.

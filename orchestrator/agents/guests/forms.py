@@ -1,4 +1,4 @@
-"""What goes into a guest, and what comes out of it, in the forms that graphs and functions have."""
+"""Forms of a guest: its input and its answer, as graphs and functions have them."""
 
 import inspect
 import json

@@ -21,7 +21,7 @@ _NO_LIMIT_S = 1e8  # `threading` refuses an infinite wait
 
 
 class Stretch:
-    """How a guest is invoked.
+    """The way in which a guest is invoked.
 
     Args:
         bridge: How to call it.
