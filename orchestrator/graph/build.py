@@ -9,10 +9,11 @@ START -> supervisor -> approve_plan (interrupt before) -> supervisor
 from copy import copy
 from typing import Any
 
+from langchain_core.runnables import RunnableLambda
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
-from langgraph.types import Checkpointer
+from langgraph.types import Checkpointer, Send
 
 from orchestrator.agents.team import Team
 from orchestrator.graph.nodes.gates import approve_plan, human_review
@@ -46,13 +47,17 @@ def build_graph(team: Team, *, context_schema: type[Any] | None = None) -> "Stat
     graph.add_node("human_review", human_review())
     graph.add_node("summarize", summarize(team))
     graph.add_edge(START, "supervisor")
-    graph.add_conditional_edges(
-        "supervisor", after_supervisor, ["approve_plan", *team.workers, "human_review", "summarize", END]
-    )
+    # LangGraph 1.2 calls a plain function in the loop's default executor, where the code of others may hang.
+    route = RunnableLambda(after_supervisor, _aroute, name="after_supervisor")
+    graph.add_conditional_edges("supervisor", route, ["approve_plan", *team.workers, "human_review", "summarize", END])
     for name in (*GATES, *team.workers):
         graph.add_edge(name, "supervisor")
     graph.add_edge("summarize", END)
     return graph
+
+
+async def _aroute(state: State) -> str | list[Send]:
+    return after_supervisor(state)
 
 
 def compile_graph(
