@@ -100,7 +100,8 @@ def test_the_childs_end_takes_nothing_from_the_parent(tmp_path: Path) -> None:
     body = (
         "from orchestrator_tools.python import python_tool\n"
         "tool = python_tool(backend='monty')\nconfig = {'configurable': {'sub_task_key': 'k'}}\n"
-        "print(tool.invoke({'code': 'x = 7'}, config).strip() or 'nothing')\n"
+        # Flushed, or the child prints it again when it ends.
+        "print(tool.invoke({'code': 'x = 7'}, config).strip() or 'nothing', flush=True)\n"
         "o = made()\n"
         "with o.persistence.lease('p'):\n"
         "    pid = os.fork()\n"
