@@ -214,6 +214,8 @@ class Supervisor(Agent):
     ) -> tuple[Revision, Spend]:
         """Decide about failed sub-tasks: change the plan, finish, or ask the human.
 
+        Without problems, decide if the instructions need another plan: change the plan, or finish.
+
         Raises:
             PlanError: No usable decision came.
         """
@@ -223,15 +225,18 @@ class Supervisor(Agent):
 
         def read(answer: Any) -> Revision:
             revision = Revision.parse(answer)
+            if not problems and revision.decision == "ask_human":
+                raise PlanError(['decide "revise" or "finish": a human has just said what to do'])
             self.checked(revision.apply(plan, attempts=self.limits.attempts))
             return revision
 
-        request = prompts.text(
-            "revise",
-            task=self._in_conversation(shown, conversation, share=6),
-            table=excerpt(plan.table(outcomes), self.window // 4, "plan"),
-            problems=excerpt("\n".join(f"- {line}" for line in problems), self.window // 6, "problems"),
-        )
+        parts = {
+            "task": self._in_conversation(shown, conversation, share=6),
+            "table": excerpt(plan.table(outcomes), self.window // 4, "plan"),
+        }
+        if problems:
+            parts["problems"] = excerpt("\n".join(f"- {line}" for line in problems), self.window // 6, "problems")
+        request = prompts.text("revise" if problems else "revise_instructed", **parts)
         return await ask_structured(
             calls,
             self.model,

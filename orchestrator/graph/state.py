@@ -115,6 +115,8 @@ class State(TypedDict, total=False):
       the next run too.
     - `phase` is `raised` between runs when the budget that ended one was raised; `limited_by` is then `budget`.
     - `turn` is the number of the task among those of the thread's conversation; a missing one stands for 1.
+    - `heard` is the number of the last instruction that the supervisor's model was asked with; a missing one stands for
+      0. Numbers on a thread only go up, so it stays when another task begins.
     - `awaits` is set for a round that must not end before its reviews are answered: no rework can begin without them.
     - `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
     - `status` is `waiting` and `reviews` has a review as long as a gate is closed. The gate itself resets both.
@@ -141,6 +143,7 @@ class State(TypedDict, total=False):
     revisions: int
     more_rounds: int
     awaits: bool | None
+    heard: int
     shapes: list[str]
     status: Annotated[SavedStatus, newest_status]
     limited_by: str

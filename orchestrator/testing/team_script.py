@@ -10,6 +10,7 @@ from orchestrator.testing.script import Reply, Request, UnscriptedCallError, say
 Said = str | Reply
 _SUB_TASK = re.compile(r"^Sub-task ([\w-]+)(?: \(attempt (\d+)\))?: ", re.M)
 _FINAL = "Write the final answer"
+_ONLY_INSTRUCTED = "The plan, all of which is done:"
 
 
 class TeamScript:
@@ -20,7 +21,7 @@ class TeamScript:
         results: By sub-task id, the reply of its worker, or a list with a reply for each step. The key of a later
             attempt is `(id, attempt)`. A sub-task without an entry gets `result of <id>`.
         verdicts: By sub-task id, the verdict of a reviewer as a dict, or a list with one for each attempt.
-        revisions: The revisions of the supervisor, in order.
+        revisions: The revisions of the supervisor, in order. Without one, a plan stands when only an instruction came.
         outputs: By sub-task id, the data of its result where the sub-task has an `output_schema`; or a reply.
         summary: The answer. For an answer of an output type, its data: anything but a text or a reply.
 
@@ -53,6 +54,8 @@ class TeamScript:
             case "Plan":
                 return structure({"sub_tasks": list(self._next(self._plans))})
             case "Revision":
+                if not self._revisions and _ONLY_INSTRUCTED in request.last_user:
+                    return structure({"reason": "the results suffice", "decision": "finish", "changes": []})
                 if not self._revisions:
                     raise UnscriptedCallError(f"no revision is scripted for:\n{request.last_user}")
                 return structure(self._revisions.pop(0))

@@ -87,6 +87,8 @@ def _bookkeeping(turn: Turn) -> Update:
     usage = turn.invocation.ledger.spent.counters()
     if usage != turn.state.get("usage"):
         update["usage"] = usage
+    if turn.heard != turn.state.get("heard", 0):
+        update["heard"] = turn.heard
     if turn.auto_approve != bool(turn.state.get("unattended")):
         update["unattended"] = turn.auto_approve
     return update
@@ -135,6 +137,7 @@ async def _begin(turn: Turn) -> Update:
 
 async def _plan(turn: Turn, task: str, feedback: Sequence[str] = ()) -> Plan:
     earlier, config = await turn.conversation(), turn.invocation.config
+    turn.hear()
     plan, _ = await turn.supervisor.plan(turn.calls, task, feedback, config, earlier, turn.instructions)
     return plan
 

@@ -29,7 +29,8 @@ async def after_round(turn: Turn) -> Update:
     if any(outcome.limit for outcome in finished.values()):
         return await finish(turn, plan, assessment, "limited") | {"limited_by": "budget"}
     if assessment.is_clean and len(finished) == len(plan.sub_tasks) and not gaps(plan, outcomes):
-        return {"phase": "summarize", "notes": turn.state.get("notes") or []}
+        changed = await _after_instruction(turn, assessment)
+        return changed or {"phase": "summarize", "notes": turn.state.get("notes") or []}
     if _has_no_round_left(turn):
         return await _ask_human(turn, assessment, f"the limit of {turn.limits.rounds} rounds is reached")
     if assessment.failures:
@@ -65,14 +66,34 @@ async def _after_failures(turn: Turn, assessment: Assessment) -> Update:
         return await _ask_human(turn, assessment)
     if revision.decision == "finish":
         return await finish(turn, plan, assessment, "failed")
+    changed = await _change(turn, assessment, revision)
+    # A model that changes the plan to and fro would use up all revisions without progress.
+    problem = "the supervisor changed the plan back to one that was tried before"
+    return changed or await _ask_human(turn, assessment, problem)
+
+
+async def _after_instruction(turn: Turn, assessment: Assessment) -> Update | None:
+    """Ask the supervisor about instructions that came since it was last asked. Return None if the plan stands."""
+    heard = turn.state.get("heard", 0)
+    if not any(instruction.number > heard for instruction in turn.instructions):
+        return None
+    if turn.revisions >= turn.limits.revisions or _has_no_round_left(turn):
+        return None  # the answer still takes the instructions into account
+    revision = await _revise(turn, assessment)
+    if revision is None or revision.decision != "revise":
+        return None
+    return await _change(turn, assessment, revision)
+
+
+async def _change(turn: Turn, assessment: Assessment, revision: Revision) -> Update | None:
+    """Propose the changed plan, or return None if it was tried before."""
+    plan = turn.plan
     changed = revision.apply(plan, attempts=turn.limits.attempts)
     retries = {i: text for i, text in assessment.retries.items() if changed.by_id.get(i) == plan.by_id[i]}
     changed = changed.replace(*(changed.by_id[i].retry(text) for i, text in retries.items()))
     shapes = [*(turn.state.get("shapes") or []), plan.shape]
-    # A model that changes the plan to and fro would use up all revisions without progress.
     if changed.shape != plan.shape and changed.shape in shapes:
-        problem = "the supervisor changed the plan back to one that was tried before"
-        return await _ask_human(turn, assessment, problem)
+        return None
     return await propose(turn, changed, turn.revisions + 1, ask=revision.widens) | {"shapes": shapes}
 
 
@@ -81,6 +102,7 @@ async def _revise(turn: Turn, assessment: Assessment) -> Revision | None:
 
     When the model gives no usable one, return another attempt at what failed; None when no attempt is left.
     """
+    turn.hear()
     try:
         revision, _ = await turn.supervisor.revise(
             turn.calls,

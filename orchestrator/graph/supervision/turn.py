@@ -41,6 +41,7 @@ class Turn:
         outcomes: The outcomes of the run so far, by sub-task id.
         auto_approve: True when no human is asked.
         instructions: What humans have told the run so far.
+        heard: The number of the last instruction that the supervisor's model was asked with.
     """
 
     def __init__(self, team: Team, bridge: Bridge, state: State, config: RunnableConfig) -> None:
@@ -53,8 +54,9 @@ class Turn:
         self.invocation = Invocation.of(bridge, config, "" if self.begins else state["memory_id"])
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
-        # `unattended` is of the run that goes on; a new one has only its own input.
         self.instructions: tuple[Instruction, ...] = ()
+        self.heard: int = state.get("heard", 0)
+        # `unattended` is of the run that goes on; a new one has only its own input.
         self.auto_approve = bool(state.get("auto_approve") or (not self.is_new and state.get("unattended")))
 
     @property
@@ -101,6 +103,10 @@ class Turn:
     def revisions(self) -> int:
         """Number of times that the plan has been changed in this run."""
         return self.state.get("revisions", 0)
+
+    def hear(self) -> None:
+        """Note that the model is asked with the instructions so far."""
+        self.heard = max((instruction.number for instruction in self.instructions), default=self.heard)
 
     async def conversation(self) -> Conversation:
         """Return the earlier tasks of the thread. The memory is read only if there are any."""
