@@ -1,6 +1,7 @@
 """Doubles for tests of teams: a scripted model, a loopback server with the same script, and crash helpers."""
 
 from orchestrator.testing.crash import CrashAfter, CrashingSaver, CrashingStore, EffectLog, run_until_killed
+from orchestrator.testing.dialects.dialect import Dialect, Quirk, Refusal, Streaming, Window
 from orchestrator.testing.openai_server import Fault, OpenAIServer
 from orchestrator.testing.script import (
     Gate,
@@ -22,17 +23,22 @@ __all__ = [
     "CrashAfter",
     "CrashingSaver",
     "CrashingStore",
+    "Dialect",
     "EffectLog",
     "Fault",
     "Gate",
     "OpenAIServer",
+    "Quirk",
+    "Refusal",
     "Reply",
     "Request",
     "Script",
     "ScriptedModel",
+    "Streaming",
     "TeamScript",
     "ToolReport",
     "UnscriptedCallError",
+    "Window",
     "assert_conforms",
     "call",
     "check_tool",

@@ -1,4 +1,4 @@
-"""OpenAIServer: an OpenAI-compatible server on loopback that answers by a script and fails on demand."""
+"""OpenAIServer: an OpenAI-compatible server on loopback that answers by a script, and fails on demand."""
 
 import json
 import sys
@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Literal, Self
 
+from orchestrator.testing.dialects.dialect import Dialect, Streaming
+from orchestrator.testing.dialects.speaker import Refused, Speaker, text_of
+from orchestrator.testing.dialects.streaming import encoded, events
 from orchestrator.testing.script import Reply, Request, Script, call_ids, count, cut, in_order
 
 
@@ -59,9 +62,11 @@ class OpenAIServer:
         listing: The answer to GET instead of the list: JSON-plain data, or a text as a page of HTML.
         streams: False for an endpoint that ignores `stream` and answers with one JSON object.
         usage_in: The chunks of a stream with a usage: the last, or `every` one.
+        dialect: A server to answer and refuse like, instead of `streams` and `usage_in`. Its model is the only one in
+            the list of models, unless `models` names others.
 
     The server answers requests for any host, as a proxy does. `targets` has the targets of the request lines, and
-    `bodies` the bodies of the chat requests.
+    `bodies` the bodies of the chat requests. `refused` has the requests that the dialect refused.
     """
 
     def __init__(
@@ -69,19 +74,20 @@ class OpenAIServer:
         script: Script | Sequence[Reply | str],
         *,
         faults: Faults | Sequence[Fault | None] | None = None,
-        models: Sequence[str] = ("scripted",),
+        models: Sequence[str] | None = None,
         key: str | None = None,
         listing: object = None,
         streams: bool = True,
         usage_in: Literal["last", "every"] = "last",
+        dialect: Dialect | None = None,
     ) -> None:
         self.script: Script = script if callable(script) else in_order(script)
         self.bodies: list[dict[str, Any]] = []
         self.targets: list[str] = []
         self.listing = listing
-        self.streams = streams
-        self.usage_in = usage_in
-        self.models = models
+        self.speaker = None if dialect is None else Speaker(dialect)
+        self.streaming = Streaming("asked" if streams else "never", usage_in) if dialect is None else dialect.streaming
+        self.models = models if models is not None else (dialect.model if dialect is not None else "scripted",)
         self.key = key
         self._faults = faults if callable(faults) else _in_turn(faults or ())
         self._server = _Server(self)
@@ -101,6 +107,11 @@ class OpenAIServer:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+    @property
+    def refused(self) -> list[Refused]:
+        """The requests that the dialect refused, in order."""
+        return [] if self.speaker is None else self.speaker.refused
 
     def fault_for(self, body: dict[str, Any]) -> Fault | None:
         """Return the failure of this request; None for an answer."""
@@ -130,9 +141,10 @@ class _Handler(BaseHTTPRequestHandler):
         if isinstance(double.listing, str):
             self._write(200, double.listing.encode(), kind="text/html")
             return
-        models = [{"id": name, "object": "model"} for name in double.models]
-        listing: object = {"object": "list", "data": models}
-        self._send(200, listing if double.listing is None else double.listing)
+        models: object = {"object": "list", "data": [{"id": name, "object": "model"} for name in double.models]}
+        if double.speaker is not None:
+            models = double.speaker.models(list(double.models))
+        self._send(200, models if double.listing is None else double.listing)
 
     def do_POST(self) -> None:
         double = self.server.double
@@ -145,23 +157,53 @@ class _Handler(BaseHTTPRequestHandler):
         if (fault := double.fault_for(body)) is not None:
             self._fail(fault)
             return
+        speaker = double.speaker
+        if speaker is not None and (refused := speaker.refuse(body)) is not None:
+            self._refuse(refused, speaker.is_streamed(body))
+            return
         request = _request(body)
         try:
-            reply = double.script(request)
+            reply = double.script(request if speaker is None else speaker.read(body, request))
         except AssertionError as error:
             self._fail(Fault(500, str(error)))
             return
-        message, usage = _completion(request, reply)
-        if body.get("stream") and double.streams:
-            self._stream(body, reply, message, usage)
+        if speaker is not None:
+            reply = speaker.form(reply, body)
+        completion = _completion(body, request, reply)
+        if speaker is not None:
+            completion = speaker.speak(completion, body)
+        streaming = double.streaming
+        if streaming.when == "always" or (streaming.when == "asked" and body.get("stream")):
+            self._stream(body, reply, completion)
             return
         if reply.gate is not None:
             reply.gate.wait()
         if reply.breaks_after is not None:
             self._fail(Fault(0))
         else:
-            choice = {"index": 0, "message": message, "finish_reason": _finish(message)}
-            self._send(200, {**_head(body), "choices": [choice], **({"usage": usage} if reply.usage else {})})
+            self._send(200, completion)
+
+    def _refuse(self, refused: Refused, is_streamed: bool) -> None:
+        """Answer with a refusal, in the place where the dialect has it."""
+        refusal, answer = refused.refusal, refused.answer
+        if refusal.place == "status":
+            self._write(refusal.status, text_of(answer).encode(), refusal.headers, is_json=not isinstance(answer, str))
+            return
+        message = {"role": "assistant", "content": "I will"}
+        choice = {"index": 0, "message": message, "finish_reason": None}
+        head = _head(refused.body)
+        if refusal.place == "choice":
+            error = answer.get("error") if isinstance(answer, dict) else answer
+            answer = {**head, "choices": [{**choice, "finish_reason": "error", "error": error}]}
+        if refusal.place != "stream" or not is_streamed:
+            self._send(200, answer)
+            return
+        self._begin_stream()
+        for event, _ in events({**head, "choices": [choice]}, ["I will"], self.server.double.streaming, False):
+            if event["choices"][0]["delta"]:
+                self._event(event)
+        self._event(answer)
+        self._end_stream()
 
     def _fail(self, fault: Fault) -> None:
         if fault.status == 0:
@@ -181,7 +223,12 @@ class _Handler(BaseHTTPRequestHandler):
         body: bytes,
         headers: Sequence[tuple[str, str]] = (),
         kind: str = "application/json",
+        is_json: bool = True,
     ) -> None:
+        speaker = self.server.double.speaker
+        if speaker is not None:
+            kind = speaker.dialect.content_type if is_json else "text/plain; charset=utf-8"
+            body = speaker.dialect.prefix + body if is_json else body
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
@@ -190,34 +237,41 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def _stream(self, body: dict[str, Any], reply: Reply, message: dict[str, Any], usage: dict[str, int]) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        head = {**_head(body), "object": "chat.completion.chunk"}
-        asks_usage = reply.usage and (body.get("stream_options") or {}).get("include_usage")
-        in_every = {"usage": usage} if asks_usage and self.server.double.usage_in == "every" else {}
-        parts = reply.parts(message["content"] or "")[: reply.breaks_after]
-        for number, delta in enumerate([{"role": "assistant"}, *({"content": part} for part in parts)]):
-            self._event({**head, **in_every, "choices": [{"index": 0, "delta": delta, "finish_reason": None}]})
+    def _stream(self, body: dict[str, Any], reply: Reply, completion: dict[str, Any]) -> None:
+        double = self.server.double
+        self._begin_stream()
+        wants_usage = bool((body.get("stream_options") or {}).get("include_usage"))
+        if not wants_usage and double.speaker is None:
+            completion.pop("usage", None)
+        content = completion["choices"][0]["message"].get("content")
+        parts = (reply.parts(content) if isinstance(content, str) else [])[: reply.breaks_after]
+        sent: int | None = None
+        for event, number in events(completion, parts, double.streaming, wants_usage):
+            if reply.breaks_after is not None and sent == len(parts):
+                break
+            self._event(event)
+            sent = number if number is not None else sent
             if reply.gate is not None and number == min(reply.gate_after, len(parts)):
                 reply.gate.wait()
         if reply.breaks_after is not None:
             self._fail(Fault(0))
             return
-        for at, tool_call in enumerate(message.get("tool_calls", ())):
-            called = {"tool_calls": [{**tool_call, "index": at}]}
-            self._event({**head, **in_every, "choices": [{"index": 0, "delta": called, "finish_reason": None}]})
-        last = {"index": 0, "delta": {}, "finish_reason": _finish(message)}
-        self._event({**head, **in_every, "choices": [last]})
-        if asks_usage:
-            self._event({**head, "choices": [], "usage": usage})
-        self._event("[DONE]")
+        if double.streaming.done:
+            self._event("[DONE]")
+        self._end_stream()
+
+    def _begin_stream(self) -> None:
+        speaker = self.server.double.speaker
+        self.send_response(200)
+        self.send_header("Content-Type", "text/event-stream" if speaker is None else speaker.dialect.stream_type)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+
+    def _end_stream(self) -> None:
         self.wfile.write(b"0\r\n\r\n")
 
     def _event(self, data: Any) -> None:
-        event = f"data: {data if isinstance(data, str) else json.dumps(data)}\n\n".encode()
+        event = encoded(data, self.server.double.streaming.line_end)
         self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
 
 
@@ -246,7 +300,7 @@ def _text(message: dict[str, Any]) -> str:
     return "\n".join(str(part.get("text", "")) for part in content)
 
 
-def _completion(request: Request, reply: Reply) -> tuple[dict[str, Any], dict[str, int]]:
+def _completion(body: dict[str, Any], request: Request, reply: Reply) -> dict[str, Any]:
     if reply.error is not None:
         raise reply.error
     text = cut(reply.text, request.max_tokens)
@@ -256,5 +310,7 @@ def _completion(request: Request, reply: Reply) -> tuple[dict[str, Any], dict[st
             {"id": call_id, "type": "function", "function": {"name": name, "arguments": json.dumps(dict(arguments))}}
             for (name, arguments), call_id in zip(reply.calls, call_ids(reply, request), strict=True)
         ]
+    choice = {"index": 0, "message": message, "finish_reason": _finish(message)}
     asked, answered = count(request.text), count(text)
-    return message, {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+    usage = {"prompt_tokens": asked, "completion_tokens": answered, "total_tokens": asked + answered}
+    return {**_head(body), "choices": [choice], **({"usage": usage} if reply.usage else {})}

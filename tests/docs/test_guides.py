@@ -198,7 +198,7 @@ def test_guide_typed_answers(run_guide: Any, capsys: pytest.CaptureFixture[str])
 def test_guide_testing(run_guide: Any, tmp_path: Path) -> None:
     names = run_guide("testing", script_of(step("unused")))
     tests = {name: test for name, test in names.items() if name.startswith("test_") and inspect.isfunction(test)}
-    assert len(tests) == 3
+    assert len(tests) == 4
     for name, test in tests.items():
         (tmp_path / name).mkdir()
         test(tmp_path / name)

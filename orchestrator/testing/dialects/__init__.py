@@ -1,0 +1,1 @@
+"""Dialects: how OpenAI-compatible servers refuse requests and answer them, as data for `OpenAIServer`."""

@@ -1,0 +1,78 @@
+"""The model behind a dialect: it understands a request in any form, and answers in the form that was asked for."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from orchestrator.testing.dialects.dialect import Body
+from orchestrator.testing.script import Reply, Request
+
+_FINAL = "answer"
+
+
+def schema_of(body: Body) -> dict[str, Any]:
+    """Return the schema of the answer, from the field for it or from the words of the messages; empty for none."""
+    wanted = (body.get("response_format") or {}).get("json_schema") or {}
+    if wanted:
+        return {"title": wanted.get("name", ""), **wanted.get("schema", {})}
+    found: dict[str, Any] = {}
+    for message in body["messages"]:
+        for value in _objects(str(message.get("content") or "")):
+            if "title" in value and ("properties" in value or "anyOf" in value):
+                found = value
+    return found
+
+
+def request_of(body: Body, plain: Request) -> Request:
+    """Return the request for the script. In a step of JSON, the tools and the answer are alternatives of a schema.
+
+    Args:
+        body: The body of the request.
+        plain: The request as its fields say it.
+    """
+    schema = schema_of(body)
+    steps = _steps(schema)
+    if not steps:
+        return Request(plain.messages, plain.tools, schema, plain.max_tokens)
+    tools = tuple(name for name in steps if name != _FINAL)
+    final = steps.get(_FINAL, {}).get("text", {})
+    return Request(plain.messages, tools, final if "properties" in final else {}, plain.max_tokens)
+
+
+def reply_in_form(reply: Reply, body: Body) -> Reply:
+    """Return a reply as text, where a step of JSON is asked for. A step is one call: the first that is not done yet."""
+    if not is_step(body):
+        return reply
+    if reply.calls:
+        said = " ".join(str(message.get("content") or "") for message in body["messages"])
+        written = [json.dumps({"tool": name, "args": dict(given)}) for name, given in reply.calls]
+        return Reply(text=next((step for step in written if step not in said), written[-1]))
+    try:
+        text: Any = json.loads(reply.text)
+    except ValueError:
+        text = reply.text
+    return Reply(text=json.dumps({"tool": _FINAL, "text": text if isinstance(text, dict) else reply.text}))
+
+
+def is_step(body: Body) -> bool:
+    """True if a request asks for a tool call or an answer as JSON, in place of native tools."""
+    return bool(_steps(schema_of(body)))
+
+
+def _steps(schema: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the alternatives of a step by tool; empty for a schema of something else."""
+    alternatives = [one.get("properties") or {} for one in schema.get("anyOf") or (schema,)]
+    named = {one["tool"]["const"]: one for one in alternatives if "const" in (one.get("tool") or {})}
+    return named if len(named) == len(alternatives) else {}
+
+
+def _objects(text: str) -> Iterator[dict[str, Any]]:
+    decoder, start = json.JSONDecoder(), text.find("{")
+    while start >= 0:
+        try:
+            value, end = decoder.raw_decode(text, start)
+        except ValueError:
+            end = start + 1
+        else:
+            yield value
+        start = text.find("{", end)

@@ -1,0 +1,1 @@
+"""Dialects of servers that exist, with the sources of their words."""
