@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphInterrupt
 from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore, PutOp
@@ -56,6 +57,7 @@ class Shared:
         self.steering = steering
         self.announced: set[str] = set()
         self.told = 0
+        self.begun_round = 0
         self._rounds: dict[int, Round] = {}
         self._lock = threading.Lock()
 
@@ -229,9 +231,29 @@ class Invocation:
 
         def create() -> Round:
             memory = SharedMemory(self.store, self.memory_id, index=recall_index())
-            return Round(memory, self.bridge.lock(), slots)
+            return Round(memory, self.bridge.lock(), slots, is_resumed=self._shared.begun_round != number)
 
         return self._shared.round(number, create)
+
+    def begin_round(self, number: int) -> None:
+        """Note that the round begins in this invocation, so that no node of it has returned before."""
+        self._shared.begun_round = number
+
+    async def returned_outcomes(self) -> dict[str, str]:
+        """Return the keys of the sub-tasks whose nodes have returned in this super-step, by id."""
+        graph = self.namespace.rpartition("|")[0]
+        configurable = {
+            "thread_id": self.thread_id,
+            "checkpoint_ns": graph,
+            "checkpoint_id": self.config["configurable"].get("checkpoint_map", {}).get(graph),
+        }
+        if not isinstance(self.checkpointer, BaseCheckpointSaver):
+            return {}
+        read = self.checkpointer.get_tuple if self.bridge is BLOCKING else self.checkpointer.aget_tuple
+        saved = await self.bridge.call(read, {"configurable": configurable})
+        writes = () if saved is None else saved.pending_writes or ()
+        outcomes = [value for _, channel, value in writes if channel == "outcomes"]
+        return {task_id: outcome["key"] for each in outcomes for task_id, outcome in each.items()}
 
     def drop_rounds(self) -> None:
         """Forget the finished rounds."""

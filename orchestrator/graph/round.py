@@ -53,11 +53,13 @@ class Round:
         memory: The view of the shared memory.
         memory_lock: Held while the view is read; of the bridge's kind.
         slots: Most workers at once.
+        is_resumed: True if the round began in an earlier invocation, whose finished nodes do not run again.
     """
 
-    def __init__(self, memory: SharedMemory, memory_lock: object, slots: int) -> None:
+    def __init__(self, memory: SharedMemory, memory_lock: object, slots: int, *, is_resumed: bool = False) -> None:
         self.memory = memory
         self.memory_lock = memory_lock
+        self.is_resumed = is_resumed
         self.active = 0
         self.working = 0
         self.ends_for_rework = False

@@ -33,8 +33,11 @@ def store_beside(saver: Any, control: object) -> BaseStore:
     """
     if not isinstance(saver, BaseCheckpointSaver):
         return _UNSAVED.find(control, control, InMemoryStore)
-    if (store := _stores.get(saver)) is None:
-        store = _stores.setdefault(saver, _store_of(saver))  # workers of a resumed round come here at the same time
+    # LangGraph 1.2 gives each compiled graph a shallow copy of the saver where it knows the types of the state. The
+    # copies share this object, and the store has to go with it.
+    owner = saver.stack if isinstance(saver, InMemorySaver) else saver
+    if (store := _stores.get(owner)) is None:
+        store = _stores.setdefault(owner, _store_of(saver))  # workers of a resumed round come here at the same time
     return store
 
 

@@ -73,6 +73,7 @@ async def _decide(turn: Turn) -> Update:
         update["phase"] = "summarize"  # what was left of the plan is done already
     if update.get("phase") == "work":
         update["round"] = update.get("round", state.get("round", 0)) + 1
+        invocation.begin_round(update["round"])
         invocation.emit(RoundStarted(update["round"]))
     elif update.get("phase") != "summarize":  # the run ends or pauses here; `summarize` flushes for itself
         await invocation.ledger.flush(invocation.bridge)

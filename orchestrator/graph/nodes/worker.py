@@ -20,6 +20,7 @@ from orchestrator.agents.team import Team
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, BridgedNode
+from orchestrator.errors import ConfigError
 from orchestrator.graph.attempt import Attempt
 from orchestrator.graph.branch import Branch
 from orchestrator.graph.invocation import Invocation
@@ -95,6 +96,8 @@ class _Execution:
         # All workers of a round enter at once. The lock lets the first one read the memory for the others.
         async with cast(AbstractAsyncContextManager[None], self._round.memory_lock):
             await self._memory.load(self._invocation.bridge)
+            if self._round.is_resumed:
+                await self._check_memory()
         entry = self._memory.seen(self._payload.key)
         if entry is not None and entry.outcome and entry.status != "draft":
             return Outcome.model_validate(entry.outcome)
@@ -132,6 +135,23 @@ class _Execution:
                     raise GraphInterrupt(())
                 return ""
             await self._round.wait_for_any(self._invocation.bridge, waiting)
+
+    async def _check_memory(self) -> None:
+        """Refuse a shared memory without the results of nodes that have returned.
+
+        A node that has returned does not run again in this super-step. To wait for its result would never end.
+
+        Raises:
+            ConfigError: The memory lacks one.
+        """
+        returned = await self._invocation.returned_outcomes()
+        if lost := next((task_id for task_id, key in returned.items() if self._memory.seen(key) is None), ""):
+            raise ConfigError(
+                f"the result of {lost} on thread '{self._invocation.thread_id}' is not in the shared memory any more: "
+                "resume the thread with the store that it was started with, as in compile_graph(team, "
+                "checkpointer=…, store=…), or run its task on a new thread"
+            )
+        self._round.is_resumed = False
 
     def _signal_of(self, dep: str, key: str) -> Signal | None:
         """Return how a dependency ended, or None while it has not.
