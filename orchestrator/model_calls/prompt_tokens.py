@@ -17,6 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from orchestrator.model_calls.content_blocks import PICTURE_TOKENS, parts_of
+from orchestrator.models.completions.extras import kept_text
 from orchestrator.models.profile import ModelProfile
 from orchestrator.text import count_tokens
 
@@ -71,6 +72,8 @@ def _texts(message: BaseMessage) -> list[str]:
         texts = [json.dumps(message.content, ensure_ascii=False, default=str)]
     if isinstance(message, AIMessage) and message.tool_calls:
         texts += [f"{call['name']} {json.dumps(call['args'], ensure_ascii=False)}" for call in message.tool_calls]
+    if kept := kept_text(message):
+        texts.append(kept)
     return texts
 
 

@@ -4,18 +4,28 @@ An endpoint reports a truncation in one word beside an answer that looks like an
 list of findings passes for the whole list.
 """
 
+import re
 from collections.abc import Sequence
 from typing import TypeGuard
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from orchestrator.text import shorten
 
 _LENGTH = "its length limit"
 _REASONS = {  # in the words of OpenAI and most others, of Anthropic, of Google, and of OpenAI's Responses
     "length": _LENGTH,
     "max_tokens": _LENGTH,
     "max_output_tokens": _LENGTH,
+    "model_length": _LENGTH,
     "content_filter": "the endpoint's content filter",
 }
+# In the words of vLLM, SGLang, DeepSeek, Zhipu, Google, OpenRouter: the answer ends where something went wrong.
+_FAILED = re.compile(
+    r"error|abort|cancel|fail|insufficient|resource|timeout|interrupt|malformed|unexpected|safety|recitation|block"
+    r"|prohibited|sensitive|filter|length|limit|max_"
+)
+_MOST_CHARS = 60  # of a reason's word
 _PART = "cut_off"  # stored in the messages of threads: keep the name
 _GO_ON = "Your answer was cut off at its length limit. Go on exactly where it stopped, and repeat nothing."
 _AGAIN = (
@@ -31,7 +41,10 @@ def truncated_by(message: BaseMessage) -> str:
     reason = metadata.get("finish_reason") or metadata.get("stop_reason")
     if isinstance(details, dict):
         reason = details.get("reason") or reason
-    return _REASONS.get(str(reason).casefold(), "")  # Google writes it in capitals
+    word = str(reason or "").casefold()  # Google writes it in capitals
+    if (known := _REASONS.get(word)) is not None:
+        return known
+    return f"its endpoint ({shorten(word, _MOST_CHARS)})" if _FAILED.search(word) else ""
 
 
 def can_go_on(message: BaseMessage) -> TypeGuard[AIMessage]:

@@ -1,21 +1,17 @@
-"""Capabilities of an endpoint, learned from its refusals and answers."""
+"""Capabilities of an endpoint and a model, learned from its refusals and answers."""
 
-import re
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Literal
 
 ToolMode = Literal["auto", "native", "json"]
-SchemaMode = Literal["strict", "plain", "words"]
-_SCHEMA_MODES: tuple[SchemaMode, ...] = ("strict", "plain", "words")
-_NO_TOOLS = re.compile(r"\btools?\b|tool_choice|function.?call", re.I)
-_NO_SCHEMA = re.compile(r"response_format|json_schema|schema|grammar|structured|strict", re.I)
-# A refusal of a long prompt can name the tools that made the prompt long, and says nothing against tools.
-_TOO_LONG = re.compile(r"context (length|window|size)|maximum.{0,20} tokens|too (long|large)", re.I)
 LIMIT_NAMES = ("max_completion_tokens", "max_tokens")  # OpenAI's name, and the name that others understand
-_NO_USAGE = re.compile(r"stream_options|include_usage", re.I)
-_NO_STREAM = re.compile(r"\bstream", re.I)
+KEPT_S = 24 * 3600.0
+"""Seconds after which a lesson is forgotten: endpoints are upgraded."""
 _MOST_BROKEN = 2  # streams in a row that broke off
-_CAP_NAME = re.compile(r"max_(completion_)?tokens")
+_SURE = 2  # refusals in unknown words after which a costly form is learned
+_EXCLUSIVE = {"streamed": "unstreamed", "unstreamed": "streamed"}
 
 
 @dataclass
@@ -23,72 +19,67 @@ class Capabilities:
     """Capabilities of one model at one endpoint.
 
     Args:
-        tools: True if the endpoint takes `tools` and answers with tool calls.
-        schema: The best form of a schema that the endpoint takes: `strict`, `plain` (without strict), or in words.
+        forms: Names of the forms that requests need, with the time of day when they were learned, in seconds.
         also_in_words: True if the endpoint takes a schema and ignores it, so the prompt must contain the schema too.
-        cap: The endpoint's name for the limit of an answer's tokens; empty for the usual name.
-        streams: False if the endpoint refuses to stream its answers.
-        stream_usage: False if the endpoint refuses to report the usage of a stream.
         is_unopened: True if answers begin inside thoughts, so that only the end of the thoughts can be seen.
+        window: Tokens that the model takes at once, as the endpoint says; None if it does not.
+        longest_answer: Most tokens of an answer, as the endpoint says; None if it does not.
     """
 
-    tools: bool = True
-    schema: SchemaMode = "strict"
+    forms: dict[str, float] = field(default_factory=dict)
     also_in_words: bool = False
-    cap: str = ""
-    streams: bool = True
-    stream_usage: bool = True
     is_unopened: bool = False
-    _has_streamed: bool = False
-    _broken_streams: int = 0
+    window: int | None = None
+    longest_answer: int | None = None
+    hopeless: set[str] = field(default_factory=set, compare=False)
+    _suspects: dict[str, dict[str, int]] = field(default_factory=dict, compare=False)
+    _broken_streams: int = field(default=0, compare=False)
 
-    def learn(self, refusal: str, asked_tools: bool, asked_schema: SchemaMode | None, asked_cap: str = "") -> bool:
-        """Learn from a refusal. True if the request should be sent again in another form.
+    def learned(self) -> frozenset[str]:
+        """Return the names of the forms that requests need."""
+        if not self.forms:
+            return frozenset()
+        now = time.time()
+        # A clock that was put back must not keep a lesson for ever.
+        return frozenset(name for name, at in self.forms.items() if abs(now - at) < KEPT_S)
 
-        Several requests of one form can be under way when the first is refused. The result is therefore true for each
-        of them, although only the first teaches anything new.
+    def learn(self, names: Iterable[str]) -> None:
+        """Remember forms that a request needed."""
+        now = time.time()
+        for name in names:
+            self.forms.pop(_EXCLUSIVE.get(name, ""), None)
+            self.forms[name] = now
 
-        Args:
-            refusal: The endpoint's message.
-            asked_tools: True if the request had native tools.
-            asked_schema: Form of the schema in the request; None without a schema, or with one in words only.
-            asked_cap: The name under which the request limited its answer.
-        """
-        # A refusal of the learned name teaches nothing: otherwise the two names would alternate for ever.
-        if asked_cap and asked_cap != self.cap and _CAP_NAME.search(refusal) and not _TOO_LONG.search(refusal):
-            self.cap = LIMIT_NAMES[1 - LIMIT_NAMES.index(asked_cap)]
-            return True
-        if _TOO_LONG.search(refusal):
-            return False
-        if asked_tools and _NO_TOOLS.search(refusal):
-            self.tools = False
-            return True
-        if asked_schema is not None and _NO_SCHEMA.search(refusal):
-            below: SchemaMode = "plain" if asked_schema == "strict" else "words"
-            # `max`: a late refusal of the first form must not undo the lesson of the second.
-            self.schema = max(self.schema, below, key=_SCHEMA_MODES.index)
-            return True
-        return False
+    def forget(self, names: Iterable[str]) -> None:
+        """Forget forms that the endpoint does not take any more."""
+        for name in names:
+            self.forms.pop(name, None)
 
-    def learn_stream(self, refusal: str, asked_usage: bool) -> bool:
-        """Learn from the refusal of a stream. True if the request should be sent again in another form.
+    def suspect(self, reason: str, names: Iterable[str]) -> None:
+        """Note forms that may have helped by chance. They are learned when they help again.
 
         Args:
-            refusal: The endpoint's message.
-            asked_usage: True if the request asked for the usage.
+            reason: The refusal's words, which did not ask for these forms.
+            names: The forms.
         """
-        if asked_usage and _NO_USAGE.search(refusal):
-            self.stream_usage = False
-            return True
-        if _NO_STREAM.search(refusal):
-            self.streams = False
-            return True
-        return False
+        counts = self._suspects.setdefault(reason, {})
+        for name in names:
+            counts[name] = counts.get(name, 0) + 1
+        self.learn(name for name in names if counts[name] >= _SURE)
+
+    def suspects(self, reason: str) -> frozenset[str]:
+        """Return the forms that have helped once after a refusal in these words."""
+        return frozenset(self._suspects.get(reason, ()))
 
     @property
-    def may_not_stream(self) -> bool:
-        """True while no stream has been seen, so that any refusal may mean the stream."""
-        return not self._has_streamed
+    def has_tools(self) -> bool:
+        """True unless the endpoint is known to take tool calls as JSON only."""
+        return "json_tools" not in self.learned()
+
+    @property
+    def streams(self) -> bool:
+        """True unless the endpoint is known not to stream its answers."""
+        return "unstreamed" not in self.learned()
 
     def streamed(self, is_whole: bool) -> None:
         """Learn from the end of a stream.
@@ -96,19 +87,18 @@ class Capabilities:
         Args:
             is_whole: The stream came to its end. A connection can break by chance, and seldom does so again and again.
         """
-        self._has_streamed = self._has_streamed or is_whole
         self._broken_streams = 0 if is_whole else self._broken_streams + 1
         if self._broken_streams >= _MOST_BROKEN:
-            self.streams = False
+            self.learn(["unstreamed"])
 
-    def ignored(self, asked_schema: SchemaMode) -> None:
+    def ignored(self, was_strict: bool) -> None:
         """Learn from a complete answer that does not fit its schema.
 
         Args:
-            asked_schema: Form of the schema in the request.
+            was_strict: The request asked for a strict schema.
         """
         # A form weaker than the best proves nothing: OpenAI too ignores parts of a schema that is not strict.
-        if asked_schema == self.schema:
+        if was_strict or self.learned() & {"schema_plain", "schema_simple"}:
             self.also_in_words = True
 
 

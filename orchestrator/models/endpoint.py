@@ -7,6 +7,7 @@ from pydantic import SecretStr
 from orchestrator.models.http_client import LoopTransport, blocking_client
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
 from orchestrator.models.proxies import OPENAI_URL
+from orchestrator.models.requests.lessons import recall
 from orchestrator.models.settings import ModelSettings
 from orchestrator.redaction import redact
 
@@ -29,6 +30,7 @@ def make_endpoint(
     """
     import httpx2
 
+    recall(base_url or "", name)  # reads a file, so not later on an event loop
     optional: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature is not None else {}
     return AdaptiveChatOpenAI(
         model=name,

@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from orchestrator.models.json_answers import Schema, inlined, json_objects
@@ -93,30 +93,6 @@ def tool_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: object) -> str:
             f'{{"tool": "{ANSWER}", "text": "<your result>"}}'
         )
     return "\n".join(lines)
-
-
-def render_plain(messages: Sequence[BaseMessage], extra: str = "") -> list[BaseMessage]:
-    """Return the conversation in plain roles: tool calls as their JSON, results as the user's text.
-
-    Args:
-        messages: The conversation.
-        extra: Text to add to the system message.
-    """
-    # Endpoints without tools often refuse the roles and fields of tool calling too.
-    rendered: list[BaseMessage] = []
-    for message in messages:
-        if isinstance(message, AIMessage) and message.tool_calls:
-            steps = [json.dumps({"tool": c["name"], "args": c["args"]}, ensure_ascii=False) for c in message.tool_calls]
-            rendered.append(AIMessage("\n".join(steps)))
-        elif isinstance(message, ToolMessage):
-            rendered.append(HumanMessage(f"Result of {message.name or 'the tool'}:\n{message.text}"))
-        else:
-            rendered.append(message)
-    if not extra:
-        return rendered
-    if rendered and isinstance(rendered[0], SystemMessage):
-        return [SystemMessage(f"{rendered[0].text}\n\n{extra}"), *rendered[1:]]
-    return [SystemMessage(extra), *rendered]
 
 
 def restore_calls(result: ChatResult, tools: Sequence[Mapping[str, Any]]) -> ChatResult:

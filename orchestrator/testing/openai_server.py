@@ -113,6 +113,10 @@ class OpenAIServer:
         """The requests that the dialect refused, in order."""
         return [] if self.speaker is None else self.speaker.refused
 
+    def refuse(self, faults: Faults) -> None:
+        """Fail from now on as another function says."""
+        self._faults = faults
+
     def fault_for(self, body: dict[str, Any]) -> Fault | None:
         """Return the failure of this request; None for an answer."""
         return self._faults(body)

@@ -9,16 +9,17 @@ import openai
 import pytest
 from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy, ToolStrategy
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.tools import tool
 from pydantic import BaseModel, SecretStr
 
 from orchestrator import Supervisor, Team, Worker
-from orchestrator.models import openai_compatible as endpoint
+from orchestrator.models.capabilities import KNOWN, Capabilities
 from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.json_answers import inlined, may_be_strict
-from orchestrator.models.json_tool_calls import render_plain, tool_schema
+from orchestrator.models.json_tool_calls import tool_schema
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
+from orchestrator.models.requests.tools import in_words
 from orchestrator.models.settings import ModelSettings
 from orchestrator.planning.schemas import plan_schema, revision_schema, verdict_schema
 from orchestrator.testing import Fault, OpenAIServer, Reply, Request, call
@@ -40,9 +41,9 @@ class Sum(BaseModel):
 
 
 @pytest.fixture(autouse=True)
-def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_known() -> None:
     """Forget the capabilities of former endpoints: the next test may get the same port."""
-    monkeypatch.setattr(endpoint, "KNOWN", {})
+    KNOWN.clear()
 
 
 def model_at(server: OpenAIServer, **more: Any) -> AdaptiveChatOpenAI:
@@ -102,26 +103,14 @@ async def test_requests_already_under_way_at_the_first_refusal_are_asked_again_t
     assert [answer.tool_calls[0]["name"] for answer in answers] == ["add"] * 8
 
 
-def test_a_refused_request_in_an_old_form_is_asked_again_when_another_has_learned() -> None:
-    known = endpoint.Capabilities()
-    assert known.learn("no tools here", asked_tools=True, asked_schema=None)
-    assert known.learn("no tools here", asked_tools=True, asked_schema=None)
-    assert known.learn("no schema", asked_tools=False, asked_schema="strict")
-    assert known.learn("no schema", asked_tools=False, asked_schema="strict")
-    assert str(known.schema) == "plain"
-    assert known.learn("no schema", asked_tools=False, asked_schema="plain")
-    assert known.learn("no schema", asked_tools=False, asked_schema="strict")
-    assert str(known.schema) == "words", "a late refusal of the first form must not undo what is known"
-
-
-def test_a_prompt_that_is_too_long_teaches_nothing() -> None:
+def test_a_prompt_that_is_too_long_teaches_the_window_alone() -> None:
     told = "maximum context length is 4096 tokens; you sent 5000, of which 900 in the tools"
     with OpenAIServer(["never"], faults=lambda _: Fault(400, told)) as server:
         model = model_at(server)
         with pytest.raises(openai.BadRequestError):
             model.bind_tools([add]).invoke("x")
         assert len(server.bodies) == 1
-        assert model.capabilities == endpoint.Capabilities()
+        assert model.capabilities == Capabilities(window=4096)
 
 
 def test_json_mode_holds_beside_a_model_that_finds_out() -> None:
@@ -136,7 +125,15 @@ def test_native_mode_never_falls_back() -> None:
     with OpenAIServer(stepping, faults=no_tools) as server:
         with pytest.raises(openai.BadRequestError):
             model_at(server, tool_mode="native").bind_tools([add]).invoke("add 2 and 3")
-        assert len(server.bodies) == 1
+        assert all("tools" in body for body in server.bodies)
+
+
+def form_of(body: dict[str, Any]) -> str:
+    wanted = body.get("response_format") or {}
+    if (inner := wanted.get("json_schema")) is None:
+        return "object" if wanted else "words"
+    is_simple = "additionalProperties" not in inner["schema"]
+    return "strict" if inner.get("strict") else "simple" if is_simple else "plain"
 
 
 @pytest.mark.parametrize(
@@ -144,7 +141,7 @@ def test_native_mode_never_falls_back() -> None:
     [
         (None, ["strict"]),
         (no_strict, ["strict", "plain"]),
-        (no_schema, ["strict", "plain", "words"]),
+        (no_schema, ["strict", "plain", "simple", "object", "words"]),
     ],
 )
 def test_a_schema_is_asked_for_in_the_best_form_that_is_taken(faults: Faults | None, forms: list[str]) -> None:
@@ -153,8 +150,7 @@ def test_a_schema_is_asked_for_in_the_best_form_that_is_taken(faults: Faults | N
     ) as server:
         asked = model_at(server).with_structured_output(Sum, method="json_schema", include_raw=True, strict=True)
         assert asked.invoke("sum up")["parsed"] == Sum(total=5)
-        seen = [(body.get("response_format") or {}).get("json_schema") for body in server.bodies]
-        assert ["words" if s is None else "strict" if s.get("strict") else "plain" for s in seen] == forms
+        assert [form_of(body) for body in server.bodies] == forms
         told = json.dumps(server.bodies[-1]["messages"])
     assert ("total" in told) == (forms[-1] == "words"), "the schema stands in the prompt exactly when it has to"
 
@@ -250,14 +246,14 @@ def test_an_answer_that_was_cut_off_teaches_nothing(reply: Reply) -> None:
     with OpenAIServer([], faults=cut_off) as server:
         model = model_at(server)
         model.with_structured_output(SUM, method="json_schema", include_raw=True).invoke("x")
-        assert model.capabilities == endpoint.Capabilities()
+        assert model.capabilities == Capabilities()
 
 
 def test_a_schema_that_was_not_sent_as_strict_teaches_nothing_about_strict_ones() -> None:
     with OpenAIServer(["five"]) as server:
         model = model_at(server)
         model.with_structured_output(Sum, method="json_schema", include_raw=True).invoke("x")
-        assert model.capabilities == endpoint.Capabilities()
+        assert model.capabilities == Capabilities()
 
 
 DRAFT = '{"total": 4}'
@@ -341,15 +337,14 @@ def test_references_inside_a_tools_parameters_are_resolved() -> None:
 
 
 def test_the_history_of_calls_becomes_plain_roles() -> None:
-    made = {"name": "add", "args": {"a": 2, "b": 3}, "id": "c1"}
+    made = {"id": "c1", "type": "function", "function": {"name": "add", "arguments": '{"a": 2, "b": 3}'}}
     history = [
-        SystemMessage("S"),
-        HumanMessage("H"),
-        AIMessage("", tool_calls=[made]),
-        ToolMessage("5", tool_call_id="c1", name="add"),
+        {"role": "system", "content": "S"},
+        {"role": "user", "content": "H"},
+        {"role": "assistant", "content": None, "tool_calls": [made]},
+        {"role": "tool", "content": "5", "tool_call_id": "c1"},
     ]
-    system, _, step, result = render_plain(history, "extra")
-    assert system.text == "S\n\nextra"
-    assert json.loads(step.text) == {"tool": "add", "args": {"a": 2, "b": 3}}
-    assert not step.tool_calls  # type: ignore[attr-defined]
-    assert (result.type, result.text) == ("human", "Result of add:\n5")
+    _, _, step, result = in_words({"messages": history})["messages"]
+    assert json.loads(step["content"]) == {"tool": "add", "args": {"a": 2, "b": 3}}
+    assert "tool_calls" not in step
+    assert result == {"role": "user", "content": "Result of add:\n5"}

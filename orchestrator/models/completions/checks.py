@@ -1,9 +1,11 @@
 """Validate chat completions: reject malformed ones with a clear error, repair harmless deviations."""
 
+import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import openai
+from orchestrator.models.completions.answer import completion_of, no_completion
+from orchestrator.models.completions.extras import extras_of
 
 T = TypeVar("T")
 _MOST_TOKENS = 10**12  # no true count is larger
@@ -14,22 +16,52 @@ _MALFORMED = (AttributeError, IndexError, KeyError, TypeError, ValueError, Recur
 
 
 def checked(answer: object) -> dict[str, Any]:
-    """Return an answer whose choices are an assistant's messages, without implausible token counts.
+    """Return an answer with one choice, an assistant's message, and without implausible token counts.
 
     Raises:
+        openai.APIStatusError: The answer tells an error.
         openai.APIError: The answer is no chat completion.
     """
-    if not isinstance(answer, dict):
+    completion = completion_of(answer)
+    choices = completion.get("choices")
+    choice = choices[0] if isinstance(choices, list) and choices else None
+    # A few endpoints answer a whole request with the pieces of a stream.
+    message = (choice.get("message") or choice.get("delta")) if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or not isinstance(message, dict):
         raise no_completion(str(answer))
-    choices = answer.get("choices")
-    if not isinstance(choices, list) or not choices:
-        raise no_completion(str(answer))
-    for choice in choices:
-        message = choice.get("message") if isinstance(choice, dict) else None
-        if not isinstance(message, dict):
-            raise no_completion(str(answer))
-        message["role"] = "assistant"  # some endpoints leave the role out, or use another word
-    return {**answer, "usage": plausible_usage(answer.get("usage"))}
+    is_whole = str(choice.get("finish_reason") or "") != "length"
+    return {
+        **completion,
+        "choices": [{**choice, "message": _usual(message, is_whole)}],
+        "usage": plausible_usage(completion.get("usage")),
+    }
+
+
+def _usual(message: dict[str, Any], is_whole: bool) -> dict[str, Any]:
+    """Return a message in the usual shape: a text, calls with their arguments as JSON, and the role `assistant`."""
+    calls = [_usual_call(call) for call in message.get("tool_calls") or () if isinstance(call, dict)]
+    text = text_of(message.get("content"))
+    if not text and not calls and is_whole:
+        text = extras_of(message).reasoning  # vLLM's parsers of thoughts take a whole answer for thoughts
+    return {**message, "role": "assistant", "content": text, "tool_calls": calls or None}
+
+
+def _usual_call(call: dict[str, Any]) -> dict[str, Any]:
+    function = call.get("function")
+    if not isinstance(function, dict):
+        function = call if "name" in call else {}
+    arguments = function.get("arguments")
+    if not isinstance(arguments, str):
+        arguments = "{}" if arguments is None else json.dumps(arguments, ensure_ascii=False)
+    return {**call, "type": "function", "function": {**function, "arguments": arguments or "{}"}}
+
+
+def text_of(content: object) -> str:
+    """Return the text of a message or of a piece of one, which some endpoints send as blocks."""
+    if isinstance(content, list):
+        blocks = [block for block in content if isinstance(block, dict) and block.get("type") in ("text", None)]
+        return "".join(str(block.get("text") or "") for block in blocks)
+    return content if isinstance(content, str) else ""
 
 
 def plausible_usage(reported: object) -> dict[str, Any] | None:
@@ -57,11 +89,3 @@ def reading(read: Callable[[], T]) -> T:
         return read()
     except _MALFORMED as error:
         raise no_completion(f"{type(error).__name__}: {error}") from error
-
-
-def no_completion(answer: str) -> openai.APIError:
-    """Return the error for an answer that is no chat completion."""
-    import httpx2
-
-    message = f"the endpoint's answer is no chat completion: {' '.join(answer[:2000].split())[:200]}"
-    return openai.APIError(message, httpx2.Request("POST", "/chat/completions"), body=None)

@@ -15,10 +15,11 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
 from orchestrator.models.capabilities import Capabilities
-from orchestrator.models.completions.checks import no_completion, plausible_usage, reading
+from orchestrator.models.completions.answer import error_in, no_completion
+from orchestrator.models.completions.checks import plausible_usage, reading, text_of
+from orchestrator.models.completions.extras import Extras
 from orchestrator.models.completions.thoughts import ThoughtFilter
 from orchestrator.models.json_answers import without_thoughts
-from orchestrator.redaction import redact
 
 Convert = Callable[[dict[str, Any]], ChatGenerationChunk | None]
 """Makes a message chunk of a completion chunk, as `ChatOpenAI` does."""
@@ -31,6 +32,7 @@ class CompletionStream:
 
     Args:
         convert: Makes the message chunks.
+        endpoint: The endpoint, which gets back the fields that only it knows.
         is_unopened: See `ThoughtFilter`.
 
     Attributes:
@@ -39,11 +41,13 @@ class CompletionStream:
         is_unopened: The answer began inside thoughts.
     """
 
-    def __init__(self, convert: Convert, is_unopened: bool = False) -> None:
+    def __init__(self, convert: Convert, endpoint: str, is_unopened: bool = False) -> None:
         self.usage: dict[str, Any] | None = None
         self.finish_reason = ""
         self.is_unopened = is_unopened
         self._convert = convert
+        self._endpoint = endpoint
+        self._extras = Extras()
         self._bytes = b""
         self._event: list[bytes] = []
         self._other: list[bytes] = []
@@ -79,7 +83,9 @@ class CompletionStream:
             raise no_completion(b"\n".join(self._other).decode(errors="replace"))
         if not self._is_done and not self.finish_reason:
             raise broken_off()
-        yield from self._chunk({"content": self._rest()}, self.finish_reason, self.usage)
+        for last in self._chunk({"content": self._rest()}, self.finish_reason, self.usage):
+            last.message.additional_kwargs.update(self._extras.as_kept(self._endpoint))
+            yield last
         # Some chat templates open the tag of the thoughts in the prompt. Then only the end of the thoughts shows.
         whole = "".join(self._text)
         self.is_unopened = not self.is_unopened and without_thoughts(whole).strip() != "".join(self._shown).strip()
@@ -120,8 +126,8 @@ class CompletionStream:
             raise no_completion(data.decode(errors="replace")) from None
         if not isinstance(chunk, dict):
             raise no_completion(str(chunk))
-        if chunk.get("error"):
-            raise self._error(chunk["error"])
+        if (error := error_in(chunk, self.has_begun)) is not None:
+            raise error
         yield from reading(lambda: list(self._read(chunk)))
 
     def _read(self, chunk: dict[str, Any]) -> Iterator[ChatGenerationChunk]:
@@ -131,7 +137,11 @@ class CompletionStream:
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
             # A whole completion in one event has a message.
             delta = choice.get("delta") or choice.get("message") or {}
-            text, calls = _text_of(delta.get("content")), self._calls.added(delta.get("tool_calls") or [])
+            pieces = [piece for piece in delta.get("tool_calls") or () if isinstance(piece, dict)]
+            text, calls = text_of(delta.get("content")), self._calls.added(pieces)
+            self._extras.add(delta)
+            for call, piece in zip(calls, pieces, strict=True):
+                self._extras.add_call(self._calls.ids[call["index"]], piece)
             if text:
                 self._text.append(text)
                 text = self._thoughts.feed(text)
@@ -143,6 +153,8 @@ class CompletionStream:
         rest = self._thoughts.end()
         if not rest and not any(self._shown):
             rest = "".join(self._text)  # of thoughts alone, as `without_thoughts` keeps them
+        if not rest and not any(self._shown) and not self._calls.any and self.finish_reason != "length":
+            rest = self._extras.reasoning  # vLLM's parsers of thoughts take a whole answer for thoughts
         self._shown.append(rest)
         return rest
 
@@ -154,26 +166,17 @@ class CompletionStream:
         if converted is not None:
             yield converted
 
-    def _error(self, error: Any) -> openai.APIError:
-        """Return the error that an endpoint reports inside its stream, as if it were the status of the answer."""
-        fields = error if isinstance(error, dict) else {"message": str(error)}
-        code = fields.get("code") or fields.get("status")
-        # Once words have come the request was not refused, and it was paid for, whatever the code says.
-        status = code if isinstance(code, int) and 400 <= code < 600 and not self.has_begun else 500
-        message = redact(str(fields.get("message") or "the endpoint reports an error in its answer"))
-        return openai.APIStatusError(message, response=httpx2.Response(status, request=_request()), body=fields)
-
 
 class _Calls:
     """The tool calls of one answer, as they arrive in pieces."""
 
     def __init__(self) -> None:
-        self._ids: list[str] = []
+        self.ids: list[str] = []
         self._names: list[str] = []
 
     @property
     def any(self) -> bool:
-        return bool(self._ids)
+        return bool(self.ids)
 
     def added(self, pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return pieces with indices, and with the id and the name of each call only once."""
@@ -184,8 +187,8 @@ class _Calls:
         name, arguments = str(function.get("name") or ""), function.get("arguments")
         index = self._index(piece.get("index"), call_id, name)
         # Some endpoints repeat both in every piece, and LangChain would join them.
-        is_new_id, is_new_name = bool(call_id and not self._ids[index]), bool(name and not self._names[index])
-        self._ids[index] = self._ids[index] or call_id
+        is_new_id, is_new_name = bool(call_id and not self.ids[index]), bool(name and not self._names[index])
+        self.ids[index] = self.ids[index] or call_id
         self._names[index] = self._names[index] or name
         return {
             "index": index,
@@ -198,23 +201,15 @@ class _Calls:
 
     def _index(self, index: object, call_id: str, name: str) -> int:
         if not isinstance(index, int):  # some endpoints leave it out
-            is_other = bool(call_id and self._ids and call_id != self._ids[-1])
-            is_next = not self._ids or is_other or (bool(name) and not call_id)
-            index = len(self._ids) - (not is_next)
-        if not 0 <= index <= len(self._ids):
+            is_other = bool(call_id and self.ids and call_id != self.ids[-1])
+            is_next = not self.ids or is_other or (bool(name) and not call_id)
+            index = len(self.ids) - (not is_next)
+        if not 0 <= index <= len(self.ids):
             raise ValueError(f"a tool call with the index {index}")
-        if index == len(self._ids):
-            self._ids.append("")
+        if index == len(self.ids):
+            self.ids.append("")
             self._names.append("")
         return index
-
-
-def _text_of(content: object) -> str:
-    """Return the text of a delta, which some endpoints send as blocks."""
-    if isinstance(content, list):
-        blocks = [block for block in content if isinstance(block, dict) and block.get("type") == "text"]
-        return "".join(str(block.get("text") or "") for block in blocks)
-    return content if isinstance(content, str) else ""
 
 
 def broken_off() -> openai.APIConnectionError:

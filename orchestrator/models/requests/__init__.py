@@ -1,0 +1,1 @@
+"""Requests for chat completions, in the forms that endpoints take."""

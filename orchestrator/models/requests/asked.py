@@ -1,0 +1,62 @@
+"""Asked: a request for a completion, as it was asked for and as it is negotiated."""
+
+from typing import Any
+
+import openai
+
+from orchestrator.models.capabilities import Capabilities
+from orchestrator.models.requests.form import Body
+from orchestrator.models.requests.negotiation import Negotiation
+from orchestrator.models.requests.refusal import Refusal
+from orchestrator.models.requests.schemas import wanted_schema
+
+
+class Asked:
+    """One request, until the endpoint takes it.
+
+    Args:
+        capabilities: See `Negotiation`.
+        body: The request in its usual form.
+        fixed: See `Negotiation`.
+        forbidden: See `Negotiation`.
+
+    Attributes:
+        negotiation: Finds the form that the endpoint takes.
+        tools: The tools that the model may call.
+        schema: The schema of the answer; None without one.
+    """
+
+    def __init__(
+        self, capabilities: Capabilities, body: Body, fixed: frozenset[str], forbidden: frozenset[str]
+    ) -> None:
+        self.negotiation = Negotiation(capabilities, body, fixed, forbidden)
+        self.tools: list[dict[str, Any]] = body.get("tools") or []
+        self.schema = wanted_schema(body)
+        self._first: openai.APIStatusError | None = None
+
+    @property
+    def body(self) -> Body:
+        """The request to send now."""
+        return self.negotiation.body
+
+    @property
+    def is_strict(self) -> bool:
+        """True if the request asks for a strict schema now."""
+        wanted = self.body.get("response_format") or {}
+        return bool((wanted.get("json_schema") or {}).get("strict"))
+
+    def refused(self, error: openai.APIStatusError, has_begun: bool = False) -> None:
+        """Choose another form after a refusal.
+
+        Args:
+            error: The endpoint's answer.
+            has_begun: True if words of an answer came before the error.
+
+        Raises:
+            openai.APIStatusError: No other form may help. The error is the first, which is about the usual request.
+        """
+        refusal = Refusal.of(error.status_code, error.body, error.message)
+        if not has_begun and self.negotiation.refused(refusal):
+            self._first = self._first or error
+            return
+        raise error if self._first is None or refusal.is_final or refusal.is_too_long else self._first from None
