@@ -128,7 +128,7 @@ class SubTaskChanged(Event, kind="sub_task"):
         attempt: The number of the attempt, from 1.
         usage: Tokens and calls of the attempt, once it has ended.
         seconds: Duration of the attempt, once it has ended.
-        error: Reason of a failure.
+        error: Reason of a failure; for `pending`, the feedback with which the sub-task is sent back.
     """
 
     id: str

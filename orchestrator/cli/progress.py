@@ -119,6 +119,8 @@ def describe_event(event: Event) -> str:
             return f"round {number}"
         case SubTaskChanged(status="succeeded"):
             return f"{event.id} succeeded in {event.seconds:.1f} s, {_tokens(event)} tokens"
+        case SubTaskChanged(status="pending", error=feedback):
+            return f"again: {event.id} ({event.attempt}): {feedback}" if feedback else ""
         case SubTaskChanged():
             return f"{event.id} {event.status}" + (f": {event.error}" if event.error else "")
         case ToolCalled():

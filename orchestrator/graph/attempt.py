@@ -9,7 +9,8 @@ from orchestrator.agents.worker import Worker
 from orchestrator.budget.accounts import Account
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.errors import PersistenceError, WorkerError
-from orchestrator.graph.invocation import Invocation, described_config
+from orchestrator.graph.branch import Branch
+from orchestrator.graph.invocation import Invocation, described_config, versioned_config
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
 from orchestrator.memory.conversation import Conversation
@@ -21,8 +22,8 @@ from orchestrator.models.errors import is_refusal
 from orchestrator.planning.outcome import Outcome
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED
+from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.out_of_budget import BudgetDecision
-from orchestrator.reviews.parking import Parking
 from orchestrator.text import same_text, sound
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import merged
@@ -38,7 +39,7 @@ class Attempt:
         invocation: The node's execution.
         memory: The round's view of the shared memory.
         recorder: Records what the try ends with.
-        parking: Waits for a human while other sub-tasks of the round work.
+        branch: Waits for a human while other sub-tasks of the round work, and knows if this version still counts.
     """
 
     def __init__(
@@ -49,7 +50,7 @@ class Attempt:
         invocation: Invocation,
         memory: SharedMemory,
         recorder: Recorder,
-        parking: Parking,
+        branch: Branch,
     ) -> None:
         self._team = team
         self._agent = agent
@@ -57,7 +58,7 @@ class Attempt:
         self._invocation = invocation
         self._memory = memory
         self._recorder = recorder
-        self._parking = parking
+        self._branch = branch
 
     async def run(self) -> Entry | Outcome:
         """Run the agent. Return a draft when a human must see the result first, otherwise the outcome.
@@ -69,7 +70,7 @@ class Attempt:
         if not auto_approve and await self._invocation.is_stopped():
             return await record(Result(""), "skipped", error=STOPPED, stop=True)
         # Asked before the agent runs: one execution of a node can call its agent only once.
-        decision = await self._invocation.budget_decision(self._parking)
+        decision = await self._invocation.budget_decision(self._branch)
         if decision == "stop":
             return await record(Result(""), "failed", error=STOPPED, stop=True)
         finishes_when_spent = auto_approve or decision == "finish"
@@ -100,14 +101,14 @@ class Attempt:
         allowance = invocation.allowance(Account(agent.name, payload.sub_task.id))
         context = WorkerContext(
             actor=Actor(agent.name, invocation.memory_id, payload.sub_task.id, payload.key),
-            oversight=Oversight(invocation.store, self._team.policy, payload.auto_approve, parking=self._parking),
+            oversight=Oversight(invocation.store, self._team.policy, payload.auto_approve, parking=self._branch),
             memory=self._memory,
             calls=ModelCalls(invocation.bridge, allowance, self._team.calls, invocation.emit, payload.sub_task.attempt),
             window=allowance.window(agent.window),
             workspace=invocation.workspace,
             emit=invocation.emit,
             users=invocation.context,
-            instructions=invocation.instructions,
+            instructions=self._instructions,
             finishes_when_spent=finishes_when_spent,
             more_budget=self._more_budget,
         )
@@ -124,10 +125,16 @@ class Attempt:
         )
         facts: dict[str, str | int] = {"sub_task_id": payload.sub_task.id, "attempt": payload.sub_task.attempt}
         config = described_config(invocation.config, agent=agent.name, round=payload.round, **facts)
+        config = versioned_config(config, self._branch.version)
         return await agent.carry_out(invocation.bridge, assignment, context, self._team.limits, config)
 
+    async def _instructions(self) -> tuple[Instruction, ...]:
+        # Asked for before each model call. A version that another one has replaced ends there, or at a tool call.
+        self._branch.check_version()
+        return await self._invocation.instructions()
+
     async def _more_budget(self, error: BudgetSpentError) -> BudgetDecision | None:
-        return await self._invocation.more_budget(error, self._parking)
+        return await self._invocation.more_budget(error, self._branch)
 
     def _taint(self) -> tuple[str, ...]:
         """Return the untrusted sources of the sub-task itself."""

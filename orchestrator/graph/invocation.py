@@ -4,10 +4,11 @@ The nodes of one invocation of the graph meet in a registry, by the key of their
 ledger and the rounds. This module alone knows the key.
 """
 
+import itertools
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -21,9 +22,11 @@ from orchestrator.budget.accounts import Account
 from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger import Ledger
+from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.events import Emitter, ReviewAsked, Steered
 from orchestrator.graph.registry import Registry
+from orchestrator.graph.rework import Reworks
 from orchestrator.graph.round import Round
 from orchestrator.graph.stores import store_beside
 from orchestrator.memory.recall import recall_index
@@ -38,8 +41,11 @@ from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.reviews.review import Review
 from orchestrator.tool_calls.worker_context import Held
 
-# LangGraph 1.2 hands a node's checkpointer to subgraphs under this key of the config, and has no public way to ask.
+# LangGraph 1.2 hands these to subgraphs under keys of the config, and has no public way to ask.
 _CHECKPOINTER_KEY = "__pregel_checkpointer"
+_RESUMING_KEY = "__pregel_resuming"
+_SCRATCHPAD_KEY = "__pregel_scratchpad"
+_MOST_GRAPHS = 1000  # that one attempt calls
 
 
 class Shared:
@@ -105,6 +111,25 @@ def _writer(write: Any) -> Callable[[dict[str, Any]], None] | None:
     # LangGraph 1.2 does not say. Its writers for nobody are functions without a closure, and its others close over the
     # stream. Of a release that does it in another way, each writer counts as read.
     return None if getattr(write, "__closure__", ()) is None else write
+
+
+def is_resumed(config: RunnableConfig) -> bool:
+    """True if the graph goes on from a pause or a crash."""
+    return bool(config["configurable"].get(_RESUMING_KEY))
+
+
+def versioned_config(config: RunnableConfig, version: int) -> RunnableConfig:
+    """Return the config for the agent of a later version of a node's sub-task, whose steps have a namespace of its own.
+
+    LangGraph 1.2 names the graphs that a node calls by counting the calls. A node that runs again does not repeat the
+    calls of earlier versions, so each version begins to count elsewhere.
+    """
+    scratchpad = config["configurable"].get(_SCRATCHPAD_KEY)
+    if not version or scratchpad is None:
+        return config
+    counter = itertools.count(version * _MOST_GRAPHS)
+    own = replace(scratchpad, subgraph_counter=lambda: next(counter))
+    return {**config, "configurable": {**config["configurable"], _SCRATCHPAD_KEY: own}}
 
 
 def described_config(config: RunnableConfig, **facts: str | int) -> RunnableConfig:
@@ -184,6 +209,13 @@ class Invocation:
         return SHARED.find(shared_key(self.namespace, self.memory_id), self.control, create)
 
     @property
+    def can_wait(self) -> bool:
+        """True if the node may wait for what comes after it in the round."""
+        # Under `graph.invoke` every node has a thread of LangGraph's pool, and waiting nodes would use the pool up.
+        # With `max_concurrency` they would keep other nodes from starting.
+        return self.bridge is not BLOCKING and not self.config.get("max_concurrency")
+
+    @property
     def ledger(self) -> Ledger:
         """The ledger that all nodes of this invocation share; load it before use."""
         return self._shared.ledger
@@ -221,17 +253,20 @@ class Invocation:
         """Return the part of the budget that an account may use."""
         return Allowance(self.ledger, account)
 
-    def round(self, number: int, slots: int) -> Round:
+    def round(self, number: int, limits: Limits, more_rounds: int) -> Round:
         """Return a round, with one view of the shared memory for all of its workers.
 
         Args:
             number: Number of the round.
-            slots: Most workers at once.
+            limits: The bounds of the run.
+            more_rounds: Rounds that a human has granted beyond them.
         """
 
         def create() -> Round:
-            memory = SharedMemory(self.store, self.memory_id, index=recall_index())
-            return Round(memory, self.bridge.lock(), slots, is_resumed=self._shared.begun_round != number)
+            memory, lock = SharedMemory(self.store, self.memory_id, index=recall_index()), self.bridge.lock
+            reworks = Reworks(memory, number, lock(), limits.attempts, limits.rounds + more_rounds)
+            is_resumed = self._shared.begun_round != number
+            return Round(memory, lock(), limits.parallel_workers, reworks, is_resumed=is_resumed)
 
         return self._shared.round(number, create)
 

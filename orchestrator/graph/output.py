@@ -14,6 +14,9 @@ from orchestrator.planning.assessment import current
 from orchestrator.reviews.payload import review_payload
 from orchestrator.reviews.review import Review
 
+HELD = "held"
+"""The kind of the interrupt of a node that asks nothing."""
+
 # LangGraph 1.2 keeps the function that writes to channels under this key of the config; there is no public way to ask.
 _SEND_KEY = "__pregel_send"
 
@@ -72,7 +75,7 @@ def reporting_pauses(invocation: Invocation) -> Iterator[None]:
 def _report_pause(invocation: Invocation, pause: GraphInterrupt) -> None:
     payloads = [interrupt.value for interrupt in (pause.args[0] if pause.args else ())]
     reviews = tuple(payload for payload in payloads if _is_review(payload))
-    if not payloads:
+    if all(_is_held(payload) for payload in payloads):
         return  # it waits for the review of another node
     # LangGraph 1.2 applies what an interrupted node has written to the output of this invocation and saves none of it.
     # So the node may run again and write anew.
@@ -82,6 +85,10 @@ def _report_pause(invocation: Invocation, pause: GraphInterrupt) -> None:
     send = invocation.config.get("configurable", {}).get(_SEND_KEY)
     if send is not None:
         send(list(report.items()))
+
+
+def _is_held(payload: object) -> bool:
+    return isinstance(payload, dict) and payload.get("kind") == HELD
 
 
 def _is_review(payload: object) -> bool:

@@ -21,7 +21,7 @@ class Payload:
         done: Dependencies that were finished before this round, so that no node of the round signals them.
         auto_approve: True when no human is asked.
         previous: Key of the result of the attempt before; empty at the first.
-        awaits: True if the round must not end before its reviews are answered.
+        more_rounds: Rounds that a human has granted beyond the limit.
     """
 
     sub_task: SubTask
@@ -33,7 +33,7 @@ class Payload:
     done: tuple[str, ...] = ()
     auto_approve: bool = False
     previous: str = ""
-    awaits: bool = False
+    more_rounds: int = 0
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, without the fields that have their default."""
@@ -52,8 +52,8 @@ class Payload:
             form["auto_approve"] = True
         if self.previous:
             form["previous"] = self.previous
-        if self.awaits:
-            form["awaits"] = True
+        if self.more_rounds:
+            form["more_rounds"] = self.more_rounds
         return form
 
     @classmethod
@@ -69,5 +69,5 @@ class Payload:
             done=tuple(form.get("done", ())),
             auto_approve=bool(form.get("auto_approve")),
             previous=form.get("previous", ""),
-            awaits=bool(form.get("awaits")),
+            more_rounds=form.get("more_rounds", 0),
         )

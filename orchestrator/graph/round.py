@@ -13,9 +13,7 @@ Invariants:
   dependency or for a human does not count. It counts again from the moment of the wake-up, before it runs: in between,
   a round at work would look quiet.
 - When nothing works any more, everything that waits for a human is sent away, to pause the run. So a round always ends.
-- If work was sent back meanwhile, and only reviews of results are open, the round ends for that rework instead. The
-  next round has the rework and the open reviews side by side. All nodes must agree on it: a single pause would keep
-  the super-step, with everything that has returned, until every review is answered.
+- A node whose sub-task may still be sent back waits too, with a finished result; see `graph.rework`.
 """
 
 import heapq
@@ -25,23 +23,22 @@ from collections.abc import Iterable
 from typing import Literal
 
 from orchestrator.concurrency import Bridge, Waiter
+from orchestrator.events import Emit
+from orchestrator.graph.rework import Reworks
 from orchestrator.memory.shared_memory import SharedMemory
-from orchestrator.planning.outcome import Outcome
 
 Signal = Literal["succeeded", "failed", "paused", "gone"]
 
 
 class Idle:
-    """Something of a round that waits for a dependency or for a human.
+    """Something of a round that waits for a dependency, for a human or for a verdict.
 
     Args:
         waiter: Wakes it.
-        is_durable: True if what waits needs nothing of this super-step to go on in the next one.
     """
 
-    def __init__(self, waiter: Waiter, *, is_durable: bool = False) -> None:
+    def __init__(self, waiter: Waiter) -> None:
         self.waiter = waiter
-        self.is_durable = is_durable
         self.is_waiting = True
         self.is_sent_away = False
 
@@ -53,24 +50,32 @@ class Round:
         memory: The view of the shared memory.
         memory_lock: Held while the view is read; of the bridge's kind.
         slots: Most workers at once.
+        reworks: The versions of its sub-tasks; without it, nothing is sent back.
         is_resumed: True if the round began in an earlier invocation, whose finished nodes do not run again.
     """
 
-    def __init__(self, memory: SharedMemory, memory_lock: object, slots: int, *, is_resumed: bool = False) -> None:
+    def __init__(
+        self,
+        memory: SharedMemory,
+        memory_lock: object,
+        slots: int,
+        reworks: Reworks | None = None,
+        *,
+        is_resumed: bool = False,
+    ) -> None:
         self.memory = memory
+        self.reworks = reworks or Reworks(memory, 0, memory_lock, attempts=1, rounds=0)
         self.memory_lock = memory_lock
         self.is_resumed = is_resumed
         self.active = 0
         self.working = 0
-        self.ends_for_rework = False
         self._slots = slots
         self._queue: list[tuple[int, int, Waiter]] = []
         self._arrival = itertools.count()
         self._signals: dict[str, Signal] = {}
         self._listeners: dict[str, list[Idle]] = {}
         self._parked: list[Idle] = []
-        self._has_rework = False
-        self._must_pause = False
+        self._held: list[Idle] = []
         self._lock = threading.Lock()
 
     def enter(self, sub_task_id: str) -> None:
@@ -85,19 +90,24 @@ class Round:
         with self._lock:
             self.active -= 1
             self._signals[sub_task_id] = signal
-            if signal in ("paused", "gone") and not self.ends_for_rework:
-                self._must_pause = True
             for idle in self._listeners.pop(sub_task_id, []):
                 self._wake(idle)
             self._rest()
 
-    def note(self, outcome: Outcome) -> None:
-        """Note what an outcome means for the round: work is sent back, or only the supervisor can decide."""
-        verdict = outcome.verdict
-        if outcome.rejected or (verdict is not None and verdict.verdict == "changes_requested"):
-            self._has_rework = True
-        elif outcome.status == "failed":
-            self._must_pause = True
+    def signal(self, sub_task_id: str, signal: Signal) -> None:
+        """Set the signal of a node that stays, and wake the nodes that wait for its sub-task."""
+        with self._lock:
+            self._signals[sub_task_id] = signal
+            for idle in self._listeners.pop(sub_task_id, []):
+                self._wake(idle)
+
+    def withdraw(self, sub_task_ids: Iterable[str]) -> None:
+        """Withdraw the signals of sub-tasks that are done again, and let the nodes that wait for them look again."""
+        with self._lock:
+            for sub_task_id in sub_task_ids:
+                self._signals.pop(sub_task_id, None)
+                for idle in self._listeners.pop(sub_task_id, []):
+                    self._wake(idle)
 
     def signal_of(self, sub_task_id: str) -> Signal | None:
         """Return how a sub-task ended in this round, or None while it has not."""
@@ -139,6 +149,30 @@ class Round:
         with self._lock:
             self._wake(idle)
 
+    async def begin_rework(self, bridge: Bridge, emit: Emit) -> None:
+        """Begin all rework that can begin, and let the nodes that it concerns go on with their next version."""
+        changed = await self.reworks.begin(bridge, emit)
+        if changed:
+            self.withdraw(place.payload.sub_task.id for place in changed)
+            for wake in [wake for place in changed for wake in place.wakes]:
+                wake()
+        self.look_again()
+
+    async def hold(self, bridge: Bridge) -> bool:
+        """Wait with a finished result until `look_again`. Return False if nothing works any more."""
+        idle = Idle(bridge.waiter())
+        with self._lock:
+            self._held.append(idle)
+        self.park(idle)
+        return await self.wait_parked(idle)
+
+    def look_again(self) -> None:
+        """Wake all that waits with a finished result."""
+        with self._lock:
+            for idle in self._held:
+                self._wake(idle)
+            self._held = []
+
     async def wait_parked(self, idle: Idle) -> bool:
         """Wait as parked work. Return False if it was sent away, since nothing works any more."""
         await self._wait(idle)
@@ -165,8 +199,6 @@ class Round:
         """Count work out. Send everything that is parked away when it was the last. The caller holds the lock."""
         self.working -= 1
         if self.working == 0:
-            if self._parked and self._has_rework and not self._must_pause:
-                self.ends_for_rework = all(idle.is_durable for idle in self._parked)
             for idle in tuple(self._parked):
                 idle.is_sent_away = True
                 self._wake(idle)

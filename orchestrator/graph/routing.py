@@ -56,7 +56,7 @@ def assignments(state: State) -> list[Send]:
             done=tuple(dep for dep in sub_task.depends_on if dep not in sent),
             auto_approve=bool(state.get("unattended")),
             previous=outcomes[task_id]["key"] if is_retry else "",
-            awaits=bool(state.get("awaits")),
+            more_rounds=state.get("more_rounds", 0),
         )
         sends.append(Send(sub_task.target_agent, payload.plain()))
     return sends

@@ -117,7 +117,6 @@ class State(TypedDict, total=False):
     - `turn` is the number of the task among those of the thread's conversation; a missing one stands for 1.
     - `heard` is the number of the last instruction that the supervisor's model was asked with; a missing one stands for
       0. Numbers on a thread only go up, so it stays when another task begins.
-    - `awaits` is set for a round that must not end before its reviews are answered: no rework can begin without them.
     - `outcomes[id].key` tells which version of the sub-task an outcome belongs to.
     - `status` is `waiting` and `reviews` has a review as long as a gate is closed. The gate itself resets both.
     - `usage` counts all calls of the run, as the ledger does.
@@ -142,7 +141,6 @@ class State(TypedDict, total=False):
     round: int
     revisions: int
     more_rounds: int
-    awaits: bool | None
     heard: int
     shapes: list[str]
     status: Annotated[SavedStatus, newest_status]
@@ -181,7 +179,6 @@ def cleared(state: State, memory_id: str, turn: int) -> dict[str, Any]:
         "round": 0,
         "revisions": 0,
         "more_rounds": 0,
-        "awaits": None,
         "shapes": [],
         "limited_by": "",
         "notes": [],

@@ -1,10 +1,11 @@
 """Assessment: how a finished round leaves the plan, by rules alone. Only failures need a model to decide."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
+from orchestrator.planning.sub_task import SubTask
 from orchestrator.text import same_words
 
 
@@ -66,26 +67,52 @@ def _demand_change(
     """Add the demand of an outcome that a sub-task is done again."""
     if target not in plan.by_id:
         return
-    is_own = outcome.id == target  # a human rejected the result itself; otherwise a reviewer judged another one
-    # Repeating the same feedback would loop: it did not help the first time.
-    if any(_contains(earlier, feedback) for earlier in plan.by_id[target].feedback):
+    task, is_own = (
+        plan.by_id[target],
+        outcome.id == target,
+    )  # a human rejected the result itself; otherwise a reviewer judged another one
+    if can_retry(task, feedback, attempts):
+        collected = assessment.retries.get(target, "")
+        assessment.retries[target] = joined_feedback([collected, feedback] if collected else [feedback])
+    elif _is_repeated(task, feedback):
         assessment.exhausted[outcome.key] = (
             f"{target} was rejected again for the same reason: {feedback}"
             if is_own
             else f"{outcome.id} asks for the same change of {target} again: {feedback}"
         )
         assessment.exhausted_ids.append(target)
-    elif plan.by_id[target].attempt >= attempts:
+    else:
         assessment.exhausted[outcome.key] = (
             f"{target} was rejected after {attempts} attempts: {feedback}"
             if is_own
             else f"{outcome.id} asks for a change of {target}, which has had its {attempts} attempts: {feedback}"
         )
         assessment.exhausted_ids.append(target)
-    else:
-        collected = assessment.retries.get(target, "")
-        if not _contains(collected, feedback):  # two reviewers may ask for the same change
-            assessment.retries[target] = f"{collected}\n{feedback}" if collected else feedback
+
+
+def can_retry(sub_task: SubTask, feedback: str, attempts: int) -> bool:
+    """True if a sub-task can be done again with this feedback.
+
+    Args:
+        sub_task: The sub-task with its earlier feedback.
+        feedback: The feedback.
+        attempts: Most tries at one sub-task.
+    """
+    return sub_task.attempt < attempts and not _is_repeated(sub_task, feedback)
+
+
+def _is_repeated(sub_task: SubTask, feedback: str) -> bool:
+    # Repeating the same feedback would loop: it did not help the first time.
+    return any(_contains(earlier, feedback) for earlier in sub_task.feedback)
+
+
+def joined_feedback(texts: Iterable[str]) -> str:
+    """Return several texts of feedback as one, without those that say the same."""
+    collected = ""
+    for text in texts:
+        if not _contains(collected, text):  # two reviewers may ask for the same change
+            collected = f"{collected}\n{text}" if collected else text
+    return collected
 
 
 def _contains(earlier: str, feedback: str) -> bool:

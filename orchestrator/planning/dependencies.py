@@ -44,20 +44,7 @@ class Dependencies(Checked):
         """Each sub-task's key: its id and a hash of its specification and of its dependencies' keys."""
         keys: dict[str, str] = {}
         for task_id in self.order:
-            task = self.by_id[task_id]
-            spec = [
-                task.id,
-                task.description,
-                task.target_agent,
-                str(task.requires_approval),
-                str(task.attempt),
-            ]
-            # Another order of the dependencies is the same work; other feedback is other work.
-            # `needs` keeps the last feedback apart from the first dependency's key.
-            spec += [*task.feedback, "needs", *sorted(keys[dep] for dep in task.depends_on)]
-            if task.output_schema is not None:  # without one the key is that of versions that knew none
-                spec += ["output", json.dumps(task.output_schema, sort_keys=True)]
-            keys[task_id] = f"{task_id}-{hashlib.sha256(chr(0).join(spec).encode()).hexdigest()[:12]}"
+            keys[task_id] = key_of(self.by_id[task_id], keys)
         return keys
 
     @cached_property
@@ -128,6 +115,28 @@ class Dependencies(Checked):
             best[task_id] = (path_before[0] + own, (*path_before[1], task_id))
         length, path = max(best.values(), default=(0.0, ()))
         return path, length
+
+
+def key_of(task: SubTask, keys: Mapping[str, str]) -> str:
+    """Return the key of a sub-task: its id and a hash of its specification and of its dependencies' keys.
+
+    Args:
+        task: The sub-task.
+        keys: The keys of its dependencies, by id.
+    """
+    spec = [
+        task.id,
+        task.description,
+        task.target_agent,
+        str(task.requires_approval),
+        str(task.attempt),
+    ]
+    # Another order of the dependencies is the same work; other feedback is other work.
+    # `needs` keeps the last feedback apart from the first dependency's key.
+    spec += [*task.feedback, "needs", *sorted(keys[dep] for dep in task.depends_on)]
+    if task.output_schema is not None:  # without one the key is that of versions that knew none
+        spec += ["output", json.dumps(task.output_schema, sort_keys=True)]
+    return f"{task.id}-{hashlib.sha256(chr(0).join(spec).encode()).hexdigest()[:12]}"
 
 
 def cycle_in(sub_tasks: Sequence[SubTask]) -> list[str]:

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.store.base import PutOp
+from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 from langgraph.types import StateSnapshot
 
 from orchestrator.agents.supervisor import Supervisor
@@ -20,9 +20,13 @@ from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import ConfigError, PersistenceError, PlanError, UnknownThreadError
 from orchestrator.graph.build import compile_graph
+from orchestrator.graph.rework import note_key, reworked, reworks_in
 from orchestrator.memory.conversation import read_turns
+from orchestrator.memory.entry import Entry
 from orchestrator.persistence.database import Persistence
+from orchestrator.persistence.namespaces import namespace
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
+from orchestrator.planning.plan import Plan
 from orchestrator.reviews.instructions import instructions_of, leave_instructions
 from orchestrator.reviews.open_reviews import open_reviews
 from orchestrator.runs.interventions.cancellation import (
@@ -158,6 +162,8 @@ class ThreadStates:
             rows = await read_rows(AWAITING, self._persistence.store, thread_id)
             rows.pop(BUDGET_ROW, None)  # it holds the limits and no amounts
             store, former = self._persistence.store, snapshot.values.get("turn", 1) - 1
+            if snapshot.tasks:
+                snapshot = snapshot._replace(values=await _with_round_progress(store, snapshot.values))
             turns = await read_turns(AWAITING, store, thread_id, former) if former else ()
             waiting = await open_reviews(AWAITING, store, thread_id)
             artifacts = artifacts_in(self.workspace_of(thread_id))
@@ -202,3 +208,33 @@ class ThreadStates:
             saver, store = self._persistence.checkpointer, self._persistence.store
             graph = self._graphs[agents] = compile_graph(team, checkpointer=saver, store=store)
         return graph
+
+
+async def _with_round_progress(store: BaseStore, values: dict[str, Any]) -> dict[str, Any]:
+    """Return the values of a thread's state with the plan and the outcomes of a round that has not ended.
+
+    A node whose sub-task may still be sent back has not returned, so its finished outcome is in the shared memory only.
+    Neither does the plan in the state have the attempts that a verdict has led to within the round.
+
+    Args:
+        store: Holds the shared memory.
+        values: The values of the state.
+    """
+    if values.get("phase") != "work" or not values.get("plan"):
+        return values
+    memory_id = values["memory_id"]
+    [note] = await _entries(store, memory_id, [note_key(values.get("round", 0))])
+    reworks, outcomes = reworks_in(note), values.get("outcomes") or {}
+    plan = reworked(Plan.parse(values["plan"]), reworks)
+    keys = [key for task_id, key in plan.keys.items() if outcomes.get(task_id, {}).get("key") != key]
+    entries = [entry for entry in await _entries(store, memory_id, keys) if entry is not None]
+    finished = {e.sub_task_id: e.outcome for e in entries if e.outcome and e.status in ("final", "note")}
+    if not reworks and not finished:
+        return values
+    return {**values, "plan": plan.plain(), "outcomes": {**outcomes, **finished}}
+
+
+async def _entries(store: BaseStore, memory_id: str, keys: list[str]) -> list[Entry | None]:
+    place = namespace(memory_id, "memory")
+    rows = cast("list[Item | None]", await AWAITING.batch(store, [GetOp(place, key) for key in keys])) if keys else []
+    return [None if row is None else Entry.parse(row.key, row.value) for row in rows]

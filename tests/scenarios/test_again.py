@@ -19,7 +19,7 @@ def asked_for(model: Any, heading: str) -> list[str]:
 
 
 def test_an_accepted_result_is_not_called_refused_when_something_below_it_changes(tmp_path: Path) -> None:
-    verdicts = {"r": [sends_back("b", "b lacks a unit"), ACCEPT], "s": [ACCEPT, sends_back("a", "a is old"), ACCEPT]}
+    verdicts = {"r": [sends_back("b", "b lacks a unit"), ACCEPT], "s": [sends_back("a", "a is old"), ACCEPT]}
     results = {("b", 1): "12", ("b", 2): "12 km", ("a", 1): "an old source", ("a", 2): "a new source"}
     with open_team(TeamScript(PLAN, verdicts=verdicts, results=results), tmp_path / "x") as team:
         run = team.run("task", auto_approve=True)

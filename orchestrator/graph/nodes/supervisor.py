@@ -52,6 +52,9 @@ async def _decide(turn: Turn) -> Update:
         # Before the budget is looked at: the ledger of the task before may be spent, and a question about it open.
         also = await invocation.begin_instructions(sound(state.get("task") or ""))
         await begin_ledger(invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace, also)
+    if not turn.begins and state.get("phase") == "work":
+        await turn.adopt_rework()
+        state = turn.state
     turn.instructions = await invocation.instructions()
     decision = await invocation.budget_decision()
     try:
@@ -69,6 +72,7 @@ async def _decide(turn: Turn) -> Update:
         if not turn.auto_approve:
             raise await invocation.pause_for_budget(error) from error
         update = await end_for_budget(turn, str(error))
+    update = {**turn.adopted, **update}
     if update.get("phase") == "work" and not _has_work(turn, update):
         update["phase"] = "summarize"  # what was left of the plan is done already
     if update.get("phase") == "work":

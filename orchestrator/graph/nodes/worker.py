@@ -6,7 +6,9 @@ The order of the steps in `_Execution.run` is what makes a crash at any point ha
 2. Wait for the dependencies, then for a slot.
 3. Execute. The agent's own steps are checkpointed by LangGraph.
 4. Record the result, durably. From here on the sub-task has been executed.
-5. Wake the nodes that wait for it, and return the outcome for the state.
+5. Wake the nodes that wait for it.
+6. Return the outcome for the state, once no verdict can send the sub-task back any more; see `graph.rework`. Until
+   then, each further version of the sub-task is executed here.
 """
 
 from contextlib import AbstractAsyncContextManager
@@ -14,6 +16,7 @@ from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.errors import GraphBubbleUp, GraphInterrupt
+from langgraph.types import Interrupt
 
 from orchestrator.agents.assignment import Result
 from orchestrator.agents.team import Team
@@ -23,15 +26,17 @@ from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.errors import ConfigError
 from orchestrator.graph.attempt import Attempt
 from orchestrator.graph.branch import Branch
-from orchestrator.graph.invocation import Invocation
-from orchestrator.graph.output import reporting_pauses
+from orchestrator.graph.invocation import Invocation, is_resumed
+from orchestrator.graph.output import HELD, reporting_pauses
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
+from orchestrator.graph.rework import SupersededError
 from orchestrator.graph.round import Signal
 from orchestrator.memory.entry import Entry
 from orchestrator.planning.outcome import Outcome
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import result_review
+from orchestrator.tool_calls.worker_context import session_of
 
 
 def worker(team: Team, agent: Worker) -> BridgedNode:
@@ -42,70 +47,138 @@ def worker(team: Team, agent: Worker) -> BridgedNode:
         invocation = Invocation.of(bridge, config, payload.memory_id)
         with reporting_pauses(invocation):
             outcome = await _Execution(team, agent, payload, invocation).run()
-        return {"outcomes": {outcome.id: outcome.plain()} if outcome is not None else {}}
+        return {"outcomes": {outcome.id: outcome.plain()}}
 
     return BridgedNode(agent.name, execute)
+
+
+def _signal_of(outcome: Outcome) -> Signal:
+    return "succeeded" if outcome.status == "succeeded" else "failed"
 
 
 class _Execution:
     """One execution of the node."""
 
     def __init__(self, team: Team, agent: Worker, payload: Payload, invocation: Invocation) -> None:
-        self._payload = payload
+        self._team = team
+        self._agent = agent
         self._invocation = invocation
-        self._round = invocation.round(payload.round, team.limits.parallel_workers)
+        self._round = invocation.round(payload.round, team.limits, payload.more_rounds)
         self._memory = self._round.memory
-        self._recorder = Recorder(agent, payload, invocation, self._memory)
-        self._branch = Branch(self._round, payload.rank, invocation, self._recorder, awaits=payload.awaits)
-        self._attempt = Attempt(team, agent, payload, invocation, self._memory, self._recorder, self._branch)
+        self._place = self._round.reworks.enter(payload, reviews=agent.reviews)
+        self._begin_version()
 
-    async def run(self) -> Outcome | None:
-        """Return the outcome of the sub-task, or None if the round ends for rework and the next one goes on with it."""
+    def _begin_version(self) -> None:
+        place, invocation = self._place, self._invocation
+        self._payload = payload = place.payload
+        self._recorder = Recorder(self._agent, payload, invocation, self._memory)
+        self._branch = Branch(self._round, payload.rank, invocation, self._recorder, place)
+        self._attempt = Attempt(
+            self._team, self._agent, payload, invocation, self._memory, self._recorder, self._branch
+        )
+
+    async def run(self) -> Outcome:
+        """Return the outcome of the sub-task, in the version that counts in the end."""
         task_id = self._payload.sub_task.id
         signal: Signal = "gone"  # for a node that is cancelled or raises: its dependents must not wait for ever
         self._round.enter(task_id)
         try:
-            outcome = await self._outcome()
-            signal = "succeeded" if outcome.status == "succeeded" else "failed"
-            self._recorder.report(outcome.status, outcome)
-            self._round.note(outcome)
-            return outcome
+            await self._load()
+            if self._place.version:
+                self._begin_version()
+            while True:
+                try:
+                    outcome = await self._finished()
+                    signal = _signal_of(outcome)
+                    if await self._is_settled(outcome):
+                        return outcome
+                except SupersededError:
+                    await self._abandon()
+                self._begin_version()
         except GraphBubbleUp:
             signal = "paused"
-            self._recorder.report("waiting")
-            # The process may end while a human thinks, and must not take the last seconds of spending with it.
-            await self._invocation.ledger.flush(self._invocation.bridge)
-            if not self._round.ends_for_rework:
-                raise
-            await self._end_for_rework()
-            return None
+            raise
         finally:
             self._round.leave(task_id, signal)
 
-    @property
-    def _rework_key(self) -> str:
-        return f"rework-{self._payload.round}"
-
-    async def _end_for_rework(self) -> None:
-        """Note, durably, that the round ends for rework, before the first node returns for that reason."""
-        if self._memory.seen(self._rework_key) is None:
-            note = Entry(key=self._rework_key, text="the round ends for rework", status="note")
-            await self._memory.write(self._invocation.bridge, note)
-
-    async def _outcome(self) -> Outcome:
-        # All workers of a round enter at once. The lock lets the first one read the memory for the others.
+    async def _load(self) -> None:
+        bridge = self._invocation.bridge
+        if self._invocation.can_wait:
+            # LangGraph 1.2 starts all nodes of a super-step in one turn of the loop. After it, the others have entered.
+            await bridge.sleep(0)
+        # The lock lets the first one read the memory for the others.
         async with cast(AbstractAsyncContextManager[None], self._round.memory_lock):
-            await self._memory.load(self._invocation.bridge)
+            await self._memory.load(bridge)
             if self._round.is_resumed:
                 await self._check_memory()
+        if self._invocation.can_wait:
+            self._round.reworks.restore()
+
+    async def _finished(self) -> Outcome:
+        """Return the outcome of this version.
+
+        Raises:
+            GraphBubbleUp: The node pauses the run.
+            SupersededError: Another version has taken the place of this one.
+        """
+        try:
+            outcome = await self._outcome()
+        except SupersededError:
+            raise
+        except GraphBubbleUp:
+            self._recorder.report("waiting")
+            # The process may end while a human thinks, and must not take the last seconds of spending with it.
+            await self._invocation.ledger.flush(self._invocation.bridge)
+            await self._branch.leave_unfinished()
+            raise
+        self._branch.check_version()
+        self._recorder.report(outcome.status, outcome)
+        return outcome
+
+    async def _is_settled(self, outcome: Outcome) -> bool:
+        """Wait until no verdict can replace the outcome any more. Return False if one did.
+
+        Raises:
+            GraphInterrupt: A human is asked first. The node runs again on resume, and finds its outcome in the memory.
+        """
+        reworks, place, bridge = self._round.reworks, self._place, self._invocation.bridge
+        reworks.finish(place, outcome)
+        if not (self._invocation.can_wait and reworks.can_follow(outcome)):
+            return True
+        await self._round.begin_rework(bridge, self._invocation.emit)
+        if place.version == self._branch.version:
+            self._round.signal(outcome.id, _signal_of(outcome))
+        while place.version == self._branch.version:
+            if reworks.is_settled(place):
+                return True
+            if not await self._round.hold(bridge):
+                raise self._pause()
+        return False
+
+    async def _abandon(self) -> None:
+        """Take back what a version has left that another one has replaced."""
+        bridge = self._invocation.bridge
+        entry = self._memory.seen(self._payload.key)
+        if entry is not None and entry.is_result:  # it was finished just when it was replaced
+            await self._memory.write(bridge, entry.with_status("retracted"))
+        if self._agent.has_steps:
+            await self._invocation.drop_steps()
+            session = session_of(self._invocation.memory_id, self._payload.key)
+            await self._agent.end_sub_task(bridge, session)
+
+    def _pause(self) -> GraphInterrupt:
+        """Return the pause of a node that asks nothing, and runs again on every resume."""
+        if not (is_resumed(self._invocation.config) and (self._place.version or self._place.state == "finished")):
+            return GraphInterrupt(())
+        # LangGraph 1.2 keeps the interrupt of an earlier pause until the node pauses with another one. Its question may
+        # be answered by now.
+        value = {"kind": HELD, "sub_task_id": self._payload.sub_task.id}
+        return GraphInterrupt((Interrupt(value=value, id=f"held-{self._payload.key}"),))
+
+    async def _outcome(self) -> Outcome:
         entry = self._memory.seen(self._payload.key)
         if entry is not None and entry.outcome and entry.status != "draft":
             return Outcome.model_validate(entry.outcome)
-        if self._memory.seen(self._rework_key) is not None and not self._payload.awaits:
-            # A process was killed while the round ended. Nodes that have returned are not run again, so a dependent
-            # that waited for one would wait for ever.
-            self._round.ends_for_rework = True
-            raise GraphInterrupt(())
         if entry is not None:
             return await self._review(entry)
         if problem := await self._wait_for_dependencies():
@@ -122,6 +195,7 @@ class _Execution:
             GraphInterrupt: A dependency waits for a human. This sub-task pauses too, and asks nothing.
         """
         while True:
+            self._branch.check_version()
             signals = {dep: self._signal_of(dep, key) for dep, key in self._payload.needs.items()}
             if failed := next((dep for dep, signal in signals.items() if signal == "failed"), ""):
                 return f"{failed}, which did not succeed"
@@ -132,7 +206,7 @@ class _Execution:
                 if any(signal in ("paused", "gone") for signal in signals.values()):
                     # Without an interrupt of its own, the node asks nothing and runs again on every resume. A normal
                     # return would finish it for this super-step, and block it until all other reviews are answered.
-                    raise GraphInterrupt(())
+                    raise self._pause()
                 return ""
             await self._round.wait_for_any(self._invocation.bridge, waiting)
 

@@ -72,8 +72,7 @@ async def accept(
     if not is_wanted or accepted.plain() != turn.state["plan"]:
         turn.invocation.emit(Planned(accepted, dict(retries or {})))
     update: Update = {"plan": accepted.plain(), "approved": accepted.digest, "phase": "work", "review": None}
-    # Written only where they change: every checkpoint holds them.
-    return update | {name: None for name in ("standing", "awaits") if turn.state.get(name)}
+    return update | {"standing": None} if turn.state.get("standing") else update
 
 
 def _forecast(turn: Turn, plan: Plan) -> Forecast:

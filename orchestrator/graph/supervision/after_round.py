@@ -22,10 +22,8 @@ async def after_round(turn: Turn) -> Update:
         return stop(turn, "a human stopped the run")
     finished = current(plan, outcomes)
     if len(finished) < len(plan.sub_tasks) and turn.state.get("approved") == plan.digest:
-        # The round ended for work that was sent back, while results waited for a human. Or the task was given again.
-        if _can_rework(turn, assessment):
-            return await retry_with_feedback(turn, assessment)
-        return {"phase": "work", "round": turn.state.get("round", 1) - 1, "awaits": True}
+        # A round ends with an outcome of every sub-task: this one was left when the task was given again.
+        return {"phase": "work", "round": turn.state.get("round", 1) - 1}
     if any(outcome.limit for outcome in finished.values()):
         return await finish(turn, plan, assessment, "limited") | {"limited_by": "budget"}
     if assessment.is_clean and len(finished) == len(plan.sub_tasks) and not gaps(plan, outcomes):
@@ -42,13 +40,6 @@ async def after_round(turn: Turn) -> Update:
 
 def _has_no_round_left(turn: Turn) -> bool:
     return bool(turn.state.get("round", 0) >= turn.limits.rounds + turn.state.get("more_rounds", 0))
-
-
-def _can_rework(turn: Turn, assessment: Assessment) -> bool:
-    """True if work can be sent back although the round has open reviews: no model or human must decide first."""
-    is_limited = any(outcome.limit for outcome in current(turn.plan, turn.outcomes).values())
-    is_undecided = assessment.failures or assessment.exhausted_ids
-    return bool(assessment.retries) and not is_limited and not is_undecided and not _has_no_round_left(turn)
 
 
 async def retry_with_feedback(turn: Turn, assessment: Assessment) -> Update:

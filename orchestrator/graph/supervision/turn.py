@@ -11,10 +11,12 @@ from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import Bridge
 from orchestrator.graph.invocation import Invocation, described_config
+from orchestrator.graph.rework import note_key, reworked, reworks_in
 from orchestrator.graph.state import State
 from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.instructions import Instruction
@@ -41,6 +43,7 @@ class Turn:
         outcomes: The outcomes of the run so far, by sub-task id.
         auto_approve: True when no human is asked.
         instructions: What humans have told the run so far.
+        adopted: The fields of the state that follow from rework within the last round.
         heard: The number of the last instruction that the supervisor's model was asked with.
     """
 
@@ -55,6 +58,7 @@ class Turn:
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
         self.instructions: tuple[Instruction, ...] = ()
+        self.adopted: Update = {}
         self.heard: int = state.get("heard", 0)
         # `unattended` is of the run that goes on; a new one has only its own input.
         self.auto_approve = bool(state.get("auto_approve") or (not self.is_new and state.get("unattended")))
@@ -103,6 +107,23 @@ class Turn:
     def revisions(self) -> int:
         """Number of times that the plan has been changed in this run."""
         return self.state.get("revisions", 0)
+
+    async def adopt_rework(self) -> None:
+        """Take over the versions of sub-tasks that rework within the round has led to."""
+        finished = current(self.plan, self.outcomes)
+        # A sub-task that was sent back has another key, so its outcome is none of the plan in the state.
+        if len(finished) == len(self.plan.sub_tasks) or self.state.get("approved") != self.plan.digest:
+            return
+        await self.memory.load(self.invocation.bridge)
+        reworks = reworks_in(self.memory.seen(note_key(self.state.get("round", 0))))
+        plan = reworked(self.plan, reworks)
+        if plan == self.plan:
+            return
+        await self.memory.retract_all_but(self.invocation.bridge, plan.keys.values())
+        number = max(rework.round for rework in reworks)
+        self.adopted = {"plan": plan.plain(), "approved": plan.digest, "round": number}
+        self.state = {**self.state, **self.adopted}  # type: ignore[typeddict-item]
+        self.plan = plan
 
     def hear(self) -> None:
         """Note that the model is asked with the instructions so far."""

@@ -1,0 +1,313 @@
+"""A result that is sent back is done again at once, beside what runs and what waits, and nothing runs twice."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.tools import tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.memory import InMemoryStore
+
+from orchestrator import Limits, Supervisor, TaskOrchestrator, Team, Worker, compile_graph, declare, reviewer
+from orchestrator.testing import Gate, Reply, Request, ScriptedModel, TeamScript, call, say
+from tests.support.running import LIMIT_S, Running, planned
+from tests.support.teams import make_team, model_of, open_team, statuses, step, worked, writer
+
+ACCEPT = {"verdict": "accept", "sub_task_id": "", "reason": "right"}
+BETTER: dict[Any, Any] = {("a", 2): "a better result of a"}
+SLOW = planned(step("a"), step("judge", "a", agent="reviewer"), step("last", "judge"), step("slow"))
+
+
+def again(reason: str = "count again", task_id: str = "a") -> dict[str, Any]:
+    return {"verdict": "changes_requested", "sub_task_id": task_id, "reason": reason}
+
+
+def behind(gate: Gate, verdict_of: str, script: Callable[[Request], Reply]) -> Callable[[Request], Reply]:
+    """Return a script in which the first verdict of a reviewer is held back."""
+    gates = [gate]
+
+    def answer(request: Request) -> Reply:
+        is_verdict = request.title == "Verdict" and f"Sub-task {verdict_of}: " in request.text
+        reply = script(request)
+        return reply.behind(gates.pop()) if is_verdict and gates else reply
+
+    return answer
+
+
+def asked(team: TaskOrchestrator, heading: str) -> list[str]:
+    return [r.last_user for r in model_of(team).requests if heading in r.last_user and not r.title]
+
+
+def test_what_a_reviewer_sends_back_is_done_again_while_another_branch_still_runs(tmp_path: Path) -> None:
+    gate = Gate()
+    results = {**BETTER, "slow": say("slow").behind(gate)}
+    script = TeamScript([], results=results, verdicts={"judge": [again(), ACCEPT]})
+    with open_team(script, tmp_path / "x.db") as team:
+        running = Running(team.run, "go", plan=SLOW, thread_id="t")
+        running.seen.until_status("last", "succeeded")
+        assert not running.seen.has_status("slow", "succeeded")
+        shown = team.show("t")
+        assert (shown.status, shown.outcomes["a"].attempt) == ("running", 2)
+        assert shown.plan is not None
+        assert shown.plan["a"].feedback == ("count again",)
+        assert "result of a" not in [entry.text for entry in team.memory_of("t").all()], "it is retracted"
+        gate.release()
+        run = running.result()
+    assert run.status == "done"
+    assert sorted(worked(model_of(team))) == ["a", "a", "last", "slow"]
+    assert run.plan["a"].attempt == 2
+    [second] = asked(team, "Sub-task a (attempt 2)")
+    assert "count again" in second
+    assert "result of a" in second
+
+
+def test_a_result_that_a_human_rejects_is_done_again_while_another_branch_still_runs(tmp_path: Path) -> None:
+    gate = Gate()
+    plan = planned(step("a", approval=True), step("after", "a"), step("slow"))
+    script = TeamScript([], results={**BETTER, "slow": say("slow").behind(gate)})
+    with open_team(script, tmp_path / "x.db") as team:
+        running = Running(team.run, "go", plan=plan, thread_id="t")
+        first = running.seen.until_asked("a")
+        team.decide(first, "reject", "count again")
+        second = running.seen.until(lambda event: getattr(event, "review", None) and event.review.id != first)  # type: ignore[attr-defined]
+        assert [review.id for review in team.reviews("t")] == [second.review.id]  # type: ignore[attr-defined]
+        team.decide(second.review, "approve")  # type: ignore[attr-defined]
+        running.seen.until_status("after", "succeeded")
+        assert not running.seen.has_status("slow", "succeeded")
+        gate.release()
+        assert running.result().status == "done"
+    assert sorted(worked(model_of(team))) == ["a", "a", "after", "slow"]
+
+
+def test_a_dependent_that_runs_on_the_rejected_result_ends_before_its_next_call(tmp_path: Path) -> None:
+    gate, effects = Gate(), []
+    plan = planned(step("a"), step("judge", "a", agent="reviewer"), step("b", "a", agent="tooled"))
+    calls = iter([call("write", text="old").behind(gate), call("write", text="new"), say("result of b")])
+    work = TeamScript([], results=BETTER, verdicts={"judge": [again(), ACCEPT]})
+
+    def script(request: Request) -> Reply:
+        is_of_b = "Sub-task b: " in request.text and "final answer" not in request.text
+        return next(calls) if is_of_b else work(request)
+
+    held = behind(verdict := Gate(), "judge", script)
+    with open_team(held, tmp_path / "x.db", writer(effects, risk="read", effect="none")) as team:
+        running = Running(team.run, "go", plan=plan, thread_id="t")
+        assert gate.entered.wait(LIMIT_S)
+        verdict.release()
+        running.seen.until(lambda e: getattr(e, "id", "") == "a" and e.attempt == 2 and e.status == "succeeded")  # type: ignore[attr-defined]
+        gate.release()
+        run = running.result()
+    assert (run.status, effects) == ("done", ["new"]), "the call on the rejected result is not made"
+    assert "a better result of a" in asked(team, "Sub-task b: ")[-1]
+
+
+def test_a_question_about_the_rejected_result_is_taken_back(tmp_path: Path) -> None:
+    verdict, effects = Gate(), []
+    plan = planned(step("a"), step("judge", "a", agent="reviewer"), step("b", "a", agent="tooled"))
+    results = {**BETTER, "b": [call("write", text="b"), say("result of b")]}
+    script = behind(verdict, "judge", TeamScript([], results=results, verdicts={"judge": [again(), ACCEPT]}))
+    with open_team(script, tmp_path / "x.db", writer(effects)) as team:
+        running = Running(team.run, "go", plan=plan, thread_id="t")
+        old = running.seen.until_asked("b")
+        verdict.release()
+        run = running.result()
+        assert [review.sub_task_id for review in run.reviews] == ["b"]
+        assert run.reviews[0].id != old
+        assert [review.id for review in team.reviews("t")] == [run.reviews[0].id]
+        team.decide(run.reviews[0], "approve")
+        assert team.resume("t").status == "done"
+    assert effects == ["b"]
+
+
+def test_one_attempt_answers_all_reviewers_who_read_the_result(tmp_path: Path) -> None:
+    slow = Gate()
+    plan = planned(step("a"), step("quick", "a", agent="reviewer"), step("careful", "a", agent="reviewer"))
+    verdicts = {"quick": [again("count again"), ACCEPT], "careful": [again("name the source"), ACCEPT]}
+    script = behind(slow, "careful", TeamScript([], results=BETTER, verdicts=verdicts))
+    with open_team(script, tmp_path / "x.db") as team:
+        running = Running(team.run, "go", plan=plan, thread_id="t")
+        running.seen.until_status("quick", "succeeded")
+        slow.release()
+        assert running.result().status == "done"
+    [second] = asked(team, "Sub-task a (attempt 2)")
+    assert "count again\nname the source" in second
+
+
+def test_a_reviewer_that_waits_for_a_human_holds_up_no_rework(tmp_path: Path) -> None:
+    effects: list[str] = []
+    asking = Worker("asking", "You judge.", tools=[writer(effects)], reviews=True)
+    plan = planned(step("a"), step("careful", "a", agent="asking"), step("quick", "a", agent="reviewer"))
+    verdict = Gate()
+    results = {**BETTER, "careful": [call("write", text="careful"), say("looked")]}
+    verdicts = {"quick": [again(), ACCEPT], "careful": ACCEPT}
+    script = behind(verdict, "quick", TeamScript([], results=results, verdicts=verdicts))
+    team = Team(Supervisor(), [Worker("worker", "You work."), reviewer(), asking], model=ScriptedModel(script))
+    with TaskOrchestrator(team=team, db=str(tmp_path / "x.db")) as engine:
+        running = Running(engine.run, "go", plan=plan, thread_id="t")
+        old = running.seen.until_asked("careful")
+        verdict.release()
+        run = running.result()
+        assert run.outcomes["a"].attempt == 2
+        assert [review.sub_task_id for review in run.reviews] == ["careful"]
+        assert run.reviews[0].id != old, "it is asked about the new result"
+        engine.decide(run.reviews[0], "approve")
+        assert engine.resume("t").status == "done"
+    assert effects == ["careful"]
+
+
+def test_a_verdict_that_comes_after_a_pause_is_followed_beside_an_open_question(tmp_path: Path) -> None:
+    effects: list[str] = []
+    asking = Worker("asking", "You judge.", tools=[writer(effects)], reviews=True)
+    tooled = Worker("tooled", "You use tools.", tools=[writer(effects)])
+    plan = planned(step("a", approval=True), step("judge", "a", agent="asking"), step("y", agent="tooled"))
+    results = {
+        **BETTER,
+        "judge": [call("write", text="judge"), say("looked")],
+        "y": [call("write", text="y"), say("result of y")],
+    }
+    script = TeamScript([], results=results, verdicts={"judge": [again(), ACCEPT]})
+    team = Team(Supervisor(), [Worker("worker", "You work."), tooled, asking], model=ScriptedModel(script))
+
+    def of(run: Any, task_id: str) -> Any:
+        [review] = [review for review in run.reviews if review.sub_task_id == task_id]
+        return review
+
+    with TaskOrchestrator(team=team, db=str(tmp_path / "x.db")) as engine:
+        run = engine.run("go", plan=plan, thread_id="t")
+        question = of(run, "y").id
+        engine.decide(of(run, "a"), "approve")
+        run = engine.resume("t")
+        assert {review.sub_task_id for review in run.reviews} == {"judge", "y"}, (
+            "an answered question is not shown again"
+        )
+        assert run.outcomes["a"].status == "succeeded"
+        engine.decide(of(run, "judge"), "approve")
+        run = engine.resume("t")
+        assert {review.sub_task_id for review in run.reviews} == {"a", "y"}
+        assert run.plan is not None
+        assert run.plan["a"].attempt == 2
+        engine.decide(of(run, "a"), "approve")
+        run = engine.resume("t")
+        engine.decide(of(run, "judge"), "approve")
+        run = engine.resume("t")
+        assert [review.id for review in run.reviews] == [question], "it is asked once"
+        assert set(run.outcomes) == {"a", "judge"}
+        engine.decide(question, "approve")
+        run = engine.resume("t")
+    assert run.status == "done"
+    assert effects == ["judge", "judge", "y"]
+    assert sorted(worked(model_of(engine))) == ["a", "a", *["judge"] * 4, "y", "y"]
+
+
+def test_a_sub_task_sent_back_by_the_reviewer_of_its_dependent_stays_within_the_rounds(tmp_path: Path) -> None:
+    gate = Gate()
+    verdicts = {"judge": [again(f"reason {n}") for n in range(5)]}
+    results = {**{("a", n): f"result {n}" for n in range(2, 6)}, "slow": say("slow").behind(gate)}
+    script = TeamScript([], results=results, verdicts=verdicts)
+    with open_team(script, tmp_path / "x.db", limits=Limits(rounds=3, attempts=5)) as team:
+        running = Running(team.run, "go", plan=SLOW, thread_id="t")
+        running.seen.until_status("last", "succeeded")
+        gate.release()
+        run = running.result()
+        assert [review.kind for review in run.reviews] == ["steer"]
+        assert run.plan["a"].attempt == 3
+        assert "the limit of 3 rounds" in run.reviews[0].stake
+        team.decide(run.reviews[0], "reject", "use another source")
+        run = team.resume("t")
+        assert run.plan["a"].attempt == 4, "a human grants one more round"
+
+
+def test_a_result_that_a_human_rejects_without_an_attempt_left_ends_its_branch(tmp_path: Path) -> None:
+    plan = planned(step("x"), step("a", "x", approval=True), step("after", "a"), step("slow"))
+    with open_team(TeamScript([]), tmp_path / "x.db", limits=Limits(attempts=1)) as team:
+        run = team.run("go", plan=plan, thread_id="t")
+        team.decide(run.reviews[0], "reject", "count again")
+        run = team.resume("t")
+        assert [review.kind for review in run.reviews] == ["steer"]
+        assert statuses(run.outcomes) == {"x": "succeeded", "a": "failed", "after": "skipped", "slow": "succeeded"}
+
+
+def test_rework_of_one_branch_leaves_a_finished_one_alone(tmp_path: Path) -> None:
+    last = Gate()
+    plan = planned(
+        *(step(f"a{n}") for n in (1, 2)), *(step(f"judge{n}", f"a{n}", agent="reviewer") for n in (1, 2)), step("slow")
+    )
+    verdicts = {"judge1": [again(task_id="a1"), ACCEPT], "judge2": ACCEPT}
+    results = {("a1", 2): "a better result of a1", "slow": say("slow").behind(last)}
+    script = behind(first := Gate(), "judge1", TeamScript([], results=results, verdicts=verdicts))
+    with open_team(script, tmp_path / "x.db") as team:
+        running = Running(team.run, "go", plan=plan, thread_id="t")
+        running.seen.until_status("judge2", "succeeded")
+        first.release()
+        running.seen.until(lambda e: e.kind == "sub_task" and e.id == "a1" and e.attempt == 2)  # type: ignore[attr-defined]
+        last.release()
+        assert running.result().status == "done"
+    told = [e.id for e in running.seen.events if e.kind == "sub_task" and e.status == "succeeded"]  # type: ignore[attr-defined]
+    assert sorted(told) == ["a1", "a1", "a2", "judge1", "judge1", "judge2", "slow"]
+
+
+def test_a_run_that_was_reworked_is_told_by_its_events(tmp_path: Path) -> None:
+    script = TeamScript([], results=BETTER, verdicts={"judge": [again(), ACCEPT]})
+    seen: list[Any] = []
+    with open_team(script, tmp_path / "x.db") as team:
+        assert team.run("go", plan=SLOW, thread_id="t", on_event=seen.append).status == "done"
+    changes = [(e.id, e.status, e.attempt, e.error) for e in seen if e.kind == "sub_task" and e.id in ("a", "judge")]
+    assert changes == [
+        ("a", "running", 1, ""),
+        ("a", "succeeded", 1, ""),
+        ("judge", "running", 1, ""),
+        ("judge", "succeeded", 1, ""),
+        ("a", "pending", 2, "count again"),
+        ("judge", "pending", 1, ""),
+        ("a", "running", 2, ""),
+        ("a", "succeeded", 2, ""),
+        ("judge", "running", 1, ""),
+        ("judge", "succeeded", 1, ""),
+    ]
+    assert [e.number for e in seen if e.kind == "round"] == [1]
+
+
+@pytest.mark.parametrize("is_async", [True, False], ids=["ainvoke", "invoke"])
+def test_a_bare_graph_does_it_at_once_when_awaited_and_at_the_end_of_the_round_in_threads(is_async: bool) -> None:
+    entered, may_end, begun = threading.Event(), threading.Event(), threading.Event()
+
+    @tool
+    def wait() -> str:
+        """Wait."""
+        entered.set()
+        assert may_end.wait(LIMIT_S)
+        return "waited"
+
+    results = {**BETTER, "y": [call("wait"), say("result of y")]}
+    work = TeamScript([], results=results, verdicts={"judge": [again(), ACCEPT]})
+
+    def script(request: Request) -> Reply:
+        if "Sub-task a (attempt 2)" in request.last_user:
+            begun.set()
+        return work(request)
+
+    team = make_team(script, declare(wait, risk="read", effect="none"))
+    graph = compile_graph(team, checkpointer=InMemorySaver(), store=InMemoryStore())
+    plan = planned(step("a"), step("judge", "a", agent="reviewer"), step("y", agent="tooled"))
+    given = {"task": "go", "given_plan": plan.plain(), "auto_approve": True}
+    config: Any = {"configurable": {"thread_id": "t"}}
+    with ThreadPoolExecutor(1) as pool:
+        call_it = (
+            (lambda: asyncio.run(graph.ainvoke(given, config))) if is_async else partial(graph.invoke, given, config)
+        )
+        running = pool.submit(call_it)
+        assert entered.wait(LIMIT_S)
+        if is_async:
+            assert begun.wait(LIMIT_S), "the rework waited for the other branch"
+        may_end.set()
+        assert running.result(LIMIT_S)["status"] == "done"
+    state = graph.get_state(config).values
+    assert begun.is_set()
+    assert (state["outcomes"]["a"]["attempt"], state["round"]) == (2, 2)
+    assert set(statuses(state["outcomes"]).values()) == {"succeeded"}
+    assert state["plan"]["sub_tasks"][0]["feedback"] == ["count again"]
