@@ -104,7 +104,8 @@ def test_at_a_result_it_keeps_what_is_built_on_another_from_starting(tmp_path: P
         assert run.status == "stopped"
         assert sorted(worked(model_of(team))) == ["a", "b"]
         assert statuses(run.outcomes)["b"] == "succeeded", "what is finished and approved stays so"
-        assert run.outcomes["after_b"].error == "stopped by a human"
+        kept = run.outcomes["after_b"]
+        assert (kept.status, kept.error, kept.stop) == ("skipped", "stopped by a human", True)
 
 
 def test_nothing_else_is_asked_any_more(tmp_path: Path) -> None:

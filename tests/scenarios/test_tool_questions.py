@@ -134,6 +134,20 @@ def test_the_bare_graph_takes_the_bare_answer(tmp_path: Path, answer: Any) -> No
     assert told(model) == f"told {answer!r}, 'yes'"
 
 
+def test_an_answer_is_given_to_its_own_question_only(tmp_path: Path) -> None:
+    orchestrator, model = opened(tmp_path, asking("Which city?", "Sure?"))
+    orchestrator.run("t", auto_approve=True, thread_id="t")
+    [first] = orchestrator.reviews()
+    orchestrator.decide(first.id, "answer", "A")
+    for _ in range(2):  # to continue without an answer asks the second question again
+        assert orchestrator.resume("t").status == "waiting"
+        [second] = orchestrator.reviews()
+        assert second.question == "Sure?"
+    orchestrator.decide(second.id, "answer", "yes")
+    assert orchestrator.resume("t").status == "done"
+    assert told(model) == "told 'A', 'yes'"
+
+
 def test_a_worker_by_itself_has_nobody_to_ask(tmp_path: Path) -> None:
     orchestrator, model = opened(tmp_path, asking("Which city?"))
     from orchestrator import SubTask

@@ -60,6 +60,27 @@ def test_a_note_counts_the_repetitions_of_its_call_through_a_pause() -> None:
         assert (repetition_of(paused), is_paused(paused), is_answered(paused)) == (repetition, True, False)
 
 
+@pytest.mark.parametrize(
+    ("steps", "stored"),
+    [
+        (lambda made: [made.begin()], {}),
+        (lambda made: [made.begin(2)], {"repetition": 2}),
+        (lambda made: [made.pause()], {"paused": True}),
+        (lambda made: [made.begin(2), made.pause()], {"paused": True, "repetition": 2}),
+        (lambda made: [made.begin(2), made.finish("sent", trusted=True, tainted_by=())], {"done": True}),
+    ],
+    ids=["begun", "begun again", "paused", "begun again and paused", "finished"],
+)
+def test_a_note_is_stored_as_it_always_was(steps: Any, stored: dict[str, Any]) -> None:
+    made = journal(InMemoryStore())
+    for part in steps(made):
+        run_blocking(part)
+    note = run_blocking(made.read())
+    assert note is not None
+    assert (note.key, note.status, note.outcome) == ("call-key-1-a", "note", stored)
+    assert repetition_of(note) == stored.get("repetition", 0)
+
+
 def test_a_note_is_no_result_that_another_worker_would_be_shown() -> None:
     made = journal(InMemoryStore())
     run_blocking(made.begin())

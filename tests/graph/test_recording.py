@@ -1,0 +1,49 @@
+"""Recording: the seconds of a sub-task are those in which its worker worked, whatever became of the result."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.tools import tool
+
+from orchestrator import declare
+from orchestrator.testing import TeamScript, call, say
+from tests.support.teams import open_team, step
+
+WORK_S = 0.02
+
+
+@tool
+def work() -> str:
+    """Works for a while."""
+    until = time.monotonic() + WORK_S
+    while time.monotonic() < until:
+        pass
+    return "worked"
+
+
+declare(work, risk="read")
+
+
+@pytest.mark.parametrize(("action", "text"), [("approve", ""), ("edit", "better")])
+def test_the_seconds_of_the_work_stay_when_a_human_takes_the_result(tmp_path: Path, action: Any, text: str) -> None:
+    plan = [step("a", agent="tooled", approval=True)]
+    script = TeamScript(plan, results={"a": [call("work"), say("done")]})
+    with open_team(script, tmp_path / "x", work) as team:
+        run = team.run("go", thread_id="t")
+        team.decide(run.reviews[0].id, "approve")
+        run = team.resume("t")
+        team.decide(run.reviews[0].id, action, text)
+        assert team.resume("t").outcomes["a"].seconds >= WORK_S
+
+
+def test_a_failure_has_seconds_and_what_was_skipped_has_none(tmp_path: Path) -> None:
+    plan = [step("a", agent="tooled"), step("b", "a")]
+    finish: Any = [{"reason": "that is enough", "decision": "finish", "changes": []}]
+    script = TeamScript(plan, results={"a": [call("work"), say("")]}, revisions=finish)
+    with open_team(script, tmp_path / "x", work) as team:
+        outcomes = team.run("go", auto_approve=True).outcomes
+    assert (outcomes["a"].status, outcomes["b"].status) == ("failed", "skipped")
+    assert outcomes["a"].seconds >= WORK_S
+    assert outcomes["b"].seconds == 0
