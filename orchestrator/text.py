@@ -39,12 +39,6 @@ def same_text(first: str, second: str) -> bool:
     return bool(normal) and normal == normal_text(second)
 
 
-def same_words(first: str, second: str) -> bool:
-    """True if two remarks have the same words, whatever their case and punctuation. Empty remarks never have."""
-    words = bare_words(first)
-    return bool(words) and words == bare_words(second)
-
-
 def bare_words(text: str) -> str:
     """Return the text in lower case, without punctuation and extra space."""
     return _NOT_WORDS.sub(" ", text.casefold()).strip()

@@ -1,12 +1,13 @@
 """Assessment: how a finished round leaves the plan, by rules alone. Only failures need a model to decide."""
 
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
-from orchestrator.text import same_words
+from orchestrator.text import bare_words
 
 
 @dataclass
@@ -117,9 +118,11 @@ def joined_feedback(texts: Iterable[str]) -> str:
 
 def _contains(earlier: str, feedback: str) -> bool:
     """True if earlier feedback contains this one: alone, or as whole lines among those of several reviewers."""
-    lines, sought = ([line for line in text.splitlines() if line.strip()] for text in (earlier, feedback))
-    starts = range(len(lines) - len(sought) + 1)
-    return any(same_words("\n".join(lines[at : at + len(sought)]), feedback) for at in starts)
+    lines = [words for line in earlier.splitlines() if (words := bare_words(line))]
+    sought = bare_words(feedback)
+    # The same words may be broken into other lines, so a run of any length can hold them.
+    runs = (itertools.accumulate(lines[start:], "{} {}".format) for start in range(len(lines)))
+    return any(run == sought for run in itertools.chain.from_iterable(runs))
 
 
 def renewed(plan: Plan, failed: Mapping[str, Outcome]) -> Plan:

@@ -11,7 +11,7 @@ from langgraph.graph import MessagesState, StateGraph
 from langgraph.prebuilt import ToolNode
 
 from orchestrator.agents.loop_detection import normal_arguments, repetitions
-from orchestrator.text import excerpt_parts, same_text, same_words
+from orchestrator.text import bare_words, excerpt_parts, same_text
 from orchestrator.trust import as_data
 
 Call = tuple[str, dict[str, Any], str]
@@ -345,5 +345,5 @@ def test_answers_are_compared_exactly_but_for_space_and_remarks_by_their_words()
     assert same_text("return a + b\n", "return  a + b")
     assert not same_text("return a + b", "return a - b")
     assert not same_text("", " ")
-    assert same_words("Please give the SOURCE.", "please, give the source")
-    assert not same_words("give the source", "give the sources")
+    assert bare_words("Please give the SOURCE.") == bare_words("please, give the source")
+    assert bare_words("give the source") != bare_words("give the sources")

@@ -174,6 +174,20 @@ def test_a_change_is_known_again_when_two_reviewers_asked_together() -> None:
     assert asked(told(together), review="name the page of the source").retries.keys() == {"write"}
 
 
+@pytest.mark.parametrize("again", ["give the source and\nname the page", "Give the\nsource\n\nand name the page."])
+def test_a_change_is_known_again_in_other_lines(again: str) -> None:
+    assert asked(told("Give the source and name the page"), review=again).exhausted_ids == ["write"]
+    assert asked(told(again), review="give the source and name the page").exhausted_ids == ["write"]
+    assert asked(told(again), review="give the source and name").retries.keys() == {"write"}
+
+
+def test_a_demand_about_an_earlier_version_of_the_work_counts_no_more() -> None:
+    plan = told("give the source")
+    of_before = Outcome(id="write", key=REVIEWED.keys["write"], status="failed", error="none")
+    assert assess(plan, {"write": of_before}, attempts=5).is_clean
+    assert not assess(REVIEWED, {"write": of_before}, attempts=5).is_clean
+
+
 def test_two_reviewers_who_ask_for_the_same_are_passed_on_once() -> None:
     assert asked(REVIEWED, review="give the source", second="Give the source!").retries == {"write": "give the source"}
 
