@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -258,6 +259,21 @@ def test_only_rows_that_have_changed_are_written() -> None:
     run_blocking(later.load(BLOCKING))
     run_blocking(later.flush(BLOCKING))
     assert store.written == 4
+
+
+def test_rows_are_not_indexed_where_the_store_has_an_embedder() -> None:
+    embedded: list[str] = []
+
+    def embed(texts: Sequence[str]) -> list[list[float]]:
+        embedded.extend(texts)
+        return [[1.0] for _ in texts]
+
+    store = InMemoryStore(index={"embed": embed, "dims": 1})
+    run_blocking(begin_ledger(BLOCKING, store, "thread", Budget(tokens=100), "run-1"))
+    ledger = open_ledger(Budget(tokens=100, summary=0), store)
+    settle(ledger, reserve(ledger, tokens(10)), None)
+    assert run_blocking(read_rows(BLOCKING, store, "thread")).keys() == {"budget", "coder"}
+    assert embedded == []
 
 
 def test_where_nothing_is_limited_rows_are_written_every_three_seconds() -> None:
