@@ -4,11 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from langchain_core.tools import BaseTool, tool
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.types import Command
 
-from orchestrator import Limits, Supervisor, TaskOrchestrator, Worker, declare
+from orchestrator import Budget, Limits, Supervisor, TaskOrchestrator, Worker, compile_graph, declare
 from orchestrator.persistence.namespaces import namespace
 from orchestrator.testing import ScriptedModel, TeamScript, call, say
-from tests.support.teams import open_team, step
+from tests.support.teams import make_team, open_team, step
 
 FINISH: Any = [{"reason": "that is enough", "decision": "finish", "changes": []}]
 
@@ -38,6 +40,18 @@ def test_without_the_task_in_the_store_a_sub_task_is_still_done(tmp_path: Path) 
         team.persistence.store.delete(namespace("t", "memory"), "task")
         run = team.resume("t")
     assert (run.status, run.outcomes["a"].status) == ("done", "succeeded")
+
+
+def test_a_stop_that_langgraph_resumes_with_at_a_spent_budget_is_kept_with_the_outcome() -> None:
+    graph = compile_graph(make_team(TeamScript([step("a")])), checkpointer=InMemorySaver())
+    thread: Any = {"configurable": {"thread_id": "t"}}
+    # Of two model calls, one is for the plan and one is kept for the summary.
+    graph.invoke({"task": "go", "auto_approve": False, "budget": Budget(model_calls=2).plain()}, thread)
+    output = graph.invoke(Command(resume="approve"), thread)
+    assert [review["kind"] for review in output["reviews"]] == ["steer"]
+    assert graph.invoke(Command(resume="stop"), thread)["status"] == "stopped"
+    outcome = graph.get_state(thread).values["outcomes"]["a"]
+    assert (outcome["status"], outcome["stop"]) == ("failed", True)
 
 
 def reading_and_saving(saved: list[str]) -> list[BaseTool]:

@@ -117,6 +117,7 @@ def test_a_spent_budget_is_a_review_of_the_output(invoke: Invoke) -> None:
     assert [(output["status"], review["kind"]) for review in output["reviews"]] == [("waiting", "steer")]
     (interrupt,) = graph.get_state(THREAD).interrupts
     assert interrupt.value == output["reviews"][0]
+    assert interrupt.response_schema == interrupt.value["schema"]
 
 
 def test_continuing_without_an_answer_asks_again_and_passes_nothing(invoke: Invoke) -> None:

@@ -188,7 +188,7 @@ def test_a_review_is_answered_once(tmp_path: Path) -> None:
         (review,) = team.run("task", thread_id="t").reviews
         team.decide(review.id, "approve")
         team.decide(review.id, "approve")
-        with pytest.raises(DecisionError, match="already been answered"):
+        with pytest.raises(DecisionError, match=r"already been answered with 'approve' at [\d :-]+ UTC( by \S+)?$"):
             team.decide(review.id, "stop")
         team.resume("t")
         with pytest.raises(DecisionError, match="not open"):

@@ -36,6 +36,7 @@ def test_a_decision_of_another_process_lets_its_branch_go_on_while_a_sibling_sti
     with open_team(script, tmp_path / "x.db") as team:
         running = Running(team.run, "go", plan=plan, thread_id="t")
         review = running.seen.until_asked("a")
+        running.seen.until_status("a", "waiting")
         shown = team.show("t")
         assert (shown.status, [r.id for r in shown.reviews]) == ("running", [review])
         decided = subprocess.run(
@@ -119,16 +120,20 @@ def test_a_branch_that_waits_gives_its_slot_to_another(tmp_path: Path) -> None:
 
 
 def test_a_stop_reaches_every_branch_that_waits(tmp_path: Path) -> None:
-    gate = Gate()
-    plan = planned(step("a", approval=True), step("b", approval=True), step("slow"))
-    with open_team(TeamScript([], results={"slow": say("s").behind(gate)}), tmp_path / "x.db") as team:
+    gate, effects = Gate(), []
+    plan = planned(step("a", approval=True), step("b", approval=True), step("c", agent="tooled"), step("slow"))
+    results = {"c": [call("write", text="hello"), say("written")], "slow": say("s").behind(gate)}
+    with open_team(TeamScript([], results=results), tmp_path / "x.db", writer(effects)) as team:
         running = Running(team.run, "go", plan=plan, thread_id="t")
         running.seen.until_asked("a")
+        running.seen.until_asked("c")
         team.decide(running.seen.until_asked("b"), "stop")
-        running.seen.until_status("a", "failed")
-        running.seen.until_status("b", "failed")
+        for task_id in ("a", "b", "c"):
+            running.seen.until_status(task_id, "failed")
         gate.release()
-        assert running.result().status == "stopped"
+        run = running.result()
+    assert (run.status, effects) == ("stopped", [])
+    assert [run.outcomes[task_id].stop for task_id in ("a", "b", "c")] == [True, True, True]
 
 
 def test_more_budget_is_asked_for_and_given_while_a_tool_still_runs(tmp_path: Path) -> None:
