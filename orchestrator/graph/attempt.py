@@ -100,7 +100,7 @@ class Attempt:
         await agent.prepare(invocation.bridge)  # the allowance below asks the model for its window
         allowance = invocation.allowance(Account(agent.name, payload.sub_task.id))
         context = WorkerContext(
-            actor=Actor(agent.name, invocation.memory_id, payload.sub_task.id, payload.key),
+            actor=Actor(agent.name, invocation.memory_id, payload.sub_task.id, payload.key, payload.task_number),
             oversight=Oversight(invocation.store, self._team.policy, payload.auto_approve, parking=self._branch),
             memory=self._memory,
             calls=ModelCalls(invocation.bridge, allowance, self._team.calls, invocation.emit, payload.sub_task.attempt),

@@ -153,6 +153,7 @@ class Invocation:
         emit: Takes progress events for LangGraph's custom stream.
         context: What the caller gave as `context`.
         check_output: Returns what is wrong with an answer of the caller's output type; None without one.
+        task_number: Number of the task on the thread, for the ids of reviews.
     """
 
     bridge: Bridge
@@ -166,15 +167,17 @@ class Invocation:
     emit: Emitter
     context: Any
     check_output: Callable[[Any], list[str]] | None = None
+    task_number: int = 1
 
     @classmethod
-    def of(cls, bridge: Bridge, config: RunnableConfig, memory_id: str = "") -> "Invocation":
+    def of(cls, bridge: Bridge, config: RunnableConfig, memory_id: str = "", task_number: int = 1) -> "Invocation":
         """Read the invocation from a node's config and runtime.
 
         Args:
             bridge: How to wait, call and reach stores.
             config: The node's config.
             memory_id: The id in the state; empty at the beginning of a run.
+            task_number: Number of the task on the thread.
 
         Raises:
             ConfigError: The graph is saved somewhere and was compiled without a store that is as durable.
@@ -197,6 +200,7 @@ class Invocation:
             emit=Emitter(_writer(runtime.stream_writer), thread_id),
             context=held.context,
             check_output=held.check_output,
+            task_number=task_number,
         )
 
     @cached_property  # another invocation may take the key over while this node still works
@@ -310,17 +314,17 @@ class Invocation:
             GraphInterrupt: A human was asked and has not decided.
         """
         await self.ledger.load(self.bridge)
-        return await budget_decision(self.bridge, self.store, self.ledger, self.memory_id, parking)
+        return await budget_decision(self.bridge, self.store, self.ledger, (self.memory_id, self.task_number), parking)
 
     async def more_budget(self, error: BudgetSpentError, parking: Parking) -> BudgetDecision | None:
         """Ask a human for more budget, in the middle of work. Return None if the run must pause for the answer."""
         await self.ledger.ask(self.bridge, str(error))
-        return await awaited_decision(self.bridge, self.store, self.ledger, self.memory_id, parking)
+        return await awaited_decision(self.bridge, self.store, self.ledger, (self.memory_id, self.task_number), parking)
 
     async def pause_for_budget(self, error: BudgetSpentError) -> GraphInterrupt:
         """Record that a human is asked about the budget, and return the pause for the node to raise."""
         await self.ledger.ask(self.bridge, str(error))
-        return pause(self.ledger, self.memory_id, self.namespace)
+        return pause(self.ledger, (self.memory_id, self.task_number), self.namespace)
 
     @property
     def workspace(self) -> str:

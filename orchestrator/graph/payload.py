@@ -22,6 +22,7 @@ class Payload:
         auto_approve: True when no human is asked.
         previous: Key of the result of the attempt before; empty at the first.
         more_rounds: Rounds that a human has granted beyond the limit.
+        task_number: Number of the task on the thread.
     """
 
     sub_task: SubTask
@@ -34,6 +35,7 @@ class Payload:
     auto_approve: bool = False
     previous: str = ""
     more_rounds: int = 0
+    task_number: int = 1
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, without the fields that have their default."""
@@ -54,6 +56,8 @@ class Payload:
             form["previous"] = self.previous
         if self.more_rounds:
             form["more_rounds"] = self.more_rounds
+        if self.task_number > 1:
+            form["task_number"] = self.task_number
         return form
 
     @classmethod
@@ -70,4 +74,5 @@ class Payload:
             auto_approve=bool(form.get("auto_approve")),
             previous=form.get("previous", ""),
             more_rounds=form.get("more_rounds", 0),
+            task_number=form.get("task_number", 1),
         )

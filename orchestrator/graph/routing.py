@@ -57,6 +57,7 @@ def assignments(state: State) -> list[Send]:
             auto_approve=bool(state.get("unattended")),
             previous=outcomes[task_id]["key"] if is_retry else "",
             more_rounds=state.get("more_rounds", 0),
+            task_number=state.get("task_number", 1),
         )
         sends.append(Send(sub_task.target_agent, payload.plain()))
     return sends

@@ -154,15 +154,17 @@ class State(TypedDict, total=False):
     usage: Annotated[dict[str, int], newest_usage]
     memory_id: str
     turn: int
+    task_number: int
 
 
-def cleared(state: State, memory_id: str, turn: int) -> dict[str, Any]:
+def cleared(state: State, memory_id: str, turn: int, task_number: int) -> dict[str, Any]:
     """Return what to write so that no field of an earlier run on the thread counts for the run that begins.
 
     Args:
         state: The state.
         memory_id: Names the thread's memory.
-        turn: The number of the run's task on the thread.
+        turn: The number of the run's task in the thread's conversation.
+        task_number: The number of the run's task on the thread, for the ids of its reviews.
     """
     task = sound(state.get("task") or "")
     empty: dict[str, Any] = {
@@ -186,6 +188,8 @@ def cleared(state: State, memory_id: str, turn: int) -> dict[str, Any]:
     }
     if turn != state.get("turn", 1):
         empty["turn"] = turn
+    if task_number != state.get("task_number", 1):
+        empty["task_number"] = task_number
     if state.get("output") is not None:
         empty["output"] = None
     if state.get("references"):  # older threads have none, and threads of one run need none

@@ -2,6 +2,7 @@
 
 Invariants:
 - The same question always has the same id, in every process: decisions are stored under the id.
+- No two tasks of a thread share an id, so a decision that comes late answers no question of the next task.
 - Within a run no two questions share an id, whatever a human has changed back in between. So the answer to one never
   opens the gate for another. A plan is asked about once for each revision, a stuck run once after each round, a spent
   budget once for each set of limits, a result once for each attempt, a tool call once for each step, and its
@@ -33,6 +34,7 @@ class CallInQuestion:
         identity: Name of the call among all calls of the sub-task.
         tool: Name of the tool.
         args: Its arguments.
+        task_number: Number of the task on the thread.
     """
 
     sub_task_id: str
@@ -40,6 +42,7 @@ class CallInQuestion:
     identity: str
     tool: str
     args: Mapping[str, Any]
+    task_number: int = 1
 
 
 def plan_review(
@@ -50,6 +53,7 @@ def plan_review(
     forecast: dict[str, Any],
     agents: Iterable[str],
     most: int,
+    task_number: int = 1,
 ) -> Review:
     """Ask for the approval of a plan.
 
@@ -61,10 +65,11 @@ def plan_review(
         forecast: The same as plain data.
         agents: Names of the workers, for a human who edits the plan.
         most: Largest number of sub-tasks of an edited plan.
+        task_number: Number of the task on the thread.
     """
     return Review(
         # The revision counts: a human may change the plan back, and the first approval must not pass it again.
-        id=review_id(thread_id, "plan", plan.digest, str(revisions)),
+        id=review_id(thread_id, "plan", plan.digest, str(revisions), task_number=task_number),
         kind="plan",
         question="Shall this plan be carried out?",
         stake=f"{len(plan.sub_tasks)} sub-tasks: {expected}",
@@ -78,7 +83,9 @@ def plan_review(
     )
 
 
-def steer_review(thread_id: str, plan: Plan, number: int, problems: Sequence[str], sub_tasks: Iterable[str]) -> Review:
+def steer_review(
+    thread_id: str, plan: Plan, number: int, problems: Sequence[str], sub_tasks: Iterable[str], task_number: int = 1
+) -> Review:
     """Ask how to go on when nothing can be tried again without a human.
 
     Args:
@@ -87,10 +94,11 @@ def steer_review(thread_id: str, plan: Plan, number: int, problems: Sequence[str
         number: Number of the round that has just ended.
         problems: Why the run is stuck, as sentences.
         sub_tasks: Ids of the sub-tasks that another attempt would concern.
+        task_number: Number of the task on the thread.
     """
     return Review(
         # The round counts: the same plan may get stuck for the same reasons again.
-        id=review_id(thread_id, "steer", plan.digest, str(number), *problems),
+        id=review_id(thread_id, "steer", plan.digest, str(number), *problems, task_number=task_number),
         kind="steer",
         question="The run is stuck. Finish with what there is (approve), or say what to try (reject)?",
         stake="; ".join(problems),
@@ -99,7 +107,9 @@ def steer_review(thread_id: str, plan: Plan, number: int, problems: Sequence[str
     )
 
 
-def budget_review(thread_id: str, budget: Budget, problem: str, spent: Spend, seconds: float) -> Review:
+def budget_review(
+    thread_id: str, budget: Budget, problem: str, spent: Spend, seconds: float, task_number: int = 1
+) -> Review:
     """Ask how to go on when the budget is spent.
 
     Every node that lacks room asks this question with the same id, so one answer is enough for all of them.
@@ -110,11 +120,12 @@ def budget_review(thread_id: str, budget: Budget, problem: str, spent: Spend, se
         problem: The limit that was reached, as a sentence.
         spent: What the run has spent.
         seconds: For how long the run has been running.
+        task_number: Number of the task on the thread.
     """
     limits = budget.plain()
     return Review(
         # Without the amounts spent, which differ from node to node: all nodes that lack room ask one question.
-        id=review_id(thread_id, "steer", "budget", json.dumps(limits, sort_keys=True)),
+        id=review_id(thread_id, "steer", "budget", json.dumps(limits, sort_keys=True), task_number=task_number),
         kind="steer",
         question="The budget is spent. Raise it (edit), finish with what there is (approve), or stop?",
         stake="what is not finished stays undone",
@@ -133,7 +144,9 @@ def budget_review(thread_id: str, budget: Budget, problem: str, spent: Spend, se
     )
 
 
-def result_review(thread_id: str, key: str, sub_task: SubTask, text: str, sources: Sequence[str]) -> Review:
+def result_review(
+    thread_id: str, key: str, sub_task: SubTask, text: str, sources: Sequence[str], task_number: int = 1
+) -> Review:
     """Ask for the approval of a result.
 
     Args:
@@ -142,12 +155,13 @@ def result_review(thread_id: str, key: str, sub_task: SubTask, text: str, source
         sub_task: The sub-task.
         text: The result. A human is shown its beginning.
         sources: Names of the tools that the result was made with.
+        task_number: Number of the task on the thread.
     """
     # Checked against an edited result by the process that decides.
     wanted = {} if sub_task.output_schema is None else {"output_schema": sub_task.output_schema}
     return Review(
         # The key changes with every attempt, so an old approval never passes a new result.
-        id=review_id(thread_id, "result", key),
+        id=review_id(thread_id, "result", key, task_number=task_number),
         kind="result",
         question=f"Is the result of sub-task {sub_task.id} good enough to build on?",
         stake="everything that depends on it waits",
@@ -189,7 +203,7 @@ def tool_review(
     if args_schema:
         subject["args_schema"] = dict(args_schema)
     return Review(
-        id=review_id(thread_id, "tool", call.key, call.identity),
+        id=review_id(thread_id, "tool", call.key, call.identity, task_number=call.task_number),
         kind="tool",
         question=f"May sub-task {call.sub_task_id} call the tool '{call.tool}'?",
         stake=f"{stake}; {reason}" if reason else stake,
@@ -209,7 +223,7 @@ def repeat_review(thread_id: str, call: CallInQuestion, problem: str, repetition
     """
     again = ["again"] if repetition == 1 else ["again", str(repetition)]
     return Review(
-        id=review_id(thread_id, "tool", call.key, call.identity, *again),
+        id=review_id(thread_id, "tool", call.key, call.identity, *again, task_number=call.task_number),
         kind="tool",
         question=f"Call '{call.tool}' again for sub-task {call.sub_task_id}?",
         stake=problem if repetition == 1 else f"{problem}. It has been begun {repetition} times",
@@ -235,7 +249,7 @@ def question_review(thread_id: str, call: CallInQuestion, number: int, payload: 
     if isinstance(schema, dict):
         subject["schema"] = schema
     return Review(
-        id=review_id(thread_id, "question", call.key, call.identity, str(number)),
+        id=review_id(thread_id, "question", call.key, call.identity, str(number), task_number=call.task_number),
         kind="question",
         question=_question_text(plain) or f"The tool '{call.tool}' waits for an answer",
         stake=f"sub-task {call.sub_task_id} and everything that depends on it wait",

@@ -86,8 +86,17 @@ class Decision(Checked):
         return sound_json(value)
 
 
-def review_id(thread_id: str, kind: Kind, *subject: str) -> str:
-    """Return the id of the question of this kind about this subject."""
+def review_id(thread_id: str, kind: Kind, *subject: str, task_number: int = 1) -> str:
+    """Return the id of the question of this kind about this subject.
+
+    Args:
+        thread_id: The thread.
+        kind: The kind.
+        subject: Names the subject among those of its kind.
+        task_number: Number of the task on the thread; an answer for one task is none for another.
+    """
+    if task_number > 1:  # ids of first tasks are as they always were, since their decisions are stored under them
+        subject = (*subject, f"task {task_number}")
     return f"{thread_id}/{kind}-{hashlib.sha256(chr(0).join(subject).encode()).hexdigest()[:8]}"
 
 

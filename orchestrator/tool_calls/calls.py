@@ -17,7 +17,6 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.messages import ToolCall, ToolMessage
 from langchain_core.tools import BaseTool
 from langgraph.errors import GraphInterrupt
-from langgraph.types import Interrupt
 
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import Bridge
@@ -28,7 +27,7 @@ from orchestrator.messages import mark_stopped
 from orchestrator.model_calls.content_blocks import parts_of, text_of, unfolded, with_pictures
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
-from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review
+from orchestrator.reviews.questions import CallInQuestion, repeat_review
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.text import shorten, sound
 from orchestrator.tool_calls.answers import UnusableAnswerError, artifact_of, message_of
@@ -39,7 +38,8 @@ from orchestrator.tool_calls.declaration import (
 )
 from orchestrator.tool_calls.execution import Handler, ToolFailedError, ToolTimeLimitError, execute
 from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered, is_paused, repetition_of
-from orchestrator.tool_calls.pauses import Answers
+from orchestrator.tool_calls.pauses.answers import Answers, Question
+from orchestrator.tool_calls.pauses.asking import Asking
 from orchestrator.tool_calls.permission import Permission, PermissionRequest, permission_of
 from orchestrator.tool_calls.results import read_memory, reread, shown_text, source_labels
 from orchestrator.tool_calls.worker_context import Actor, WorkerContext
@@ -144,30 +144,30 @@ class _Call:
 
     async def _call_and_keep(self) -> ToolMessage:
         answers = Answers()
+        asking = Asking(self.bridge, self.context, self._in_question())
         while True:
             try:
                 return await self._execute(answers)
             except GraphInterrupt as pause:
-                if (interrupt := answers.question_in(pause)) is None:
-                    raise
-                decision = await self._ask_for_tool(interrupt, len(answers))
-                if decision.action != "answer":
-                    is_automatic = self.context.oversight.auto_approve
-                    return self._refused(permission_of(decision, self.call, is_automatic=is_automatic))
-                answers.add(decision.text if decision.data is None else decision.data)
+                questions = await answers.questions_in(self.bridge, pause)
+            if not questions:
+                why = f"'{self.tool.name}' runs a graph that pauses without a question, which is not possible in a tool"
+                return self._tainted(self._error(f"{why}. Do without"))
+            decision = await self._ask_for_tool(asking, questions, answers)
+            if decision is not None:
+                is_automatic = self.context.oversight.auto_approve
+                return self._refused(permission_of(decision, self.call, is_automatic=is_automatic))
 
-    async def _ask_for_tool(self, interrupt: Interrupt, number: int) -> Decision:
-        """Ask a human the question of the tool. Auto-approval cannot answer it."""
-        review = question_review(
-            self.actor.thread_id, self._in_question(), number, interrupt.value, interrupt.response_schema
-        )
+    async def _ask_for_tool(self, asking: Asking, questions: list[Question], answers: Answers) -> Decision | None:
+        """Ask a human what the tool asks. Return a decision that is no answer. Auto-approval cannot answer it."""
         if self.context.oversight.unattended:
-            return Decision(review_id=review.id, action="reject", text="there is nobody here to ask")
-        if effect_of(self.tool) == "once":
-            await self.journal.pause()
-        decision = await self._decision(review)
-        if effect_of(self.tool) == "once":
-            await self.journal.begin()
+            return Decision(review_id="", action="reject", text="there is nobody here to ask")
+        if effect_of(self.tool) != "once":
+            decision = await asking.answer(questions, answers)
+        else:
+            repetition = await self.journal.pause()
+            decision = await asking.answer(questions, answers)
+            await self.journal.begin(repetition)
         return decision
 
     async def _decision(self, review: Review) -> Decision:
@@ -234,7 +234,8 @@ class _Call:
 
     def _in_question(self) -> CallInQuestion:
         actor = self.actor
-        return CallInQuestion(actor.sub_task_id, actor.key, self.identity, self.tool.name, self.call["args"])
+        args = self.call["args"]
+        return CallInQuestion(actor.sub_task_id, actor.key, self.identity, self.tool.name, args, actor.task_number)
 
     def _refused(self, permission: Permission) -> ToolMessage:
         return self._stopped() if permission.is_stop else self._error(permission.refusal)

@@ -15,16 +15,22 @@ from langchain.agents.middleware.types import ToolCallRequest
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
 from langchain_core.tools import Tool as SingleInputTool
-from langgraph.errors import GraphBubbleUp
+from langgraph.errors import GraphBubbleUp, ParentCommand
 from langgraph.runtime import Runtime
 
 from orchestrator.concurrency import Bridge, TimeLimitError
 from orchestrator.daemon_threads import UnusualExitError, in_own_thread, with_ordinary_errors
-from orchestrator.tool_calls.pauses import Answers
+from orchestrator.tool_calls.pauses.answers import Answers
 
 Handler = Callable[[Any], Any]
 
 _NO_CONTEXT = ". The run has no context; whoever runs or resumes it has to give one: context=…"
+# LangGraph 1.2 fails on a graph without a checkpointer inside a run with durability "sync".
+_SAVE_OF_GRAPH = "_put_checkpoint_fut"
+_NO_SAVES = (
+    ". The tool runs a graph that was compiled with checkpointer=False. Compile it without that, or invoke it with "
+    'durability="async"'
+)
 _RUNTIME_KEY = "__pregel_runtime"  # LangGraph 1.2 hands it on under this key of the config
 
 
@@ -61,6 +67,8 @@ async def execute(
     runtime = replace(request.runtime, context=context, config=config)
     try:
         return await bridge.call_within(seconds, handler, replace(request, tool=offloaded, runtime=runtime))
+    except ParentCommand as error:
+        raise ToolFailedError(f"'{tool.name}' runs a graph that asks for a jump, which is not possible here") from error
     except GraphBubbleUp:
         raise
     except TimeLimitError:
@@ -70,6 +78,7 @@ async def execute(
     except Exception as error:
         text = str(error)
         hint = _NO_CONTEXT if context is None and "NoneType" in text else ""
+        hint = _NO_SAVES if _SAVE_OF_GRAPH in text else hint
         raise ToolFailedError((f"{type(error).__name__}: {text}" if text else type(error).__name__) + hint) from error
 
 

@@ -69,13 +69,15 @@ class CallJournal:
             self.bridge, Entry(key=self.key, text="", status="note", agent=self.tool, outcome=outcome)
         )
 
-    async def pause(self) -> None:
-        """Note that the call waits for the answer of a human, and has to be made again."""
+    async def pause(self) -> int:
+        """Note that the call waits for the answer of a human, and has to be made again. Return its repetition."""
         begun = await self.read()
-        outcome = {"paused": True} | ({_REPETITION: repetition_of(begun)} if begun is not None else {})
+        repetition = repetition_of(begun) if begun is not None else 0
+        outcome = {"paused": True} | ({_REPETITION: repetition} if begun is not None else {})
         await self.memory.write(
             self.bridge, Entry(key=self.key, text="", status="note", agent=self.tool, outcome=outcome)
         )
+        return repetition
 
     async def finish(self, text: str, *, trusted: bool, tainted_by: tuple[str, ...]) -> None:
         """Note the whole answer of the call.

@@ -90,7 +90,9 @@ class PermissionRequest:
         actor, oversight = self.context.actor, self.context.oversight
         review = tool_review(
             actor.thread_id,
-            CallInQuestion(actor.sub_task_id, actor.key, self.identity, self.tool.name, self.call["args"]),
+            CallInQuestion(
+                actor.sub_task_id, actor.key, self.identity, self.tool.name, self.call["args"], actor.task_number
+            ),
             risk_of(self.tool),
             effect_of(self.tool),
             ruling.reason,

@@ -40,12 +40,14 @@ class Actor:
         thread_id: The thread.
         sub_task_id: The sub-task.
         key: The sub-task's key in the shared memory.
+        task_number: Number of the task on the thread.
     """
 
     agent: str
     thread_id: str
     sub_task_id: str
     key: str
+    task_number: int = 1
 
     @property
     def session(self) -> str:

@@ -4,19 +4,19 @@ The graph runs as a root graph on a thread of its own. With the thread's saver, 
 thread that the worker works for (see `SubSaver`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.types import Command, Interrupt, StateSnapshot
 
-from orchestrator.agents.guests.questions import Questions
 from orchestrator.agents.guests.stretch import Stretch
 from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.errors import WorkerError
 from orchestrator.reviews.decisions import STOPPED
 from orchestrator.reviews.questions import CallInQuestion, question_review
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.tool_calls.pauses.questions import Questions
 from orchestrator.tool_calls.worker_context import WorkerContext
 
 _NOT_FOUND = 404
@@ -115,14 +115,14 @@ class GraphRun:
         return decisions
 
     def _question(self, interrupt: Interrupt) -> Review:
-        call = CallInQuestion(self.call.sub_task_id, self.call.key, interrupt.id, self.call.tool, self.call.args)
+        call = replace(self.call, identity=interrupt.id)
         schema = getattr(interrupt, "response_schema", None)
         return question_review(self.context.actor.thread_id, call, 0, interrupt.value, schema)
 
     def _stop_question(self, snapshot: StateSnapshot) -> Review:
         names = ", ".join(snapshot.next)
         identity = f"stop-{(snapshot.config.get('configurable') or {}).get('checkpoint_id', '')}"
-        call = CallInQuestion(self.call.sub_task_id, self.call.key, identity, self.call.tool, self.call.args)
+        call = replace(self.call, identity=identity)
         payload = {"question": f"'{self.call.tool}' stops before {names}. Shall it go on?"}
         return question_review(self.context.actor.thread_id, call, 0, payload)
 

@@ -24,7 +24,6 @@ from orchestrator.agents.assignment import Assignment, Result
 from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.guests.forms import Input, input_of, messages_input, output_text, parameter_count
 from orchestrator.agents.guests.graph_run import GraphRun, StoppedByHumanError
-from orchestrator.agents.guests.questions import Questions
 from orchestrator.agents.guests.saver import SubSaver
 from orchestrator.agents.guests.stretch import Stretch
 from orchestrator.agents.task_message import task_message
@@ -34,13 +33,15 @@ from orchestrator.errors import ConfigError, WorkerError
 from orchestrator.memory.entry import Entry
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import ask_unless_stopped
-from orchestrator.reviews.questions import CallInQuestion, question_review, repeat_review
+from orchestrator.reviews.questions import CallInQuestion, repeat_review
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.text import sound
 from orchestrator.tool_calls.declaration import declare, effect_of, is_trusted, output_limit_of
 from orchestrator.tool_calls.execution import with_context
 from orchestrator.tool_calls.journal import CallJournal, is_answered, is_paused, repetition_of
-from orchestrator.tool_calls.pauses import SCRATCHPAD_KEY, Answers
+from orchestrator.tool_calls.pauses.answers import SCRATCHPAD_KEY, Answers, Question
+from orchestrator.tool_calls.pauses.asking import Asking
+from orchestrator.tool_calls.pauses.questions import Questions
 from orchestrator.tool_calls.permission import PermissionRequest, permission_of
 from orchestrator.tool_calls.worker_context import WorkerContext
 from orchestrator.trust import label, merged, tainted_by
@@ -103,7 +104,9 @@ class Guest:
             return Result("", end=AttemptEnd(stopped=True))
         if permission.args is None:
             raise WorkerError(permission.refusal)
-        return await _Attempt(self, bridge, assignment, context, config or {}, first, dict(permission.args)).result()
+        attempt = _Attempt(self, bridge, assignment, context, config or {}, first, dict(permission.args))
+        with context.oversight.parking.call():
+            return await attempt.result()
 
     def text_of(self, output: Any) -> str:
         """Return what the guest gave as a text."""
@@ -143,7 +146,7 @@ class _Attempt:
         self._args = args
         actor = context.actor
         about = {"sub_task": assignment.sub_task.description}
-        self._call = CallInQuestion(actor.sub_task_id, actor.key, _IDENTITY, guest.name, about)
+        self._call = CallInQuestion(actor.sub_task_id, actor.key, _IDENTITY, guest.name, about, actor.task_number)
         self._journal = CallJournal(bridge, context.memory, actor.key, _IDENTITY, guest.name)
         is_local = isinstance(guest.thing, Pregel)
         options: dict[str, Any] = {"durability": "sync"} if is_local else {}
@@ -185,7 +188,7 @@ class _Attempt:
         users = {n: v for n, v in configurable.items() if not n.startswith("__") and n not in EXCLUDED_METADATA_KEYS}
         kept = {n: v for n, v in self._config.items() if n in ("callbacks", "tags", "metadata", "max_concurrency")}
         config: Any = {**kept, "run_name": self._guest.name, "configurable": {**users, "thread_id": thread_id}}
-        questions = Questions(self._bridge, self._context)
+        questions = Questions(self._bridge, self._context, f"guest-{self._context.actor.key}")
         run = GraphRun(graph, config, self._call, self._context, self._stretch, questions, self._bridge)
         return await run.run(value)
 
@@ -208,13 +211,13 @@ class _Attempt:
                 return answer
             if note is None:
                 await self._journal.begin()
-        answers = Answers()
+        answers, asking = Answers(), Asking(self._bridge, self._context, self._call)
         while True:
             config = answers.config(with_context({**self._config, "run_name": self._guest.name}, self._context.users))
             try:
                 output = await self._stretch.invoke(self._guest.thing, value, config)
             except GraphInterrupt as pause:
-                answers.add(await self._answer(pause, answers))
+                await self._answer(await answers.questions_in(self._bridge, pause), asking, answers)
                 continue
             except KeyError as error:
                 if error.args != (SCRATCHPAD_KEY,):  # what `interrupt()` raises outside any graph
@@ -225,24 +228,21 @@ class _Attempt:
                 await self._journal.finish(text, trusted=is_trusted(self._guest.tool), tainted_by=())
             return output
 
-    async def _answer(self, pause: GraphInterrupt, answers: Answers) -> Any:
-        interrupt = answers.question_in(pause)
-        if interrupt is None:
-            raise WorkerError(f"'{self._guest.name}' pauses in a way that cannot be asked about") from pause
+    async def _answer(self, questions: list[Question], asking: Asking, answers: Answers) -> None:
+        if not questions:
+            raise WorkerError(f"'{self._guest.name}' pauses in a way that cannot be asked about")
         if self._context.oversight.unattended:
-            raise WorkerError(f"'{self._guest.name}' asks a human, and there is nobody here to ask") from pause
-        thread_id, schema = self._context.actor.thread_id, interrupt.response_schema
-        review = question_review(thread_id, self._call, len(answers), interrupt.value, schema)
-        if effect_of(self._guest.tool) == "once":
-            await self._journal.pause()
-        decision = await self._decided(review)
-        if effect_of(self._guest.tool) == "once":
-            await self._journal.begin()
-        if decision.action == "stop":
+            raise WorkerError(f"'{self._guest.name}' asks a human, and there is nobody here to ask")
+        if effect_of(self._guest.tool) != "once":
+            decision = await asking.answer(questions, answers)
+        else:
+            repetition = await self._journal.pause()
+            decision = await asking.answer(questions, answers)
+            await self._journal.begin(repetition)
+        if decision is not None and decision.action == "stop":
             raise StoppedByHumanError
-        if decision.action == "reject":
+        if decision is not None:
             raise WorkerError(f"a human did not answer '{self._guest.name}': {decision.text}")
-        return decision.text if decision.data is None else decision.data
 
     async def _decided(self, review: Review) -> Decision:
         oversight = self._context.oversight

@@ -18,7 +18,7 @@ async def _gate(bridge: Bridge, state: State, config: RunnableConfig) -> dict[st
     """Pass only with a decision for the review that the supervisor asked; otherwise ask again."""
     # LangGraph 1.2: `invoke(None)` passes a static stop. So the gate does not rely on it, and asks by itself.
     review = Review.model_validate(state["review"])
-    invocation = Invocation.of(bridge, config, state.get("memory_id", ""))
+    invocation = Invocation.of(bridge, config, state.get("memory_id", ""), state.get("task_number", 1))
     # In a graph of a user's own, other nodes may wait beside this one, and nobody sees the state with the review.
     is_outermost = "|" not in invocation.namespace
     decision = await ask(bridge, invocation.store, review, is_only=is_outermost)

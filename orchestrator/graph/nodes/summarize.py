@@ -29,7 +29,7 @@ def summarize(team: Team) -> BridgedNode:
 
     async def write(bridge: Bridge, state: State, config: RunnableConfig) -> dict[str, Any]:
         config = described_config(config, agent=SUPERVISOR)
-        invocation = Invocation.of(bridge, config, state["memory_id"])
+        invocation = Invocation.of(bridge, config, state["memory_id"], state.get("task_number", 1))
         invocation.emit(Summarizing())
         await invocation.memory.load(bridge)
         await invocation.ledger.load(bridge)

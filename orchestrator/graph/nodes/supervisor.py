@@ -135,7 +135,7 @@ async def _begin(turn: Turn) -> Update:
     else:
         invocation.emit(Planning())
         plan = await _plan(turn, task)
-    fields = cleared(state, turn.memory_id, turn.number) | {"status": "running"}
+    fields = cleared(state, turn.memory_id, turn.number, turn.task_number) | {"status": "running"}
     # A plan without sub-tasks costs nothing: the earlier answers suffice.
     return fields | await propose(turn, plan, 0, ask=not own_plan and bool(plan.sub_tasks))
 

@@ -44,7 +44,7 @@ def worker(team: Team, agent: Worker) -> BridgedNode:
 
     async def execute(bridge: Bridge, form: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         payload = Payload.parse(form)
-        invocation = Invocation.of(bridge, config, payload.memory_id)
+        invocation = Invocation.of(bridge, config, payload.memory_id, payload.task_number)
         with reporting_pauses(invocation):
             outcome = await _Execution(team, agent, payload, invocation).run()
         return {"outcomes": {outcome.id: outcome.plain()}}
@@ -240,7 +240,8 @@ class _Execution:
     async def _review(self, draft: Entry) -> Outcome:
         """Ask for the approval of a result. The draft is durable, so the agent does not run again."""
         invocation, sub_task = self._invocation, self._payload.sub_task
-        review = result_review(invocation.memory_id, self._payload.key, sub_task, draft.text, draft.sources)
+        key, number = self._payload.key, self._payload.task_number
+        review = result_review(invocation.memory_id, key, sub_task, draft.text, draft.sources, number)
         decision = await ask_unless_stopped(invocation.bridge, invocation.store, review, self._branch)
         drafted = Outcome.model_validate(draft.outcome)
         spent = Spend.of_usage(drafted.usage)

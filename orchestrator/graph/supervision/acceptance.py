@@ -33,6 +33,7 @@ async def propose(turn: Turn, plan: Plan, revisions: int, *, ask: bool = True) -
         expected.plain(),
         turn.team.workers,
         turn.limits.sub_tasks,
+        turn.task_number,
     )
     update: Update = {
         "plan": plan.plain(),

@@ -125,5 +125,5 @@ async def _ask_human(turn: Turn, assessment: Assessment, problem: str = "") -> U
     if problem:
         problems = [problem, *problems]
     sub_tasks = [*assessment.failures, *assessment.exhausted_ids, *assessment.retries]
-    review = steer_review(turn.memory_id, turn.plan, turn.state.get("round", 0), problems, sub_tasks)
+    review = steer_review(turn.memory_id, turn.plan, turn.state.get("round", 0), problems, sub_tasks, turn.task_number)
     return {"phase": "human_review", "review": review.model_dump(mode="json", exclude_defaults=True)}

@@ -47,7 +47,7 @@ def stop(turn: Turn, reason: str) -> Update:
 def _reset_fields(turn: Turn) -> Update:
     """Return what an end corrects in the state: no field of a former run stays, and no plan that was not accepted."""
     if turn.begins:
-        return cleared(turn.state, turn.memory_id, turn.number)
+        return cleared(turn.state, turn.memory_id, turn.number, turn.task_number)
     standing = turn.state.get("standing")
     return {"plan": standing, "standing": None} if standing else {}
 

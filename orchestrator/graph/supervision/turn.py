@@ -40,6 +40,7 @@ class Turn:
         is_new: True when a run begins from an input. A run that ended before it had a plan, and whose budget was
             raised, begins too, but not from an input.
         number: The number of the run's task among those of the thread's conversation.
+        task_number: The number of the run's task among all tasks of the thread, also those that were forgotten.
         outcomes: The outcomes of the run so far, by sub-task id.
         auto_approve: True when no human is asked.
         instructions: What humans have told the run so far.
@@ -54,7 +55,9 @@ class Turn:
         self.is_new = self.begins and state.get("phase") != "raised"
         config = described_config(config, agent=SUPERVISOR, round=state.get("round", 0))
         self.number = _number(state) if self.is_new else state.get("turn", 1)
-        self.invocation = Invocation.of(bridge, config, "" if self.begins else state["memory_id"])
+        self.task_number = _task_number(state) if self.is_new else state.get("task_number", 1)
+        memory_id = "" if self.begins else state["memory_id"]
+        self.invocation = Invocation.of(bridge, config, memory_id, self.task_number)
         saved = {} if self.begins else state.get("outcomes") or {}
         self.outcomes = {task_id: Outcome.model_validate(form) for task_id, form in saved.items()}
         self.instructions: tuple[Instruction, ...] = ()
@@ -149,6 +152,11 @@ def _number(state: State) -> int:
     # `planned_task` is the task of the run before, if there was one.
     has_former = bool(state.get("planned_task")) and not state.get("afresh")
     return state.get("turn", 1) + 1 if has_former else 1
+
+
+def _task_number(state: State) -> int:
+    # Threads of older versions have no number, and the ids of their reviews none.
+    return max(state.get("task_number", 1), state.get("turn", 1)) + 1 if state.get("planned_task") else 1
 
 
 def _is_beginning(state: State) -> bool:

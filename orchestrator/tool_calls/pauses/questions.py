@@ -1,4 +1,4 @@
-"""Questions: what a guest's graph has asked so far, in an order that is the same after every pause.
+"""Questions: what a graph has asked so far, in an order that is the same after every pause.
 
 LangGraph matches the answers that a client resumes with to the interrupts of a node by their order. The graph itself
 does not ask again what it was told. So the questions are noted in the shared memory, and asked again in their order.
@@ -21,28 +21,37 @@ from orchestrator.tool_calls.worker_context import WorkerContext
 
 
 class Questions:
-    """The questions of one attempt.
+    """The questions of one graph.
 
     Args:
         bridge: How to reach the store.
         context: The surroundings of the attempt.
+        key: Key of their note in the shared memory.
     """
 
-    def __init__(self, bridge: Bridge, context: WorkerContext) -> None:
+    def __init__(self, bridge: Bridge, context: WorkerContext, key: str) -> None:
         self._bridge = bridge
         self._context = context
-        self._key = f"guest-{context.actor.key}"
+        self._key = key
         self._asked: dict[str, Review] = {}
+        self._decided: dict[str, Decision] = {}
         self._pauses: dict[str, GraphInterrupt] = {}
         self.spent = Spend()
+        self.is_noted = False
 
     async def load(self) -> None:
-        """Read what the attempt has asked and spent before it paused."""
+        """Read what the graph has asked and spent before it paused."""
         note = await self._context.memory.fetch(self._bridge, self._key)
         if note is not None and note.text:
             saved = json.loads(note.text)
             self._asked = {form["id"]: Review.model_validate(form) for form in saved["asked"]}
             self.spent = Spend.of_usage(saved["usage"])
+            self.is_noted = True
+
+    def remember(self, review: Review, decision: Decision) -> None:
+        """Take over a question that was asked beside these, before the first of them."""
+        self._asked[review.id] = review
+        self._decided[review.id] = decision
 
     async def ask(self, reviews: Sequence[Review], spent: Spend) -> dict[str, Decision]:
         """Return the decisions of those of these reviews that have one.
@@ -60,8 +69,10 @@ class Questions:
         while True:
             decisions, waiting = {}, []
             for review in self._asked.values():
-                if (decision := await self._decision(review)) is not None:
-                    decisions[review.id] = decision
+                # Asked once in an execution of the node: LangGraph hands out its next answer at each time.
+                decision = self._decided.get(review.id) or await self._decision(review)
+                if decision is not None:
+                    decisions[review.id] = self._decided[review.id] = decision
                 elif any(review.id == each.id for each in reviews):
                     waiting.append(review)
             if answered := {each.id: decisions[each.id] for each in reviews if each.id in decisions}:
@@ -79,7 +90,10 @@ class Questions:
             with parking.call():
                 return await parking.park(review)
 
-        tasks = [asyncio.ensure_future(parked(review)) for review in waiting]
+        # The call that asks waits for one of them, so the others count as calls of their own.
+        first, *others = waiting
+        tasks = [asyncio.ensure_future(parked(review)) for review in others]
+        tasks.append(asyncio.ensure_future(parking.park(first)))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             return any(task.result() for task in done)
@@ -114,6 +128,7 @@ class Questions:
         return GraphInterrupt(tuple(interrupts))
 
     async def _note(self, spent: Spend) -> None:
+        self.is_noted = True
         asked = [review.model_dump(mode="json", exclude_defaults=True) for review in self._asked.values()]
         text = json.dumps({"asked": asked, "usage": spent.usage()})
         entry = Entry(key=self._key, text=text, status="note", agent=self._context.actor.agent)
