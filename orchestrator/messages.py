@@ -1,8 +1,8 @@
 """The marks that the engine puts on LangChain messages, and the characters that it takes out of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
-from langchain_core.messages import BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
 from orchestrator.text import sound_json
 
@@ -12,6 +12,7 @@ ATTEMPT_END = "attempt_end"
 ASKED = "asked"  # within the mark of an end
 _STEERED = "steered"
 _STOPPED = "stopped"
+_CALL_PROBLEMS = "call_problems"
 
 
 def is_first_call(message: BaseMessage) -> bool:
@@ -54,3 +55,16 @@ def make_sound(messages: Iterable[BaseMessage]) -> None:
             value = getattr(message, name, None)
             if (replaced := sound_json(value)) is not value:
                 setattr(message, name, replaced)
+
+
+def mark_call_problems(kwargs: dict[str, object], problems: Mapping[str, str]) -> None:
+    """Mark, in a message's `additional_kwargs`, the calls that are not made, by id, with the text that answers them."""
+    if problems:
+        kwargs[_CALL_PROBLEMS] = dict(problems)
+
+
+def call_problem(messages: Sequence[BaseMessage], call_id: str | None) -> str:
+    """Return the text that answers a call of the newest answer in its tool's place; empty if the call can be made."""
+    newest = next((message for message in reversed(messages) if isinstance(message, AIMessage)), None)
+    problems = newest.additional_kwargs.get(_CALL_PROBLEMS) if newest is not None else None
+    return str(problems.get(call_id or "", "")) if isinstance(problems, Mapping) else ""

@@ -26,7 +26,9 @@ from orchestrator.messages import is_first_call, is_stopped
 from orchestrator.model_calls.calls import Question
 from orchestrator.model_calls.content_blocks import as_seen, has_pictures
 from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
-from orchestrator.model_calls.truncation import as_part, can_go_on, is_lost, request_for_the_rest
+from orchestrator.model_calls.truncation import as_part, can_go_on, is_cut, is_lost, request_for_the_rest
+from orchestrator.models.call_reading.answer import Toolbox, with_calls
+from orchestrator.models.call_reading.native import failed_call
 from orchestrator.models.errors import is_refusal
 from orchestrator.models.profile import ModelProfile
 from orchestrator.text import READ_ON, count_tokens
@@ -44,6 +46,11 @@ _NO_TOOL_CALLS = f"The tool calls of this run are used up. {_GIVE}"
 _LITTLE_LEFT = f"The budget is nearly spent, and this is your last answer. {_GIVE}"
 _REPEATS = "You are repeating yourself: {what} Do something else, or give your result from what you have."
 _STALLED = "You repeated yourself again: {what} You have no more tool calls. " + _GIVE
+_CALLED = "(a tool call)"
+_NO_TOOLS = (
+    "That was a tool call, and you have no tools. Give your result in words. If the call is part of your result, put "
+    "it into a code block, among words."
+)
 _SO_FAR_CHARS = 600
 _SO_FAR_RESULTS = 6
 _SHORTENED_CHARS = (160, 0)
@@ -134,6 +141,8 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
             tools = tools if calls_so_far + 2 < self.steps else []
             answer = await self._continued(bridge, request, handler, last, messages, tools, text)
+        if not request.tools and calls_so_far + 1 < self.steps and self._still_calls(answer):
+            answer = await self._told_to_call_nothing(bridge, request, handler, answer, messages, text)
         if not tools and self._still_calls(answer):
             # The model still calls tools although none are offered: end the attempt.
             end = AttemptEnd(limit=spent) if spent else AttemptEnd(stalled=self._stalled_by(request, repeated))
@@ -151,19 +160,28 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
     ) -> ModelResponse[Any]:
         tool_choice = "any" if _has_to_call(request.model, messages, tools) else request.tool_choice
         adapted = request.override(tools=tools, messages=messages, tool_choice=tool_choice)
+        box = Toolbox(_by_name(request.tools), _by_name(tools).keys())
+        seed = [request.runtime.context.actor.key, sum(isinstance(message, AIMessage) for message in messages)]
 
         async def send(model: BaseChatModel, arguments: dict[str, Any]) -> ModelResponse[Any]:
             settings = {**request.model_settings, **arguments}
             sent = adapted.override(model=model, model_settings=settings)
-            with text.listening() if text is not None else nullcontext():
-                return await _with_sight(bridge, handler, sent)
+            try:
+                with text.listening() if text is not None else nullcontext():
+                    answer = await _with_sight(bridge, handler, sent)
+            except Exception as error:
+                if (failed := failed_call(error)) is None:
+                    raise
+                answer = ModelResponse(result=[failed])
+            # Before the stream of words ends: what turns out to be a call is void there.
+            return replace(answer, result=[with_calls(m, box, seed, is_cut=is_cut(m)) for m in answer.result])
 
         question = Question(_with_system(request, messages), tools)
         answer: ModelResponse[Any] = await request.runtime.context.calls.call(
             request.model, question, send, _messages_of, text
         )
         drop_thoughts(answer.result)
-        return replace(answer, result=[_with_unique_call_ids(message) for message in answer.result])
+        return answer
 
     async def _continued(
         self,
@@ -189,6 +207,25 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
                 return ModelResponse(result=[answer])
             raise
         return ModelResponse(result=[part, *rest.result])
+
+    async def _told_to_call_nothing(
+        self,
+        bridge: Bridge,
+        request: ModelRequest[WorkerContext],
+        handler: Handler,
+        answer: ModelResponse[Any],
+        messages: list[AnyMessage],
+        text: TextStream | None,
+    ) -> ModelResponse[Any]:
+        """Return the answer of a worker without tools that has called one and is told that it has none."""
+        called = cast(AIMessage, answer.result[-1])
+        # Endpoints refuse calls in a request without tools, and messages without a text.
+        words = AIMessage(_CALLED, id=called.id, usage_metadata=called.usage_metadata)
+        try:
+            again = await self._ask(bridge, request, handler, [*messages, words, HumanMessage(_NO_TOOLS)], [], text)
+        except BudgetSpentError:
+            return answer
+        return ModelResponse(result=[*answer.result[:-1], words, *again.result])
 
     def _shown_tools(self, request: ModelRequest[WorkerContext]) -> list[Any]:
         tools = list(request.tools)
@@ -220,7 +257,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
 
     def _still_calls(self, answer: ModelResponse[Any]) -> bool:
         last = answer.result[-1] if answer.result else None
-        return isinstance(last, AIMessage) and bool(last.tool_calls)
+        return isinstance(last, AIMessage) and bool(last.tool_calls or last.invalid_tool_calls)
 
 
 async def _end_of_budget(context: WorkerContext, error: BudgetSpentError) -> AttemptEnd | None:
@@ -276,17 +313,9 @@ async def _with_sight(bridge: Bridge, handler: Handler, request: ModelRequest[Wo
         return cast(ModelResponse[Any], await bridge.call(handler, request.override(messages=named)))
 
 
-def _with_unique_call_ids(message: BaseMessage) -> BaseMessage:
-    """Return the message with a different id for each of its tool calls.
-
-    Some endpoints give all calls of a message one id, or none. Reviews and the journal tell calls apart by their ids.
-    """
-    if not isinstance(message, AIMessage) or len({call["id"] or "" for call in message.tool_calls} | {""}) > len(
-        message.tool_calls
-    ):
-        return message
-    calls = [{**call, "id": f"{call['id'] or 'call'}-{at}"} for at, call in enumerate(message.tool_calls, 1)]
-    return message.model_copy(update={"tool_calls": calls})
+def _by_name(tools: Sequence[Any]) -> dict[str, Any]:
+    """Return tools by name; those that an endpoint has itself are plain data, and are never called here."""
+    return {tool.name: tool for tool in tools if isinstance(tool, BaseTool)}
 
 
 def _with_system(request: ModelRequest[WorkerContext], messages: Sequence[AnyMessage]) -> list[AnyMessage]:

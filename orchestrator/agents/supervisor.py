@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.runnables import RunnableConfig
 
 from orchestrator import prompts
@@ -25,6 +25,7 @@ from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
 from orchestrator.model_calls.truncation import incomplete, truncated_by
 from orchestrator.model_calls.typed_value import ask_typed
+from orchestrator.models.call_reading.answer import is_call
 from orchestrator.models.error_texts import as_model_error
 from orchestrator.models.errors import is_refusal
 from orchestrator.models.profile import ModelProfile
@@ -294,19 +295,27 @@ class Supervisor(Agent):
                 return Answer(typed.text, _references(typed.references, results, entries), tuple(notes), typed)
             gaps += [untyped] if untyped else []
             request = _request("summary_request", inputs, gaps, window)
-            reply = await calls.invoke(self.model, [SystemMessage(self.summary_prompt), request], config)
+            reply = await self._in_words(calls, [SystemMessage(self.summary_prompt), request], config)
         except Exception as error:
             if not is_refusal(error):
                 raise
             # A refusal would come again at every resume, and the run would never end.
             why = f"no answer could be written: {as_model_error(error)}"
             return Answer(assembled(entries, missing, REFUSED, titles), references_to(entries), (why,), untyped=why)
-        text, named = split_references(str(reply.text), results)
+        text, named = split_references("" if is_call(reply.text) else reply.text, results)
         if not has_words(text):  # small models can answer with references only
             text, named, notes = assembled(entries, missing, EMPTY, titles), [], ["the model's answer was empty"]
         elif by := truncated_by(reply):
             text, notes = f"{text}\n\n[… {incomplete(by)}]", [*notes, f"the answer is {incomplete(by)}"]
         return Answer(text, _references(named, results, entries), tuple(notes), untyped=untyped)
+
+    async def _in_words(self, calls: ModelCalls, prompt: list[BaseMessage], config: RunnableConfig | None) -> AIMessage:
+        """Ask for a text, and once again if a tool call comes in its place."""
+        reply = await calls.invoke(self.model, prompt, config)
+        if not is_call(reply.text):
+            return reply
+        told = HumanMessage(prompts.text("answer_in_words"))
+        return await calls.invoke(self.model, [*prompt, AIMessage(reply.text), told], config)
 
     async def _typed(
         self,

@@ -47,12 +47,17 @@ def truncated_by(message: BaseMessage) -> str:
     return f"its endpoint ({shorten(word, _MOST_CHARS)})" if _FAILED.search(word) else ""
 
 
+def is_cut(message: BaseMessage) -> bool:
+    """True if a message ended at its length limit."""
+    return truncated_by(message) == _LENGTH
+
+
 def can_go_on(message: BaseMessage) -> TypeGuard[AIMessage]:
     """True if the model can be asked for the rest of a message.
 
     A tool call in the message is carried out first, and a content filter would cut the rest off again.
     """
-    return isinstance(message, AIMessage) and not message.tool_calls and truncated_by(message) == _LENGTH
+    return isinstance(message, AIMessage) and not message.tool_calls and is_cut(message)
 
 
 def as_part(message: AIMessage) -> AIMessage:

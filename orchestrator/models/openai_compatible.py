@@ -24,6 +24,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, ValidationError
 
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
+from orchestrator.models.call_reading.native import converted
 from orchestrator.models.capabilities import KNOWN, LIMIT_NAMES, Capabilities, ToolMode
 from orchestrator.models.completions.answer import is_stream, parsed
 from orchestrator.models.completions.checks import checked, reading
@@ -246,7 +247,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             result = generate_from_stream(iter(chunks))
         else:
             completion = checked(answer)
-            result = reading(lambda: self._create_chat_result(completion))
+            result = reading(lambda: converted(completion, self._create_chat_result))
             keep(result, completion["choices"], self._endpoint)
         result = _thoughtless(result)
         if asked.negotiation.uses_json_tools:

@@ -23,7 +23,7 @@ from orchestrator.concurrency import Bridge
 from orchestrator.events import ToolCalled, ToolReturned, is_heard
 from orchestrator.logs import logger
 from orchestrator.memory.entry import Entry
-from orchestrator.messages import mark_stopped
+from orchestrator.messages import call_problem, mark_stopped
 from orchestrator.model_calls.content_blocks import parts_of, text_of, unfolded, with_pictures
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
@@ -52,7 +52,7 @@ _log = logger(__name__)
 
 
 async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) -> ToolMessage:
-    """Carry out one call, or answer why it is not made.
+    """Carry out one call, or answer why it is not made. A call that could not be read is asked of nobody.
 
     Args:
         bridge: How to reach the store and the handler.
@@ -62,6 +62,9 @@ async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) 
     Raises:
         GraphInterrupt: A human must decide first.
     """
+    messages, call = request.state["messages"], request.tool_call
+    if problem := call_problem(messages, call["id"]):
+        return ToolMessage(redact(problem), tool_call_id=call["id"], name=call["name"], status="error")
     if request.tool is None:  # unknown name: LangGraph's tool node answers with the names of the tools
         unknown: ToolMessage = await bridge.call(handler, request)
         return unknown

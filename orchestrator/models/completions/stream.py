@@ -14,6 +14,7 @@ import openai
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
+from orchestrator.models.call_reading.native import SentCall, as_sent
 from orchestrator.models.capabilities import Capabilities
 from orchestrator.models.completions.answer import error_in, no_completion
 from orchestrator.models.completions.checks import plausible_usage, reading, text_of
@@ -84,7 +85,7 @@ class CompletionStream:
         if not self._is_done and not self.finish_reason:
             raise broken_off()
         for last in self._chunk({"content": self._rest()}, self.finish_reason, self.usage):
-            last.message.additional_kwargs.update(self._extras.as_kept(self._endpoint))
+            last.message.additional_kwargs.update(self._extras.as_kept(self._endpoint) | as_sent(self._calls.sent))
             yield last
         # Some chat templates open the tag of the thoughts in the prompt. Then only the end of the thoughts shows.
         whole = "".join(self._text)
@@ -173,6 +174,13 @@ class _Calls:
     def __init__(self) -> None:
         self.ids: list[str] = []
         self._names: list[str] = []
+        self._arguments: list[list[str]] = []
+
+    @property
+    def sent(self) -> list[SentCall]:
+        """The calls so far, with their arguments as they came."""
+        parts = zip(self.ids, self._names, self._arguments, strict=True)
+        return [SentCall(name, call_id, "".join(arguments)) for call_id, name, arguments in parts]
 
     @property
     def any(self) -> bool:
@@ -190,12 +198,15 @@ class _Calls:
         is_new_id, is_new_name = bool(call_id and not self.ids[index]), bool(name and not self._names[index])
         self.ids[index] = self.ids[index] or call_id
         self._names[index] = self._names[index] or name
+        if arguments is not None and not isinstance(arguments, str):
+            arguments = json.dumps(arguments)
+        self._arguments[index].append(arguments or "")
         return {
             "index": index,
             "id": call_id if is_new_id else None,
             "function": {
                 "name": name if is_new_name else None,
-                "arguments": arguments if isinstance(arguments, str) or arguments is None else json.dumps(arguments),
+                "arguments": arguments,
             },
         }
 
@@ -209,6 +220,7 @@ class _Calls:
         if index == len(self.ids):
             self.ids.append("")
             self._names.append("")
+            self._arguments.append([])
         return index
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import openai
 
+from orchestrator.models.call_reading.native import failed_call
 from orchestrator.models.capabilities import Capabilities
 from orchestrator.models.requests.form import Body
 from orchestrator.models.requests.negotiation import Negotiation
@@ -55,6 +56,8 @@ class Asked:
         Raises:
             openai.APIStatusError: No other form may help. The error is the first, which is about the usual request.
         """
+        if failed_call(error) is not None:
+            raise error  # about the model's answer, and not about the request
         refusal = Refusal.of(error.status_code, error.body, error.message)
         if not has_begun and self.negotiation.refused(refusal):
             self._first = self._first or error
