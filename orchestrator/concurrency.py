@@ -13,12 +13,14 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.store.base import BaseStore, Op, Result
 
 from orchestrator.daemon_threads import as_exception, in_own_thread
+from orchestrator.errors import ConfigError
 
 T = TypeVar("T")
 
@@ -155,7 +157,12 @@ class _Blocking:
         time.sleep(seconds)  # noqa: ASYNC251 - this bridge is the one for threads
 
     async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
-        return store.batch(ops)
+        try:
+            return store.batch(ops)
+        except asyncio.InvalidStateError as error:  # LangGraph: a store of this thread's own event loop
+            raise ConfigError(
+                f"{type(store).__name__} has no blocking methods on its own event loop: use the async methods there"
+            ) from error
 
     def waiter(self) -> Waiter:
         return _ThreadWaiter()
@@ -199,7 +206,10 @@ class _Awaiting:
         await asyncio.sleep(seconds)
 
     async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
-        return await store.abatch(ops)
+        try:
+            return await store.abatch(ops)
+        except NotImplementedError:  # a store for threads alone
+            return await in_own_thread(partial(store.batch, list(ops)))
 
     def waiter(self) -> Waiter:
         return _LoopWaiter()

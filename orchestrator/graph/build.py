@@ -7,9 +7,11 @@ START -> supervisor -> approve_plan (interrupt before) -> supervisor
 """
 
 from copy import copy
+from types import NoneType
 from typing import Any
 
 from langchain_core.runnables import RunnableLambda
+from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
@@ -22,19 +24,25 @@ from orchestrator.graph.nodes.supervisor import supervise
 from orchestrator.graph.nodes.worker import worker
 from orchestrator.graph.routing import after_supervisor
 from orchestrator.graph.state import Output, State, TaskInput
+from orchestrator.memory.own_embedder import MemoryIndex, OwnEmbedder
+from orchestrator.persistence.own_savers import adapted_saver
 from orchestrator.validation import expect
 
 GATES = ["approve_plan", "human_review"]
 
 
-def build_graph(team: Team, *, context_schema: type[Any] | None = None) -> "StateGraph[State, Any, TaskInput, Output]":
+def build_graph(
+    team: Team, *, context_schema: type[Any] | None = None, index: MemoryIndex | OwnEmbedder | None = None
+) -> "StateGraph[State, Any, TaskInput, Output]":
     """Return the graph of a team. Compile it with `interrupt_before=GATES`, a checkpointer and a store.
 
     Args:
         team: The team.
         context_schema: As for `compile_graph`.
+        index: As for `compile_graph`.
     """
     expect(Team, team, "team", "a Team, as in Team(Supervisor(), [researcher()])")
+    model = OwnEmbedder.of(index)
     team = copy(team)  # the graph keeps its policy and budget, whatever is set on the team later; agents are shared
     # Studio asks a person for the fields of the input schema only, and callers get those of the output schema only.
     graph: StateGraph[State, Any, TaskInput, Output] = StateGraph(
@@ -43,7 +51,7 @@ def build_graph(team: Team, *, context_schema: type[Any] | None = None) -> "Stat
     graph.add_node("supervisor", supervise(team))
     graph.add_node("approve_plan", approve_plan())
     for agent in team.workers.values():
-        graph.add_node(agent.name, worker(team, agent))
+        graph.add_node(agent.name, worker(team, agent, model))
     graph.add_node("human_review", human_review())
     graph.add_node("summarize", summarize(team))
     graph.add_edge(START, "supervisor")
@@ -66,6 +74,7 @@ def compile_graph(
     checkpointer: Checkpointer = None,
     store: BaseStore | None = None,
     context_schema: type[Any] | None = None,
+    index: MemoryIndex | OwnEmbedder | None = None,
 ) -> CompiledStateGraph[State, Any, Any, Any]:
     """Return the compiled graph of a team, with its gates.
 
@@ -75,7 +84,15 @@ def compile_graph(
         store: Holds the shared memory; belongs with the checkpointer.
         context_schema: The class of the `context` that callers of the graph give to tools, as for LangGraph's
             `StateGraph`. A server shows it to its clients, and makes one from what they send.
+        index: The embedding model that searches the shared memory by meaning, or LangGraph's `IndexConfig` with
+            `embed`, `dims` and `fields`. None for the store's own index, where it has one.
+
+    Raises:
+        ConfigError: The checkpointer, the store or the index is none.
     """
+    expect((BaseStore, NoneType), store, "store", "a store of LangGraph, such as InMemoryStore()")
+    if isinstance(checkpointer, BaseCheckpointSaver):
+        checkpointer = adapted_saver(checkpointer)
     # The static stops show the gates in LangGraph's drawing. The gates do not rely on them, see `nodes.gates`.
-    graph = build_graph(team, context_schema=context_schema)
+    graph = build_graph(team, context_schema=context_schema, index=index)
     return graph.compile(checkpointer=checkpointer, store=store, interrupt_before=GATES)

@@ -29,7 +29,8 @@ from orchestrator.graph.registry import Registry
 from orchestrator.graph.rework import Reworks
 from orchestrator.graph.round import Round
 from orchestrator.graph.stores import store_beside
-from orchestrator.memory.recall import recall_index
+from orchestrator.memory.own_embedder import OwnEmbedder
+from orchestrator.memory.own_index import index_for
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
 from orchestrator.reviews.decision_watch import DecisionWatch
@@ -257,17 +258,19 @@ class Invocation:
         """Return the part of the budget that an account may use."""
         return Allowance(self.ledger, account)
 
-    def round(self, number: int, limits: Limits, more_rounds: int) -> Round:
+    def round(self, number: int, limits: Limits, more_rounds: int, model: OwnEmbedder | None = None) -> Round:
         """Return a round, with one view of the shared memory for all of its workers.
 
         Args:
             number: Number of the round.
             limits: The bounds of the run.
             more_rounds: Rounds that a human has granted beyond them.
+            model: The user's embedding model for the memory.
         """
 
         def create() -> Round:
-            memory, lock = SharedMemory(self.store, self.memory_id, index=recall_index()), self.bridge.lock
+            index = index_for(self.store, self.memory_id, model)
+            memory, lock = SharedMemory(self.store, self.memory_id, index=index), self.bridge.lock
             reworks = Reworks(memory, number, lock(), limits.attempts, limits.rounds + more_rounds)
             is_resumed = self._shared.begun_round != number
             return Round(memory, lock(), limits.parallel_workers, reworks, is_resumed=is_resumed)

@@ -95,9 +95,17 @@ class SemanticIndex:
 
     def add(self, key: str, text: str) -> None:
         """Add a text under a key."""
-        passages = [text[i : i + self._chars] for i in range(0, len(text), self._chars)] or [""]
-        self._vectors += [_unit(vector) for vector in self._embedder.passages(passages)]
-        self._keys += [key] * len(passages)
+        self.add_all([(key, text)])
+
+    def add_all(self, texts: Sequence[tuple[str, str]]) -> None:
+        """Add texts under their keys, all or none, in one call of the embedder."""
+        parts = [(key, part) for key, text in texts for part in self._passages_of(text)]
+        if parts:
+            self._vectors += [_unit(vector) for vector in self._embedder.passages([part for _, part in parts])]
+            self._keys += [key for key, _ in parts]
+
+    def _passages_of(self, text: str) -> list[str]:
+        return [text[i : i + self._chars] for i in range(0, len(text), self._chars)] or [""]
 
     def search(self, query: str, k: int) -> list[str]:
         """Return the keys of the `k` nearest texts, nearest first."""
@@ -125,6 +133,7 @@ class Ranking:
 
     def __init__(self, index: RecallIndex) -> None:
         self._index = index
+        self._text_of: Callable[[Entry], str] = getattr(index, "text_of", lambda entry: entry.text)
         self._indexed: list[Entry] = []
         self._lock = threading.Lock()  # held while an embedder works: never take it on an event loop
 
@@ -148,7 +157,7 @@ class Ranking:
                 self._index.clear()  # an index cannot remove a single text
                 self._indexed = []
             for entry in current[len(self._indexed) :]:
-                self._index.add(entry.key, entry.text)
+                self._index.add(entry.key, self._text_of(entry))
             self._indexed = current
             by_key = {entry.key: entry for entry in current}
             return [by_key[key] for key in self._index.search(query, k) if key in by_key]

@@ -15,15 +15,15 @@ from functools import partial
 from types import NoneType
 from typing import Any, Protocol, cast
 
-from langgraph.store.base import BaseStore, GetOp, PutOp
+from langgraph.store.base import BaseStore, GetOp
 from langgraph.store.memory import InMemoryStore
 
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
+from orchestrator.memory.own_index import StoreIndex, index_of, put_entries, recall_beside
 from orchestrator.memory.recall import LexicalIndex, Ranking, RecallIndex
-from orchestrator.persistence.namespaces import namespace, read_all
-from orchestrator.persistence.sqlite import Store
+from orchestrator.persistence.namespaces import namespace, read_all, serves_loops
 from orchestrator.validation import described, expect
 
 _TICK_S = 1e-6
@@ -51,7 +51,7 @@ class SharedMemory:
     Args:
         store: Any LangGraph store; by default one that ends with the process.
         thread_id: The thread.
-        index: An empty index for `recall`; by default full text search.
+        index: An empty index for `recall`; by default the store's own index, or full text search where it has none.
         clock: Returns Unix time in seconds.
     """
 
@@ -67,7 +67,9 @@ class SharedMemory:
         self._store = InMemoryStore() if store is None else store
         self._namespace = namespace(thread_id, "memory")
         self._entries: dict[str, Entry] = {}
-        self._ranking = Ranking(index or LexicalIndex())
+        if index is None:
+            index = StoreIndex(self._store, self._namespace) if index_of(self._store) else LexicalIndex()
+        self._ranking = Ranking(index)
         self._clock = clock
         self._loaded = False
         self._newest = 0.0
@@ -109,11 +111,11 @@ class SharedMemory:
         """Return the `k` accepted results of the view that fit a query best."""
         if len(results := self.results()) <= 1:
             return results[:k]
-        # Our own store works on the event loop too. Beside another one the loop may forbid it, as `langgraph dev` does.
-        if self._ranking.is_quick and isinstance(self._store, Store):
+        # The index by words is SQLite too. Beside another store the loop may forbid it, as `langgraph dev` does.
+        if self._ranking.is_quick and serves_loops(self._store):
             return self._ranking.best(self.results, query, k)
         # An embedder takes up to a second for each result, which must not hold up an event loop.
-        return await bridge.offload(partial(self._ranking.best, self.results, query, k))
+        return await recall_beside(bridge, partial(self._ranking.best, self.results, query, k))
 
     # -- writing ---------------------------------------------------------------------------------------------
 
@@ -123,7 +125,7 @@ class SharedMemory:
             # A clock that was put back must not sort new entries before old ones.
             now = self._newest = max(self._clock(), self._newest + _TICK_S)
         stamped = [(entry if entry.created else entry.stamped(now)).sound() for entry in entries]
-        await bridge.batch(self._store, [PutOp(self._namespace, e.key, e.plain()) for e in stamped])
+        await put_entries(bridge, self._store, self._namespace, stamped)
         with self._lock:
             for entry in stamped:
                 self._entries.pop(entry.key, None)  # so that a replaced entry moves to the end, where the newest are
@@ -151,10 +153,8 @@ class SharedMemory:
             self._entries = {e.key: (e if e.created else e.stamped(now)).sound() for e in kept}
             changed = [entry for key, entry in self._entries.items() if former.get(key) != entry]
             gone = former.keys() - self._entries.keys()
-        ops = [PutOp(self._namespace, key, None) for key in gone]
-        ops += [PutOp(self._namespace, entry.key, entry.plain()) for entry in changed]
-        if ops:
-            await bridge.batch(self._store, ops)
+        if changed or gone:
+            await put_entries(bridge, self._store, self._namespace, changed, gone)
 
     # -- for users: blocking methods and their async twins -------------------------------------------------------
 

@@ -1,5 +1,7 @@
 """Persistence: checkpointer, store and leases of one database, opened from one URL.
 
+A user's own checkpointer or store takes the place of the database's. Leases and workspaces stay beside the database.
+
 Checkpointer and store share one SQLite connection under one lock, and serve both threads and event loops. On a loop
 they call SQLite directly: a write takes about a tenth of a millisecond, and a hop to another thread several times that.
 (`langgraph dev` forbids blocking calls on its loop, and uses `orchestrator.server.studio` instead.)
@@ -18,16 +20,22 @@ from types import NoneType
 from typing import Self
 
 import platformdirs
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.store.base import BaseStore
 
 from orchestrator.errors import ConfigError, PersistenceError
 from orchestrator.forks import forget_in_children, keep_for_ever
 from orchestrator.persistence.leases import Leases
+from orchestrator.persistence.own_savers import AnySaver, adapted_saver, check_loop
 from orchestrator.persistence.private_files import make_private_file, make_private_folder
 from orchestrator.persistence.row_watch import RowWatch
 from orchestrator.persistence.schema import set_up
 from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S, Saver, Store, explain_sqlite
 from orchestrator.persistence.workspace import workspaces_beside
 from orchestrator.validation import expect
+
+_CHECKPOINTER = "a checkpointer of LangGraph, such as InMemorySaver(), open already"
 
 
 def default_url() -> str:
@@ -78,18 +86,32 @@ class Persistence:
     """A database with its `checkpointer`, its `store` and its leases. Use it as a context manager.
 
     Args:
-        url: See `database_path`.
+        url: See `database_path`. With an `InMemorySaver` of your own, None is a database in memory.
+        checkpointer: Your own checkpointer, which holds the states instead of the database.
+        store: Your own store, which holds everything else of the threads instead of the database.
 
     Attributes:
+        checkpointer: Saves the states.
+        store: Holds the shared memory, the list of threads, reviews, decisions and spending.
         watch: Tells work in progress of rows that other processes write to the store.
 
     Raises:
-        ConfigError: The URL has an unknown scheme.
+        ConfigError: The URL has an unknown scheme, or the checkpointer or the store is none.
         PersistenceError: The file cannot be opened, or is no SQLite database.
     """
 
-    def __init__(self, url: str | Path | None = None) -> None:
+    def __init__(
+        self,
+        url: str | Path | None = None,
+        *,
+        checkpointer: AnySaver | None = None,
+        store: BaseStore | None = None,
+    ) -> None:
         expect((str, Path, NoneType), url, "db", "a path, or a URL such as sqlite:///runs.db")
+        expect((BaseCheckpointSaver, NoneType), checkpointer, "checkpointer", _CHECKPOINTER)
+        expect((BaseStore, NoneType), store, "store", "a store of LangGraph, such as InMemoryStore()")
+        if url is None and isinstance(checkpointer, InMemorySaver):
+            url = "memory://"
         self.url = str(url or default_url())
         self.path = database_path(self.url)
         self.where = str(self.path or "memory")
@@ -101,13 +123,15 @@ class Persistence:
                 _check_kind(self.path)
                 make_private_file(self.path)  # SQLite gives its journals the mode of the database
             self._conn = _connect(self.path)
-            self.checkpointer = Saver(self._conn, lock, self.where)
-            self.store = Store(self._conn, lock, self.where)
-            set_up(self.checkpointer, self.store, BUSY_TIMEOUT_S)
+            self._saver = Saver(self._conn, lock, self.where)
+            self._store = Store(self._conn, lock, self.where)
+            set_up(self._saver, self._store, BUSY_TIMEOUT_S)
         except OSError as error:
             raise PersistenceError(f"cannot create {self.where}: {error.strerror or error}") from error
         except sqlite3.Error as error:
             raise explain_sqlite(error, self.where) from error
+        self.checkpointer: AnySaver = self._saver if checkpointer is None else adapted_saver(checkpointer)
+        self.store: BaseStore = self._store if store is None else store
         self._leases = Leases(self.path)
         self.watch = RowWatch(self.store)
         forget_in_children(self)
@@ -118,7 +142,7 @@ class Persistence:
             keep_for_ever(self._conn)  # to close it would drop the locks that the parent holds on the file
             self._conn = _connect(self.path)
         lock = threading.Lock()
-        for part in (self.checkpointer, self.store):
+        for part in (self._saver, self._store):
             part.conn, part.lock = self._conn, lock
         self._leases = Leases(self.path)
         self.watch = RowWatch(self.store)
@@ -134,13 +158,17 @@ class Persistence:
         self._conn.close()
 
     def thread_ids(self) -> builtins.list[str]:
-        """Return the ids of all threads with a checkpoint."""
-        with self.checkpointer.cursor(transaction=False) as cursor:
+        """Return the ids of all threads with a checkpoint. A checkpointer of the user's own is not searched."""
+        if self.checkpointer is not self._saver:
+            return []  # LangGraph offers no list of threads, and to read every checkpoint would take for ever
+        with self._saver.cursor(transaction=False) as cursor:
             return [row[0] for row in cursor.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]
 
-    def has_thread(self, thread_id: str) -> bool:
+    async def has_thread(self, thread_id: str) -> bool:
         """True if a thread has a checkpoint."""
-        with self.checkpointer.cursor(transaction=False) as cursor:
+        if self.checkpointer is not self._saver:
+            return await self.checkpointer.aget_tuple({"configurable": {"thread_id": thread_id}}) is not None
+        with self._saver.cursor(transaction=False) as cursor:
             return bool(
                 cursor.execute("SELECT 1 FROM checkpoints WHERE thread_id = ? LIMIT 1", (thread_id,)).fetchone()
             )
@@ -152,6 +180,7 @@ class Persistence:
     @contextlib.asynccontextmanager
     async def lease_soon(self, thread_id: str) -> AsyncIterator[None]:
         """Like `lease`, after a run of this process that is being cancelled has let go; see `Leases.wait`."""
+        self.check_loop()
         await self._leases.wait(thread_id)
         with self.lease(thread_id):
             yield
@@ -167,6 +196,16 @@ class Persistence:
     def forget(self, thread_id: str) -> None:
         """Delete the lock of a deleted thread. Call this last, and under the thread's lease."""
         self._leases.forget(thread_id)
+
+    def check_loop(self) -> None:
+        """Refuse a checkpointer or store of the user's own that belongs to another event loop.
+
+        Raises:
+            ConfigError: One does.
+        """
+        for part in (self.checkpointer, self.store):
+            if part is not self._saver and part is not self._store:
+                check_loop(part)
 
     def protect_workspaces(self) -> None:
         """Create the folder of all workspaces for the owner alone: tools may write files that all may read.
@@ -184,10 +223,25 @@ class Persistence:
 
     def vacuum(self) -> None:
         """Return the space of deleted threads to the file system."""
-        with self.checkpointer.cursor(transaction=False) as cursor:
+        with self._saver.cursor(transaction=False) as cursor:
             cursor.execute("VACUUM")
 
 
-def open_database(db: str | Path | Persistence | None) -> Persistence:
-    """Return the database itself if it is open already, or open the one of this path or URL."""
-    return db if isinstance(db, Persistence) else Persistence(db)
+def open_database(
+    db: str | Path | Persistence | None, checkpointer: AnySaver | None = None, store: BaseStore | None = None
+) -> Persistence:
+    """Return the database itself if it is open already, or open the one of this path or URL.
+
+    Args:
+        db: The database.
+        checkpointer: A checkpointer of the user's own.
+        store: A store of the user's own.
+
+    Raises:
+        ConfigError: An open database is given, and a checkpointer or store besides.
+    """
+    if not isinstance(db, Persistence):
+        return Persistence(db, checkpointer=checkpointer, store=store)
+    if checkpointer is not None or store is not None:
+        raise ConfigError("an open Persistence has its own store: give them to it, as in Persistence(db, store=…)")
+    return db

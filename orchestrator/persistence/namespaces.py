@@ -20,6 +20,11 @@ def namespace(thread_id: str, *kind: str) -> tuple[str, ...]:
     return (ROOT, *kind, thread_id.replace("%", "%25").replace(".", "%2E") or "-")
 
 
+def serves_loops(store: BaseStore) -> bool:
+    """True for a store that an event loop may call directly, as it says itself. The engine's `Store` is one."""
+    return bool(getattr(store, "serves_loops", False))
+
+
 async def read_all(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...]) -> list[SearchItem]:
     """Return all items of a namespace, in no certain order."""
     items: list[SearchItem] = []

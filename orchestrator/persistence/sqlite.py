@@ -252,6 +252,8 @@ class Saver(SqliteSaver):
 class Store(SqliteStore):
     """`SqliteStore` that serves threads and event loops, with clear errors."""
 
+    serves_loops = True
+
     def __init__(self, conn: sqlite3.Connection, lock: threading.Lock, where: str) -> None:
         super().__init__(conn)
         self.lock = lock

@@ -77,7 +77,7 @@ async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decisio
 
 def _row_op(review: Review, decision: Decision, key: str = "", **marks: str) -> PutOp:
     value = decision.model_dump(mode="json", exclude_defaults=True) | marks
-    return PutOp(namespace(review.thread_id, "decisions"), key or review.id, value)
+    return PutOp(namespace(review.thread_id, "decisions"), key or review.id, value, index=False)
 
 
 def _is_resumed(row: Item) -> bool:

@@ -2,13 +2,17 @@
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.store.base import BaseStore
 
 from orchestrator.background import run_in_background
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import DecisionError, PersistenceError
 from orchestrator.logs import logger
-from orchestrator.memory.recall import recall_index
+from orchestrator.memory.own_embedder import MemoryIndex, OwnEmbedder
+from orchestrator.memory.own_index import index_for
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence, open_database
 from orchestrator.reviews.decisions import record_decision, recorded_decision
@@ -30,10 +34,24 @@ class OrchestratorClient(Interventions):
 
     Args:
         persistence: The database: open, or its path or URL; None for the one under the user's data folder.
+        checkpointer: As for `TaskOrchestrator`.
+        store: As for `TaskOrchestrator`.
+        index: As for `TaskOrchestrator`.
+
+    Raises:
+        ConfigError: The URL, the checkpointer, the store or the index is wrong.
     """
 
-    def __init__(self, persistence: str | Path | Persistence | None = None) -> None:
-        self.persistence = open_database(persistence)
+    def __init__(
+        self,
+        persistence: str | Path | Persistence | None = None,
+        *,
+        checkpointer: BaseCheckpointSaver[Any] | None = None,
+        store: BaseStore | None = None,
+        index: MemoryIndex | None = None,
+    ) -> None:
+        self._embedder = OwnEmbedder.of(index)
+        self.persistence = open_database(persistence, checkpointer, store)
         self._threads = ThreadList(self.persistence.store)
         self._states = ThreadStates(self.persistence, self._own_graph)
 
@@ -159,7 +177,8 @@ class OrchestratorClient(Interventions):
 
     def memory_of(self, thread_id: str) -> SharedMemory:
         """Return the shared memory of a thread."""
-        return SharedMemory(self.persistence.store, thread_id, index=recall_index())
+        store = self.persistence.store
+        return SharedMemory(store, thread_id, index=index_for(store, thread_id, self._embedder))
 
     def workspace_of(self, thread_id: str) -> Path:
         """Return the folder of the files that the thread's workers leave. It need not exist yet."""

@@ -1,7 +1,7 @@
 """Deleting a thread with everything that belongs to it."""
 
 from orchestrator.budget.ledger_store import forget_ledger
-from orchestrator.concurrency import Bridge
+from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.errors import PersistenceError
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import delete_workspace, workspace_of
@@ -32,7 +32,8 @@ async def delete_thread(bridge: Bridge, persistence: Persistence, thread_id: str
         raise PersistenceError(
             f"cannot delete {folder} ({error.strerror or error}): mend that, and delete thread '{thread_id}' again"
         ) from error
-    persistence.checkpointer.delete_thread(thread_id)
+    saver = persistence.checkpointer
+    await bridge.call(saver.delete_thread if bridge is BLOCKING else saver.adelete_thread, thread_id)
     await forget_ledger(bridge, persistence.store, thread_id)
     await forget_orders(bridge, persistence.store, thread_id)
     await threads.delete(bridge, thread_id)

@@ -72,3 +72,38 @@ async def astream_run(start: Start) -> AsyncGenerator[Event | Run, None]:
         if not running.cancelled() and (error := running.exception()) is not None:
             # The reader gets it above, unless the reader has gone.
             _log.info("the run of a stream ended with %r", error)
+
+
+class Streams:
+    """The part of `TaskOrchestrator` that runs tasks as iterators over their events."""
+
+    arun: Callable[..., Coroutine[Any, Any, Run]]
+    aresume: Callable[..., Coroutine[Any, Any, Run]]
+
+    def stream(self, original_task: str, **options: Any) -> Generator[Event | Run, None, None]:
+        """Run a task and yield its events as they come. The last item is the `Run`.
+
+        If the caller stops reading before the end, the run is cancelled. The thread can then be resumed.
+
+        Args:
+            original_task: The task.
+            options: As for `run`, without `on_event`.
+        """
+        return stream_run(lambda take: self.arun(original_task, on_event=take, **options))
+
+    def astream(self, original_task: str, **options: Any) -> AsyncGenerator[Event | Run, None]:
+        """Async twin of `stream`."""
+        return astream_run(lambda take: self.arun(original_task, on_event=take, **options))
+
+    def stream_resume(self, thread_id: str, **options: Any) -> Generator[Event | Run, None, None]:
+        """Continue a thread as `resume` does, and yield its events as `stream` does.
+
+        Args:
+            thread_id: The thread.
+            options: As for `resume`, without `on_event`.
+        """
+        return stream_run(lambda take: self.aresume(thread_id, on_event=take, **options))
+
+    def astream_resume(self, thread_id: str, **options: Any) -> AsyncGenerator[Event | Run, None]:
+        """Async twin of `stream_resume`."""
+        return astream_run(lambda take: self.aresume(thread_id, on_event=take, **options))

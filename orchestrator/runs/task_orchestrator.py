@@ -1,12 +1,14 @@
 """TaskOrchestrator: running tasks on threads, asking reviews on the spot, and resuming."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.store.base import BaseStore
 
 from orchestrator.agents.supervisor import Supervisor
 from orchestrator.agents.team import Team
@@ -17,10 +19,11 @@ from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING
 from orchestrator.daemon_threads import in_own_thread
 from orchestrator.errors import ConfigError
-from orchestrator.events import Cancelled, Event, ReviewAsked, RunStarted, parse_event
+from orchestrator.events import Cancelled, ReviewAsked, RunStarted, parse_event
 from orchestrator.graph.build import compile_graph
 from orchestrator.graph.invocation import drop_thread, flush_thread
 from orchestrator.logs import logger
+from orchestrator.memory.own_embedder import MemoryIndex
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence
 from orchestrator.planning.plan import Plan
@@ -36,7 +39,7 @@ from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.cancellation import CancelScope, forget_cancelled
 from orchestrator.runs.run import Run
-from orchestrator.runs.streaming import astream_run, stream_run
+from orchestrator.runs.streaming import Streams
 from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_id
 from orchestrator.runs.thread_states import Graph
 from orchestrator.runs.user_config import for_graph
@@ -44,7 +47,7 @@ from orchestrator.runs.user_config import for_graph
 _log = logger(__name__)
 
 
-class TaskOrchestrator(OrchestratorClient):
+class TaskOrchestrator(Streams, OrchestratorClient):
     """A team, and the database with its threads.
 
     Args:
@@ -52,6 +55,11 @@ class TaskOrchestrator(OrchestratorClient):
         workers: The workers.
         team: A whole team, instead of supervisor and workers. The orchestrator works with a copy of it.
         db: Database URL or path, or an open `Persistence`; None for a file under the user's data folder.
+        checkpointer: Your own LangGraph checkpointer for the states, instead of the database.
+        store: Your own LangGraph store for the shared memory, reviews, decisions and spending, instead of the database.
+        index: The embedding model that searches the shared memory by meaning: `Embeddings`, a function of a list of
+            texts, or a name such as `openai:text-embedding-3-small`; or LangGraph's `IndexConfig` with `embed`, `dims`
+            and `fields`. None for the store's own index, where it has one.
         model: The model of every agent that has none of its own, or its name, such as `openai:gpt-4.1-mini`.
         limits: Bounds of a run; None for the team's.
         budget: What a run may spend, unless `run` gets a budget; None for the team's.
@@ -61,7 +69,7 @@ class TaskOrchestrator(OrchestratorClient):
         on_begin: Called with the id of a new task's thread once the thread is durable, on the thread of the event loop.
 
     Raises:
-        ConfigError: The team or the URL is wrong.
+        ConfigError: The team, the URL, the checkpointer, the store or the index is wrong.
         PersistenceError: The database cannot be used.
     """
 
@@ -72,6 +80,9 @@ class TaskOrchestrator(OrchestratorClient):
         *,
         team: Team | None = None,
         db: str | Path | Persistence | None = None,
+        checkpointer: BaseCheckpointSaver[Any] | None = None,
+        store: BaseStore | None = None,
+        index: MemoryIndex | None = None,
         model: BaseChatModel | str | None = None,
         limits: Limits | None = None,
         budget: Budget | None = None,
@@ -90,9 +101,9 @@ class TaskOrchestrator(OrchestratorClient):
         self.about = arguments.json_plain(about or {})
         self.thread_id = ""
         self.on_begin: Callable[[str], object] = lambda thread_id: None
-        super().__init__(db)
+        super().__init__(db, checkpointer=checkpointer, store=store, index=index)
         saver, store = self.persistence.checkpointer, self.persistence.store
-        self.graph = compile_graph(self.team, checkpointer=saver, store=store)
+        self.graph = compile_graph(self.team, checkpointer=saver, store=store, index=self._embedder)
 
     def _own_graph(self, agents: frozenset[str]) -> Graph | None:
         return self.graph if agents <= self.workers.keys() else None
@@ -196,34 +207,6 @@ class TaskOrchestrator(OrchestratorClient):
             await self._threads.begin(AWAITING, thread_id, self.about, graph_input, also)
             self.on_begin(thread_id)
             return await self._drive(thread_id, graph_input, caller)
-
-    def stream(self, original_task: str, **options: Any) -> Generator[Event | Run, None, None]:
-        """Run a task and yield its events as they come. The last item is the `Run`.
-
-        If the caller stops reading before the end, the run is cancelled. The thread can then be resumed.
-
-        Args:
-            original_task: The task.
-            options: As for `run`, without `on_event`.
-        """
-        return stream_run(lambda take: self.arun(original_task, on_event=take, **options))
-
-    def astream(self, original_task: str, **options: Any) -> AsyncGenerator[Event | Run, None]:
-        """Async twin of `stream`."""
-        return astream_run(lambda take: self.arun(original_task, on_event=take, **options))
-
-    def stream_resume(self, thread_id: str, **options: Any) -> Generator[Event | Run, None, None]:
-        """Continue a thread as `resume` does, and yield its events as `stream` does.
-
-        Args:
-            thread_id: The thread.
-            options: As for `resume`, without `on_event`.
-        """
-        return stream_run(lambda take: self.aresume(thread_id, on_event=take, **options))
-
-    def astream_resume(self, thread_id: str, **options: Any) -> AsyncGenerator[Event | Run, None]:
-        """Async twin of `stream_resume`."""
-        return astream_run(lambda take: self.aresume(thread_id, on_event=take, **options))
 
     def resume(
         self,

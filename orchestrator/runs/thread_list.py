@@ -123,7 +123,7 @@ class ThreadList:
         # A kill before the first checkpoint must not lose the task. The supervisor's first act clears the thread's
         # memory and this entry with it; by then a checkpoint holds the input.
         entry = Entry(key=_INPUT, text=json.dumps(sound_json(graph_input)), status="note", created=now)
-        put_input = PutOp(namespace(thread_id, "memory"), _INPUT, entry.plain())
+        put_input = PutOp(namespace(thread_id, "memory"), _INPUT, entry.plain(), index=False)
         await bridge.batch(self._store, [put_input, _put(record), *also])
 
     async def unstarted_input(self, bridge: Bridge, thread_id: str) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class ThreadList:
 
 def _put(record: ThreadRecord) -> PutOp:
     plain = sound_json(asdict(record))
-    return PutOp(THREADS, record.id, {**plain, "about": redact_json(plain["about"])})
+    return PutOp(THREADS, record.id, {**plain, "about": redact_json(plain["about"])}, index=False)
 
 
 def new_thread_id(task: str) -> str:

@@ -90,6 +90,7 @@ class ThreadStates:
 
     async def records(self) -> list[ThreadRecord]:
         """Return every thread, newest first, with those that were not started by `TaskOrchestrator`."""
+        self._persistence.check_loop()
         listed = await self._threads.all(AWAITING)
         known = {record.id for record in listed}
         others = [await self._unlisted(i) for i in self._persistence.thread_ids() if i not in known]
@@ -99,8 +100,9 @@ class ThreadStates:
         """Return the record of a thread, or None if there is no such thread."""
         if sound(thread_id) != thread_id:
             return None  # a name that no store can hold
+        self._persistence.check_loop()
         record = await self._threads.find(AWAITING, thread_id)
-        if record is None and self._persistence.has_thread(thread_id):
+        if record is None and await self._persistence.has_thread(thread_id):
             return await self._unlisted(thread_id)
         return record
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
@@ -28,6 +28,7 @@ from langgraph.store.base import BaseStore, Item, Op, PutOp, Result
 
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.persistence.database import Persistence, default_url
+from orchestrator.persistence.sqlite import Saver, Store
 from orchestrator.runs.deletion import delete_thread
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class ServerSaver(BaseCheckpointSaver[str]):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._saver = database.persistence.checkpointer
+        self._saver = cast(Saver, database.persistence.checkpointer)
         super().__init__(serde=self._saver.serde)
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -161,7 +162,7 @@ class ServerStore(BaseStore):
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._store = database.persistence.store
+        self._store = cast(Store, database.persistence.store)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations in this thread; nodes that run in threads use this method."""

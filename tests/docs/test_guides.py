@@ -91,6 +91,13 @@ def test_guide_context(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> No
     assert capsys.readouterr().out.splitlines() == ["['supervisor', 'clerk look', 'supervisor']", "Paid"]
 
 
+def test_guide_memory(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    plan = [step("rivers", agent="researcher"), step("bridges", agent="researcher")]
+    results = {"rivers": "The river Limmat.", "bridges": "Twelve bridges."}
+    run_guide("memory", script_of(*plan, results=results, summary="Done."))
+    assert capsys.readouterr().out.splitlines() == ["The river Limmat.", "done"]
+
+
 def test_guide_tool(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
     calls = [call("read_invoice", number="17"), call("pay_invoice", number="17"), "It is paid."]
     names = run_guide("tool", script_of(step("pay", agent="clerk"), results={"pay": calls}, summary="Paid 17 [pay]"))

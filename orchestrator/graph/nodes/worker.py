@@ -33,20 +33,27 @@ from orchestrator.graph.recording import Recorder
 from orchestrator.graph.rework import SupersededError
 from orchestrator.graph.round import Signal
 from orchestrator.memory.entry import Entry
+from orchestrator.memory.own_embedder import OwnEmbedder
 from orchestrator.planning.outcome import Outcome
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import result_review
 from orchestrator.tool_calls.worker_context import session_of
 
 
-def worker(team: Team, agent: Worker) -> BridgedNode:
-    """Return the node for a worker of a team."""
+def worker(team: Team, agent: Worker, model: OwnEmbedder | None = None) -> BridgedNode:
+    """Return the node for a worker of a team.
+
+    Args:
+        team: The team.
+        agent: The worker.
+        model: The user's embedding model for the shared memory.
+    """
 
     async def execute(bridge: Bridge, form: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         payload = Payload.parse(form)
         invocation = Invocation.of(bridge, config, payload.memory_id, payload.task_number)
         with reporting_pauses(invocation):
-            outcome = await _Execution(team, agent, payload, invocation).run()
+            outcome = await _Execution(team, agent, payload, invocation, model).run()
         return {"outcomes": {outcome.id: outcome.plain()}}
 
     return BridgedNode(agent.name, execute)
@@ -59,11 +66,13 @@ def _signal_of(outcome: Outcome) -> Signal:
 class _Execution:
     """One execution of the node."""
 
-    def __init__(self, team: Team, agent: Worker, payload: Payload, invocation: Invocation) -> None:
+    def __init__(
+        self, team: Team, agent: Worker, payload: Payload, invocation: Invocation, model: OwnEmbedder | None
+    ) -> None:
         self._team = team
         self._agent = agent
         self._invocation = invocation
-        self._round = invocation.round(payload.round, team.limits, payload.more_rounds)
+        self._round = invocation.round(payload.round, team.limits, payload.more_rounds, model)
         self._memory = self._round.memory
         self._place = self._round.reworks.enter(payload, reviews=agent.reviews)
         self._begin_version()
