@@ -1,11 +1,11 @@
 """Entry: one result or note in the shared memory."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from orchestrator.text import sound_json
+from orchestrator.text import shorten, sound_json
 from orchestrator.validation import expect
 
 DIGEST_CHARS = 60
@@ -100,7 +100,13 @@ class Entry:
 
     @classmethod
     def parse(cls, key: str, value: dict[str, Any]) -> "Entry":
-        """Read an entry from its plain form. Fields of other versions are left out."""
+        """Read an entry from its plain form. Fields of other versions are left out.
+
+        Raises:
+            TypeError: It is no entry.
+        """
+        if not isinstance(value, Mapping) or not isinstance(value.get("text", ""), str):
+            raise TypeError(f"no entry of a shared memory: {shorten(str(value), 60)}")
         known = {name: value[name] for name in cls.__dataclass_fields__ if name in value and name != "key"}
         for name in ("sources", "tainted_by"):
             known[name] = tuple(known.get(name, ()))

@@ -23,6 +23,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.own_index import StoreIndex, index_of, put_entries, recall_beside
 from orchestrator.memory.recall import LexicalIndex, Ranking, RecallIndex
+from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.namespaces import namespace, read_all, serves_loops
 from orchestrator.validation import described, expect
 
@@ -65,6 +66,7 @@ class SharedMemory:
     ) -> None:
         expect((BaseStore, NoneType), store, "store", "a store of LangGraph, such as InMemoryStore()")
         self._store = InMemoryStore() if store is None else store
+        self._thread_id = thread_id
         self._namespace = namespace(thread_id, "memory")
         self._entries: dict[str, Entry] = {}
         if index is None:
@@ -82,7 +84,9 @@ class SharedMemory:
         if self._loaded:
             return
         items = await read_all(bridge, self._store, self._namespace)
-        entries = sorted((Entry.parse(item.key, item.value) for item in items), key=lambda e: (e.created, e.key))
+        entries = sorted(
+            (_parsed(self._thread_id, item.key, item.value) for item in items), key=lambda e: (e.created, e.key)
+        )
         with self._lock:  # what this process has written meanwhile is newer
             self._entries = {entry.key: entry for entry in entries} | self._entries
             self._newest = max(self._newest, *(entry.created for entry in entries), 0.0)
@@ -97,7 +101,7 @@ class SharedMemory:
         if (entry := self._entries.get(key)) is not None or self._loaded:
             return entry
         item = cast(Any, (await bridge.batch(self._store, [GetOp(self._namespace, key)]))[0])
-        return None if item is None else Entry.parse(key, item.value)
+        return None if item is None else _parsed(self._thread_id, key, item.value)
 
     def entries(self) -> list[Entry]:
         """Return all entries of the view, whatever their status, in the order of their last writing."""
@@ -215,6 +219,13 @@ class SharedMemory:
     def read(self, key: str) -> Entry | None:
         """Return an entry by key, whatever its status."""
         return run_blocking(self.fetch(BLOCKING, key))
+
+
+def _parsed(thread_id: str, key: str, value: Any) -> Entry:
+    try:
+        return Entry.parse(key, value)
+    except UNREADABLE_ERRORS as error:
+        raise unreadable_thread(thread_id, error) from error
 
 
 def _entry_of(sub_task_id: str, result: str | StoredResult, fields: dict[str, Any]) -> Entry:

@@ -20,6 +20,11 @@ def namespace(thread_id: str, *kind: str) -> tuple[str, ...]:
     return (ROOT, *kind, thread_id.replace("%", "%25").replace(".", "%2E") or "-")
 
 
+def thread_of(namespace: tuple[str, ...]) -> str:
+    """Return the thread whose items a namespace has."""
+    return namespace[-1].replace("%2E", ".").replace("%25", "%")
+
+
 def serves_loops(store: BaseStore) -> bool:
     """True for a store that an event loop may call directly, as it says itself. The engine's `Store` is one."""
     return bool(getattr(store, "serves_loops", False))

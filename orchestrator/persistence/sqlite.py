@@ -6,7 +6,6 @@ import json
 import shutil
 import sqlite3
 import threading
-import zlib
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,11 +21,13 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.types import ERROR
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.store.base import Item, Op, PutOp, Result
+from langgraph.store.base import Item, Op, PutOp, Result, SearchOp
 from langgraph.store.sqlite import SqliteStore
 
 from orchestrator.errors import PersistenceError
 from orchestrator.persistence.checkpoint_ids import check_order, start_after
+from orchestrator.persistence.damage import UNREADABLE_ERRORS, load_value, problem_of, unreadable_thread
+from orchestrator.persistence.namespaces import thread_of
 from orchestrator.persistence.serializer import PackedSerializer
 from orchestrator.redaction import redact_error
 
@@ -63,22 +64,32 @@ def explain_sqlite(error: sqlite3.Error, where: str) -> PersistenceError:
             f"the database {where} cannot be locked ({text}): it lies on a network drive, or another program holds its "
             "-shm file; move it to a local disk, or choose another with --db"
         )
+    if "disk I/O error" in text:
+        return PersistenceError(
+            f"the disk of {where} failed ({text}): check the disk or the network drive, then resume the thread"
+        )
     if "readonly" in text or "unable to open" in text:
         return PersistenceError(f"cannot open {where} for writing ({text}): check the path and its permissions")
     return PersistenceError(f"the database {where} failed: {text}")
 
 
 @contextlib.contextmanager
-def _reading(where: str) -> Iterator[None]:
+def _reading(where: str, thread_id: str = "") -> Iterator[None]:
     """Explain errors of deserialization inside the block: the data is damaged on disk.
+
+    Args:
+        where: The database.
+        thread_id: The thread whose data is read, if it is of one thread.
 
     Raises:
         PersistenceError: A value cannot be deserialized.
     """
     try:
         yield
-    except (ValueError, KeyError, TypeError, zlib.error) as error:
-        cause = f"{type(error).__name__}: {' '.join(str(error).split())[:120]}"
+    except UNREADABLE_ERRORS as error:
+        if thread_id:
+            raise unreadable_thread(thread_id, error) from error
+        cause = problem_of(error)
         raise PersistenceError(
             f"{where} is damaged ({cause}): restore it from a copy, or choose another with --db"
         ) from error
@@ -157,13 +168,13 @@ class Saver(SqliteSaver):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Return the checkpoint with its pending writes."""
-        with _reading(self.where):
+        with _reading(self.where, str(config["configurable"].get("thread_id", ""))):
             found = super().get_tuple(config)
-        if found is None:
-            return None
-        # The next id sorts after the newest one, also where a run goes on from an older checkpoint.
-        start_after(self._newest_id(found.config) if get_checkpoint_id(config) else found.checkpoint["id"])
-        return _unpacked(found)
+            if found is None:
+                return None
+            # The next id sorts after the newest one, also where a run goes on from an older checkpoint.
+            start_after(self._newest_id(found.config) if get_checkpoint_id(config) else found.checkpoint["id"])
+            return _unpacked(found)
 
     def _newest_id(self, config: RunnableConfig) -> str:
         place = (config["configurable"]["thread_id"], config["configurable"].get("checkpoint_ns", ""))
@@ -181,7 +192,7 @@ class Saver(SqliteSaver):
     ) -> Iterator[CheckpointTuple]:
         """Yield the checkpoints, newest first."""
         # All are read before the first is yielded: the caller may write meanwhile, and the lock is not reentrant.
-        with _reading(self.where):
+        with _reading(self.where, str(config["configurable"].get("thread_id", "")) if config else ""):
             checkpoints = [_unpacked(one) for one in super().list(config, filter=filter, before=before, limit=limit)]
         yield from checkpoints
 
@@ -255,7 +266,7 @@ class Store(SqliteStore):
     serves_loops = True
 
     def __init__(self, conn: sqlite3.Connection, lock: threading.Lock, where: str) -> None:
-        super().__init__(conn)
+        super().__init__(conn, deserializer=load_value)
         self.lock = lock
         self.where = where
 
@@ -289,7 +300,14 @@ class Store(SqliteStore):
         if any(isinstance(op, PutOp) for op in operations):
             return super().batch(operations)
         with _reading(self.where):
-            return super().batch(operations)
+            try:
+                return super().batch(operations)
+            except PersistenceError as error:
+                # SQLite looks into every row where a search has a filter.
+                searched = [op.namespace_prefix for op in operations if isinstance(op, SearchOp) and op.filter]
+                if searched and "malformed JSON" in str(error):
+                    raise unreadable_thread(thread_of(searched[0]), ValueError("malformed JSON")) from error
+                raise
 
     async def abatch(self, ops: Iterable[Op]) -> list[Result]:
         """Like `batch`."""

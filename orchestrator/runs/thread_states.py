@@ -23,6 +23,7 @@ from orchestrator.graph.build import compile_graph
 from orchestrator.graph.rework import note_key, reworked, reworks_in
 from orchestrator.memory.conversation import read_turns
 from orchestrator.memory.entry import Entry
+from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.namespaces import namespace
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
@@ -37,12 +38,11 @@ from orchestrator.runs.interventions.cancellation import (
 )
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import DELETING, UNREADABLE, ThreadList, ThreadRecord
-from orchestrator.text import normal_text, shorten, sound
+from orchestrator.text import sound
 from orchestrator.validation import expect
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
-_MOST_CHARS = 160
 _RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
 
 
@@ -55,12 +55,8 @@ def reading_thread(thread_id: str) -> Iterator[None]:
     """
     try:
         yield
-    except (PlanError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        problem = shorten(f"{type(error).__name__}: {normal_text(str(error))}", _MOST_CHARS)
-        raise PersistenceError(
-            f"what is stored of thread '{thread_id}' cannot be read ({problem}): another program or version wrote it, "
-            "or it is damaged; restore it from a copy, or delete the thread"
-        ) from error
+    except (PlanError, *UNREADABLE_ERRORS) as error:
+        raise unreadable_thread(thread_id, error) from error
 
 
 class ThreadStates:
@@ -130,8 +126,12 @@ class ThreadStates:
         """Return the workers of a thread's plan."""
         # Read without a graph: these names decide which graph can read the rest.
         saved = await self._persistence.checkpointer.aget_tuple(self.config(thread_id))
-        plan = (saved.checkpoint["channel_values"].get("plan") if saved is not None else None) or {}
-        return frozenset(task["target_agent"] for task in plan.get("sub_tasks", ()))
+        if saved is None:
+            return frozenset()
+        with reading_thread(thread_id):
+            saved.metadata["step"]  # LangGraph reads it when it resumes, and fails without a word about the thread
+            plan = saved.checkpoint["channel_values"].get("plan") or {}
+            return frozenset(task["target_agent"] for task in plan.get("sub_tasks", ()))
 
     async def check_team(self, thread_id: str, workers: Sequence[str]) -> None:
         """Refuse a team that lacks a worker of a thread's plan.
