@@ -13,7 +13,16 @@ from typing import Any
 
 from orchestrator.models.call_reading.code import Code, unfenced
 from orchestrator.models.call_reading.marked import Body, behind, python_calls, read_body
-from orchestrator.models.call_reading.marks import BETWEEN, GAP, LEFTOVER, OPENER, PYTHON_LIST, REACT, REACT_END
+from orchestrator.models.call_reading.marks import (
+    BETWEEN,
+    GAP,
+    LEFTOVER,
+    OPENER,
+    PYTHON_LIST,
+    REACT,
+    REACT_END,
+    may_have_mark,
+)
 from orchestrator.models.call_reading.names import named_tool
 from orchestrator.models.call_reading.shapes import BROKEN, HEAD, WrittenCall, calls_in
 from orchestrator.models.call_reading.values import UnreadableError, read_value
@@ -48,7 +57,7 @@ def read_calls(text: str, tools: Collection[str]) -> Reading | None:
         text: The text, without thoughts.
         tools: Names of all tools of the model.
     """
-    if OPENER.search(text):
+    if may_have_mark(text):
         bare = unfenced(text)
         found = _marked(text) or (_marked(bare) if bare != text.strip() else None)
         if found is not None:
@@ -89,6 +98,8 @@ def _stands_out(text: str, opener: re.Match[str]) -> bool:
 
 
 def _react(text: str) -> Reading | None:
+    if REACT.search(text) is None:
+        return None
     code, bodies = Code(text), []
     for match in REACT.finditer(text):
         if code.at(match.start()) is not None or _NO_TOOL.fullmatch(match[1]):
