@@ -206,7 +206,7 @@ def test_bytes_and_types_are_those_of_the_dialect() -> None:
 
 def test_a_schema_in_words_and_a_step_of_json_are_understood_as_a_model_would() -> None:
     plain = Request((("user", "x"),))
-    words = 'Answer with JSON of {"title": "Plan", "type": "object", "properties": {}} please'
+    words = 'Answer with JSON of {"type": "object", "properties": {"sub_tasks": {}}} please'
     assert request_of(body({"role": "user", "content": words}), plain).title == "Plan"
     alternatives = [
         {"properties": {"tool": {"const": "level"}, "args": {}}},

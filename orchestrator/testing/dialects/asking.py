@@ -8,6 +8,8 @@ from orchestrator.testing.dialects.dialect import Body
 from orchestrator.testing.script import Reply, Request
 
 _FINAL = "answer"
+# In words, a schema has no title, and a model knows what is wanted by the fields.
+_TITLES = {"sub_tasks": "Plan", "changes": "Revision", "verdict": "Verdict", "references": "Answer"}
 
 
 def schema_of(body: Body) -> dict[str, Any]:
@@ -18,9 +20,14 @@ def schema_of(body: Body) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for message in body["messages"]:
         for value in _objects(str(message.get("content") or "")):
-            if "title" in value and ("properties" in value or "anyOf" in value):
-                found = value
+            if "properties" in value or "anyOf" in value:
+                found = _titled(value)
     return found
+
+
+def _titled(schema: dict[str, Any]) -> dict[str, Any]:
+    title = next((title for name, title in _TITLES.items() if name in (schema.get("properties") or {})), "")
+    return {**({"title": title} if title else {}), **schema}
 
 
 def request_of(body: Body, plain: Request) -> Request:
@@ -36,7 +43,7 @@ def request_of(body: Body, plain: Request) -> Request:
         return Request(plain.messages, plain.tools, schema, plain.max_tokens)
     tools = tuple(name for name in steps if name != _FINAL)
     final = steps.get(_FINAL, {}).get("text", {})
-    return Request(plain.messages, tools, final if "properties" in final else {}, plain.max_tokens)
+    return Request(plain.messages, tools, _titled(final) if "properties" in final else {}, plain.max_tokens)
 
 
 def reply_in_form(reply: Reply, body: Body) -> Reply:
@@ -62,8 +69,13 @@ def is_step(body: Body) -> bool:
 def _steps(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return the alternatives of a step by tool; empty for a schema of something else."""
     alternatives = [one.get("properties") or {} for one in schema.get("anyOf") or (schema,)]
-    named = {one["tool"]["const"]: one for one in alternatives if "const" in (one.get("tool") or {})}
+    named = {name: one for one in alternatives if (name := _only_value(one.get("tool") or {}))}
     return named if len(named) == len(alternatives) else {}
+
+
+def _only_value(schema: Mapping[str, Any]) -> str:
+    values = [schema["const"]] if "const" in schema else schema.get("enum") or ()
+    return str(values[0]) if len(values) == 1 else ""
 
 
 def _objects(text: str) -> Iterator[dict[str, Any]]:
