@@ -9,6 +9,7 @@ import openai
 from pydantic import SecretStr
 
 from orchestrator.errors import MissingModelError, ModelError
+from orchestrator.models.completions.answer import parsed
 from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.error_texts import explain
 from orchestrator.models.http_client import blocking_client
@@ -69,9 +70,9 @@ def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | N
     )
     try:
         # `models.list()` takes an answer of another shape for an empty list, or fails on it with an unclear error.
-        names = _names(client.get("/models", cast_to=object))
-    except json.JSONDecodeError:
-        names = None
+        names = _names(parsed(client.get("/models", cast_to=object)))
+    except json.JSONDecodeError as error:  # the content type promised JSON
+        names = _names(parsed(error.doc))
     except openai.OpenAIError as error:
         explained = explain(error, base_url)
         raise explained if explained is not None else ModelError(redact(str(error))) from error

@@ -9,6 +9,7 @@ schema too, beginning with the request that repairs the answer.
 """
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -37,6 +38,7 @@ from orchestrator.models.requests import lessons
 from orchestrator.models.requests.asked import Asked
 from orchestrator.models.requests.tools import JSON_TOOLS
 
+_MODELS_WITHOUT_SCHEMAS = re.compile(r"gpt-3|gpt-4(-|$)")
 _OF_STREAMS = ("stream", "stream_usage", "stream_options")
 
 
@@ -86,6 +88,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
 
         A pydantic class is sent as its JSON schema, and then validates the answer.
         """
+        if _MODELS_WITHOUT_SCHEMAS.match(self.model_name) and kwargs.get("method", "json_schema") == "json_schema":
+            kwargs["method"] = "function_calling"  # langchain-openai 1.7 does so too, with a warning at each call
         if kwargs.get("method", "json_schema") != "json_schema":
             return super().with_structured_output(schema, include_raw=include_raw, **kwargs)
         wanted = schema if isinstance(schema, type) and issubclass(schema, BaseModel) else None

@@ -14,7 +14,7 @@ from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.proxies import is_private_network, proxy_for
 from orchestrator.models.settings import ModelSettings
 from orchestrator.runs.run import Run
-from orchestrator.testing import OpenAIServer, TeamScript
+from orchestrator.testing import Dialect, OpenAIServer, TeamScript
 from tests.support.teams import step
 
 ELSEWHERE = "http://models.example/v1"
@@ -119,6 +119,13 @@ def test_the_first_model_is_taken_where_nothing_speaks_against_it_or_nothing_els
 @pytest.mark.parametrize("listing", [[{"id": "m"}], ["m"], {"data": [{"id": "m", "owned_by": "x"}]}])
 def test_lists_of_models_are_read_in_every_form_that_servers_have(listing: object) -> None:
     with OpenAIServer([], listing=listing) as server:
+        model: Any = chat_model(ModelSettings(base_url=server.base_url))
+    assert model.model_name == "m"
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/octet-stream", "text/html", "application/json"])
+def test_a_list_of_models_counts_whatever_content_type_it_has(kind: str) -> None:
+    with OpenAIServer([], dialect=Dialect("d", model="m", content_type=kind, prefix=b"\xef\xbb\xbf")) as server:
         model: Any = chat_model(ModelSettings(base_url=server.base_url))
     assert model.model_name == "m"
 

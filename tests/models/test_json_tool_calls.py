@@ -63,6 +63,10 @@ def no_schema(body: dict[str, Any]) -> Fault | None:
     return Fault(400, "response_format is not supported") if "response_format" in body else None
 
 
+def no_grammar(body: dict[str, Any]) -> Fault | None:
+    return Fault(400, "failed to build a grammar") if "response_format" in body else None
+
+
 def stepping(request: Request) -> Reply:
     """Call `add` natively or as JSON, as the request offers, and then answer."""
     if "5" in request.last_user or any(role == "tool" for role, _ in request.messages):
@@ -141,7 +145,8 @@ def form_of(body: dict[str, Any]) -> str:
     [
         (None, ["strict"]),
         (no_strict, ["strict", "plain"]),
-        (no_schema, ["strict", "plain", "simple", "object", "words"]),
+        (no_grammar, ["strict", "plain", "simple", "object", "words"]),
+        (no_schema, ["strict", "words"]),
     ],
 )
 def test_a_schema_is_asked_for_in_the_best_form_that_is_taken(faults: Faults | None, forms: list[str]) -> None:

@@ -51,6 +51,10 @@ _BY_NAME = {form.name: form for form in _APPLIED}
 _PLACES = {form.name: place for place, form in enumerate(_APPLIED)}
 
 
+ALL = frozenset(_BY_NAME)
+"""The names of all forms, apart from those without a parameter."""
+
+
 def applied(body: Body, names: Iterable[str]) -> Body:
     """Return a request in several forms.
 
@@ -62,6 +66,20 @@ def applied(body: Body, names: Iterable[str]) -> Body:
         if (form := _BY_NAME.get(name) or parameter_form(name)) is not None:
             body = form.change(body)
     return body
+
+
+def effective(body: Body, names: frozenset[str]) -> frozenset[str]:
+    """Return the forms of a set that the request could not do without to look the same.
+
+    Args:
+        body: The request.
+        names: Names of forms.
+    """
+    wanted = applied(body, names)
+    for name in sorted(names):
+        if applied(body, names - {name}) == wanted:
+            names = names - {name}
+    return names
 
 
 def candidates(body: Body, names: frozenset[str], refusal: str, only_known: bool) -> Iterator[Form]:

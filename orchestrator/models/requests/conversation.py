@@ -117,7 +117,9 @@ def _calls_of(message: Message) -> dict[str, Any]:
     return {"tool_calls": message["tool_calls"]} if message.get("tool_calls") else {}
 
 
-_ALTERNATE = r"alternat|consecutive|same role|role.{0,20}(twice|in a row)|after the optional system"
+_ALTERNATE = (
+    r"alternat|consecutive|successive|interleav|same role|role.{0,20}(twice|in a row)|after the optional system"
+)
 
 SYSTEM_FIRST = Form(
     "system_first", _system_first, words(r"system.{0,40}(first|begin|start|position|multiple|one|single)")

@@ -1,17 +1,22 @@
 """Negotiation: one request, in other forms until the endpoint takes it."""
 
-from collections.abc import Generator
+import json
+from collections.abc import Generator, Set
 
 from orchestrator.models.capabilities import LIMIT_NAMES, Capabilities
-from orchestrator.models.requests.catalogue import applied, candidates, is_costly
+from orchestrator.models.requests.catalogue import ALL, applied, candidates, effective, is_costly
 from orchestrator.models.requests.conversation import usual
 from orchestrator.models.requests.form import Body, without
+from orchestrator.models.requests.parameters import OTHER_LIMIT, STREAMED
 from orchestrator.models.requests.refusal import Refusal
 from orchestrator.models.requests.schemas import also_in_words
 from orchestrator.models.requests.tools import JSON_TOOLS
 
 _MOST_TRIES = 30  # a refused request costs nothing, and most endpoints need one or two
+_OTHER_WAYS = frozenset({OTHER_LIMIT.name, STREAMED.name})  # no weaker than the usual, and refused elsewhere
+_MOST_CHANCES = 2  # tries of the same request
 _LEAST_ANSWER = 64  # an answer of fewer tokens is of no use
+_BYTES_PER_TOKEN = 3  # fewer than in any usual text, so that prompts count for more than they are
 _SPARE = 16  # tokens that endpoints count beyond those that they name
 
 _Tries = Generator[frozenset[str], Refusal, None]
@@ -50,6 +55,8 @@ class Negotiation:
         self._count = 0
         self._has_learned = False
         self._most_answer: int | None = None
+        self._named: set[str] = set()  # forms that some refusal's words asked for
+        self._seen: set[frozenset[str]] = set()
 
     @property
     def body(self) -> Body:
@@ -60,11 +67,20 @@ class Negotiation:
         if self._capabilities.also_in_words and JSON_TOOLS.name not in self._forms and not body.get("tools"):
             body = also_in_words(body)
         body = applied(body, self._forms)
-        most = min((n for n in (self._most_answer, self._capabilities.longest_answer) if n is not None), default=None)
+        known = (self._most_answer, self._capabilities.longest_answer, self._room(body))
+        most = min((n for n in known if n is not None), default=None)
         for name in LIMIT_NAMES:
             if most is not None and name in body and body[name] > most:
                 body = {**body, name: most}
         return body
+
+    def _room(self, body: Body) -> int | None:
+        """Return the tokens that the window leaves for an answer; None if the endpoint has not told its window."""
+        if self._capabilities.window is None:
+            return None
+        prompt = json.dumps([body["messages"], body.get("tools")], ensure_ascii=False)
+        left = self._capabilities.window - len(prompt.encode()) // _BYTES_PER_TOKEN
+        return left if left >= _LEAST_ANSWER else None  # too little by an estimate: the endpoint knows better
 
     @property
     def streams(self) -> bool:
@@ -87,6 +103,8 @@ class Negotiation:
             return self._is_shortened(refusal)
         if refusal.is_final or self._count > _MOST_TRIES or refusal.reason in self._capabilities.hopeless:
             return False
+        if refusal.is_by_chance and self._count <= _MOST_CHANCES:
+            return True
         # Requests that were under way at the first refusal learn from the one that was first to succeed.
         if news := self._capabilities.learned() - self._forms - self._forbidden:
             self._base = self._forms = self._forms | news
@@ -114,43 +132,54 @@ class Negotiation:
             return self._has_learned
         self._capabilities.forget(self._base - self._forms)
         new = self._forms - self._base
-        by_chance = {name for name in new if is_costly(name)} if not self._is_plain_in(self._first, new) else set()
+        by_chance = {name for name in new if is_costly(name)} - self._named
         self._capabilities.learn(new - by_chance)
         self._capabilities.suspect(self._first.reason, by_chance)
         return True
 
-    def _is_plain_in(self, refusal: Refusal, names: frozenset[str]) -> bool:
-        """True if the words of a refusal ask for all these forms."""
-        known = {form.name for form in candidates(self._usual, self._base, refusal.text, only_known=True)}
-        return names <= known
-
     def _explore(self, forms: frozenset[str], refusal: Refusal) -> _Tries:
         """Yield the forms of each next try; what is sent back is the refusal of the last."""
-        tried = set()
         suspected = self._capabilities.suspects(refusal.reason) - self._forbidden
         if suspected - forms:
-            answer = yield forms | suspected
-            if answer.reason != refusal.reason:
-                yield from self._explore(forms | suspected, answer)
+            yield from self._answered(forms | suspected, refusal)
+        light: set[str] = set()
+        heavy: set[str] = set()
         for form in candidates(self._usual, forms, refusal.text, not refusal.may_mean_any_form):
             if form.name in self._forbidden:
                 continue
-            tried.add(form.name)
-            answer = yield forms | {form.name}
-            if answer.reason != refusal.reason and not answer.is_final:
-                yield from self._explore(forms | {form.name}, answer)
-        if len(tried) > 1 and refusal.may_mean_any_form:
-            yield forms | tried
+            if form.is_costly and len(light) > 1 and not heavy and refusal.may_mean_any_form:
+                yield from self._together(forms, light, refusal)
+            (heavy if form.is_costly else light).add(form.name)
+            if form.fit(refusal.text):
+                self._named.add(form.name)
+            yield from self._answered(forms | {form.name}, refusal)
+        if refusal.may_mean_any_form and light | heavy:
+            yield from self._together(forms, ALL - self._forbidden | light | heavy, refusal)
         if forms == self._base != self._fixed:  # the endpoint may have changed, and refuse what it has taught
             answer = yield self._fixed
             yield from self._explore(self._fixed, answer)
 
+    def _together(self, forms: frozenset[str], more: Set[str], refusal: Refusal) -> _Tries:
+        """Yield more forms at once, for several things that are refused in the same words."""
+        for names in (more - _OTHER_WAYS, more):
+            # The given forms stay, since those that change nothing in this request are no wrong lessons.
+            yield from self._answered(forms | effective(self._usual, forms | names), refusal)
+
+    def _answered(self, forms: frozenset[str], refusal: Refusal) -> _Tries:
+        """Yield forms, and explore from there if they are refused for another reason."""
+        if forms in self._seen:
+            return
+        self._seen.add(forms)
+        answer = yield forms
+        if answer.reason != refusal.reason and not answer.is_final:
+            yield from self._explore(forms, answer)
+
     def _is_shortened(self, refusal: Refusal) -> bool:
         """True if a shorter answer may make the request fit."""
+        limits = [self.body[name] for name in LIMIT_NAMES if name in self.body]  # before the window is known
         if refusal.window is not None:
             self._capabilities.window = refusal.window
             self._has_learned = True
-        limits = [self.body[name] for name in LIMIT_NAMES if name in self.body]
         if not limits:
             return False
         left = refusal.longest_answer

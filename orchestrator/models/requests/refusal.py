@@ -25,9 +25,11 @@ _TOO_LONG = words(
     r"exceeds?.{0,30}(context|tokens)|(at most|range of).{0,40}tokens",
     r"max_(completion_)?tokens.{0,60}(at most|less than|between|range|maximum|exceed|<=|too)",
 )
+# The model wrote a call that its server could not read. Another try of the same request may succeed.
+_BY_CHANCE = words(r"tool_use_failed|failed to call a function|output_parse_failed|parsing failed")
 _NUMBER = r"[\[(:=\s]*(\d[\d,_]{1,11})"
 _WINDOWS = (
-    rf"context.{{0,3}}(?:length|window|size)(?: (?:is|of|limit))*{_NUMBER}",
+    rf"context.{{0,3}}(?:length|window|size)(?: (?:is|of|limit|only))*{_NUMBER}",
     r"\bn_ctx\W{1,4}(\d+)",
     rf"(?:available context size|maximum context|max_model_len|max_seq_len).{{0,12}}?{_NUMBER}",
     rf"tokens? \+ max_(?:new_)?tokens must be <={_NUMBER}",
@@ -89,6 +91,11 @@ class Refusal:
     def is_final(self) -> bool:
         """True if no other form of the request can help."""
         return self.status not in _ANY_FORM | _KNOWN_FORM or bool(_FINAL.search(self.text))
+
+    @property
+    def is_by_chance(self) -> bool:
+        """True if the same request may be taken at the next try."""
+        return bool(_BY_CHANCE.search(self.text))
 
     @property
     def is_too_long(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.models.json_answers import inlined, schema_prompt
 from orchestrator.models.requests.form import Body, Form, joined, without, words
 
-_ANY = r"response_?format|json_?schema|json_object|schema|structured|grammar"
+_ANY = r"response_?format|json_?schema|json_object|json.?(mode|output)|schema|structured|grammar"
 _KEYWORDS = ("type", "description", "properties", "required", "items", "enum", "anyOf")
 
 
@@ -90,14 +90,26 @@ def _simplified(schema: Any) -> Any:
 
 SCHEMA_PLAIN = Form("schema_plain", _plain, words(r"\bstrict\b", _ANY))
 SCHEMA_SIMPLE = Form("schema_simple", _simple, words(_ANY, r"additionalProperties|keyword|\$ref|pattern"))
+_NOT = r"(not (be )?(supported|available|allowed)|un(supported|available)|invalid)"
 SCHEMA_OBJECT = Form(
     "schema_object",
     _object,
     words(_ANY),
     words(
-        r"response_?format.{0,20}type.{0,40}(unavailable|not supported|unsupported|invalid)",
+        rf"response_?format.{{0,20}}type.{{0,40}}{_NOT}|json_?schema.{{0,40}}{_NOT}",
+        r"(not|n.t) support.{0,40}json_?schema",
         r"must be.{0,30}json_object",
     ),
     is_costly=True,
 )
-SCHEMA_WORDS = Form("schema_words", _in_words, words(_ANY), is_costly=True)
+SCHEMA_WORDS = Form(
+    "schema_words",
+    _in_words,
+    words(_ANY),
+    words(
+        rf"json.?(mode|output|object).{{0,60}}{_NOT}|(not|n.t) support.{{0,30}}json.?(mode|output|object)",
+        rf"response_?format\W{{0,3}}(is |parameter is )?{_NOT}",
+        r"(unknown|unrecognized|unsupported|unexpected).{0,40}response_?format",
+    ),
+    is_costly=True,
+)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.models.json_tool_calls import tool_prompt, tool_schema
-from orchestrator.models.requests.form import Body, Form, Message, with_messages, without, words
+from orchestrator.models.requests.form import Body, Form, Message, joined, with_messages, without, words
 from orchestrator.models.requests.schemas import simple_schema, told, wanted_schema
 
 _ID_LENGTH = 9  # Mistral takes ids of just this length
@@ -32,15 +32,21 @@ def in_words(body: Body) -> Body:
     # Endpoints without tools often refuse the roles and fields of tool calling too.
     names: dict[str, str] = {}
     rendered: list[Message] = []
+    is_result = False
     for message in body["messages"]:
         if calls := message.get("tool_calls"):
             names.update({str(call.get("id")): call["function"]["name"] for call in calls})
             rendered.append({"role": "assistant", "content": "\n".join(map(_step, calls))})
         elif message["role"] == "tool":
             name = names.get(str(message.get("tool_call_id"))) or "the tool"
-            rendered.append({"role": "user", "content": _result(name, message.get("content"))})
+            result = {"role": "user", "content": _result(name, message.get("content"))}
+            if is_result:  # endpoints without tools often want roles that alternate too
+                rendered[-1] = joined([rendered[-1], result])
+            else:
+                rendered.append(result)
         else:
             rendered.append(message)
+        is_result = message["role"] == "tool"
     return with_messages(body, rendered)
 
 
@@ -142,7 +148,7 @@ JSON_TOOLS = Form(
     words(
         r"support (native |any |the )?(tools?\b|function calling|tool (use|calling|calls)\b)",
         r"\b(tools?|tool (use|calling|calls)|function calling) (is|are) not (supported|available|enabled)",
-        r"tool choice requires|no tools\b|\W(tools|functions)['\"`]",
+        r"(tool choice|\btools?( param(eter)?)?) requires?\b|no tools\b|\W(tools|functions)['\"`]",
         r"(unknown|unsupported|unrecognized|unexpected|invalid) (field|param(eter)?|argument|key|name)\W{1,6}tools\b",
         r"role.{0,12}\btool\b.{0,40}(unknown|invalid|not supported)|(unknown|invalid|unsupported) role\W{1,6}tool\b",
     ),

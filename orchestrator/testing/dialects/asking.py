@@ -1,7 +1,7 @@
 """The model behind a dialect: it understands a request in any form, and answers in the form that was asked for."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestrator.testing.dialects.dialect import Body
@@ -13,7 +13,12 @@ _TITLES = {"sub_tasks": "Plan", "changes": "Revision", "verdict": "Verdict", "re
 
 
 def schema_of(body: Body) -> dict[str, Any]:
-    """Return the schema of the answer, from the field for it or from the words of the messages; empty for none."""
+    """Return the schema of the answer; empty for none.
+
+    It stands in the field for it, in the words of the messages, or in a function that has to be called with it.
+    """
+    if function := _form_function(body):
+        return {"title": function["name"], **function["parameters"]}
     wanted = (body.get("response_format") or {}).get("json_schema") or {}
     if wanted:
         return {"title": wanted.get("name", ""), **wanted.get("schema", {})}
@@ -23,6 +28,15 @@ def schema_of(body: Body) -> dict[str, Any]:
             if "properties" in value or "anyOf" in value:
                 found = _titled(value)
     return found
+
+
+def _form_function(body: Body) -> dict[str, Any]:
+    """Return the function that has to be called, if it is a form to fill in and no tool; empty for none."""
+    choice = body.get("tool_choice")
+    name = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else ""
+    functions = [tool["function"] for tool in body.get("tools") or ()]
+    wanted: dict[str, Any] = next((one for one in functions if one["name"] == name), {})
+    return wanted if name in _TITLES.values() else {}
 
 
 def _titled(schema: dict[str, Any]) -> dict[str, Any]:
@@ -40,14 +54,20 @@ def request_of(body: Body, plain: Request) -> Request:
     schema = schema_of(body)
     steps = _steps(schema)
     if not steps:
-        return Request(plain.messages, plain.tools, schema, plain.max_tokens)
+        tools = () if _form_function(body) else plain.tools
+        return Request(plain.messages, tools, schema, plain.max_tokens)
     tools = tuple(name for name in steps if name != _FINAL)
     final = steps.get(_FINAL, {}).get("text", {})
     return Request(plain.messages, tools, _titled(final) if "properties" in final else {}, plain.max_tokens)
 
 
 def reply_in_form(reply: Reply, body: Body) -> Reply:
-    """Return a reply as text, where a step of JSON is asked for. A step is one call: the first that is not done yet."""
+    """Return a reply as a step of JSON or as the call of a function, where that is asked for.
+
+    A step is one call: the first that is not done yet.
+    """
+    if (function := _form_function(body)) and not reply.calls:
+        return Reply(calls=((function["name"], json.loads(reply.text)),))
     if not is_step(body):
         return reply
     if reply.calls:
@@ -74,7 +94,7 @@ def _steps(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _only_value(schema: Mapping[str, Any]) -> str:
-    values = [schema["const"]] if "const" in schema else schema.get("enum") or ()
+    values: Sequence[Any] = [schema["const"]] if "const" in schema else schema.get("enum") or ()
     return str(values[0]) if len(values) == 1 else ""
 
 

@@ -92,6 +92,12 @@ PLACES = (
 
 _HALF = conditions.words("Write the final answer")
 
+HALVES = tuple(
+    Dialect(f"half a text, finished with {reason}", answer=(Quirk(quirks.half_text(reason), times=1, when=_HALF),))
+    for reason in ("error", "abort", "cancelled", "content_filter")
+)
+"""Dialects whose answer to the last request is half an answer, so that no run on them ends with a whole one."""
+
 FAILURES = (
     Dialect("429 inside 200", (Refusal(conditions.always, "slow down", 429, _LIMIT, times=1, place="body"),)),
     Dialect(
@@ -103,9 +109,6 @@ FAILURES = (
     Dialect("an error in words inside 200", (Refusal(conditions.always, "overloaded", times=1, place="body"),),
             error=errors.plain),
     Dialect("loading", (Refusal(conditions.always, "Loading model", 503, times=2),), error=errors.coded),
-    Dialect("half a text, finished with error", answer=(Quirk(quirks.half_text("error"), times=1, when=_HALF),)),
-    Dialect("half a text, finished with abort", answer=(Quirk(quirks.half_text("abort"), times=1, when=_HALF),)),
-    Dialect("half a text, finished with length", answer=(Quirk(quirks.half_text("length"), times=1, when=_HALF),)),
 )  # fmt: skip
 
 HOSTILE = (*CALLS_IN_TEXT, *BROKEN_ARGUMENTS, *FORMS_OF_CALLS, *PLACES, *FAILURES)

@@ -163,6 +163,54 @@ def test_an_answer_that_does_not_fit_behind_the_prompt_is_asked_for_shorter(word
         assert model.capabilities.window == 4096
 
 
+def test_once_the_window_is_known_an_answer_is_limited_to_what_the_prompt_leaves() -> None:
+    def faults(body: dict[str, Any]) -> Fault | None:
+        prompt = len(str(body["messages"])) // 4
+        if prompt + body["max_tokens"] <= 4096:
+            return None
+        return Fault(400, f"context length is 4096 tokens and your request has {prompt} input tokens")
+
+    with OpenAIServer(lambda _: Reply("done"), faults=faults) as server:
+        model = model_at(server)
+        for length in (10, 2000, 8000):
+            assert model.invoke("x" * length, max_tokens=4096).text == "done"
+        assert len(server.bodies) == 4, "the first request was refused, and no other"
+
+
+def test_several_things_that_are_refused_in_the_same_words_are_left_out_together_and_tools_stay() -> None:
+    def faults(body: dict[str, Any]) -> Fault | None:
+        is_meant = "temperature" in body or "parallel_tool_calls" in body or roles(body)[-1] != "user"
+        return Fault(400, "Bad Request") if is_meant else None
+
+    with OpenAIServer(lambda _: Reply("done"), faults=faults) as server:
+        model = model_at(server, temperature=0.2)
+        asked = [*HISTORY, AIMessage("and so")]
+        assert model.invoke(asked, tools=[ADD], parallel_tool_calls=True, max_tokens=50).text == "done"
+        assert "tools" in server.bodies[-1]
+
+
+def test_results_in_words_stand_in_one_message_since_roles_may_have_to_alternate() -> None:
+    calls = [{"name": "add", "args": {}, "id": f"call_{number}"} for number in (1, 2)]
+    told = [ToolMessage(str(number), tool_call_id=f"call_{number}") for number in (1, 2)]
+
+    def faults(body: dict[str, Any]) -> Fault | None:
+        is_meant = "tools" in body or roles(body)[1:] != ["user", "assistant", "user"]
+        return Fault(400, "Bad Request") if is_meant else None
+
+    with OpenAIServer(lambda _: Reply('{"tool": "answer", "text": "done"}'), faults=faults) as server:
+        asked = [SystemMessage("S"), HumanMessage("one"), AIMessage("", tool_calls=calls), *told]
+        assert model_at(server).invoke(asked, tools=[ADD]).text == "done"
+
+
+def test_a_call_that_the_endpoint_could_not_read_is_asked_for_again_and_teaches_nothing() -> None:
+    unread = Fault(400, "Failed to call a function. Please adjust your prompt. See 'failed_generation'.")
+    with OpenAIServer(lambda _: Reply("done"), faults=[unread]) as server:
+        model = model_at(server, temperature=0.2)
+        assert model.invoke("x", tools=[ADD]).text == "done"
+        assert server.bodies[0] == server.bodies[1]
+        assert not model.capabilities.learned()
+
+
 def test_the_longest_answer_of_an_endpoint_is_learned() -> None:
     def faults(body: dict[str, Any]) -> Fault | None:
         told = "Invalid max_tokens value, the valid range of max_tokens is [1, 100]"

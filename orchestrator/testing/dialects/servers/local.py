@@ -171,22 +171,17 @@ LM_STUDIO = Dialect(
     answer=quirks.each(quirks.thoughts_in_text(), quirks.fields(stats={}, system_fingerprint="qwen3-8b")),
     streaming=Streaming(arguments="pieces", usage_in="none"),
     model="qwen3-8b",
-)
-
-LM_STUDIO_SMALL = Dialect(
-    "lm studio with a small window",
-    error=errors.plain,
     window=Window(
-        4096,
+        8192,
         Refusal(
             conditions.always,
             "Trying to keep the first {total} tokens when context the overflows. However, the model is loaded with "
             "context length of only {window} tokens, which is not enough. Try to load the model with a larger context "
             "length, or provide a shorter input",
+            source="lmstudio-ai/lmstudio-bug-tracker#2339",
         ),
         "loaded_context_length",
     ),
-    source="lmstudio-ai/lmstudio-bug-tracker#2339",
 )
 
 _JINJA = (
@@ -297,7 +292,6 @@ LOCAL_SERVERS = (
     OLLAMA,
     OLLAMA_WITHOUT_TOOLS,
     LM_STUDIO,
-    LM_STUDIO_SMALL,
     LLAMA_CPP,
     LLAMA_CPP_WITHOUT_JINJA,
     LLAMA_CPP_TEMPLATE,
