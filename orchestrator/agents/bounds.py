@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from orchestrator.agents.team import Team
 from orchestrator.agents.worker import Worker
+from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.planning.plan import Plan
 
@@ -95,7 +96,7 @@ def explain_limits(team: Team) -> str:
         f"rounds: {limits.rounds}",
         f"repairs of a malformed answer: {limits.plan_repairs}",
         f"sub-tasks at once: {limits.parallel_workers}",
-        f"budget: {budget}",
+        f"budget: {budget}{' (the default)' if budget == Budget.default() else ''}",
     ]
     limit_lines = "\n".join(f"  {part}" for part in parts)
     bound_lines = "\n".join(f"  {line}" for line in bounds_of(team).lines())

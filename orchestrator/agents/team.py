@@ -35,7 +35,7 @@ class Team:
         model: A model for every agent that has none of its own.
         limits: Limits of a run.
         policy: Rules that allow tool calls, refuse them, or ask a human.
-        budget: The budget of a run that is given no other.
+        budget: The budget of a run that is given no other; None for `Budget.default()`, and `Budget()` for no limit.
         calls: Settings for calls of models: retries, fallbacks, rate limits, an economy model.
 
     Raises:
@@ -71,7 +71,7 @@ class Team:
         self.supervisor = supervisor.copy()
         self.workers = {worker.name: worker.copy() for worker in workers}
         self.limits = limits or Limits()
-        self.budget = budget or Budget()
+        self.budget = Budget.default() if budget is None else budget
         self.calls = calls or CallPolicy()
         self.use_policy(policy or Policy())
         if model is not None:

@@ -38,6 +38,11 @@ class Allowance:
         return self.ledger.left(self.account, dimension, with_reserved=with_reserved, of_run=of_run)
 
     @property
+    def reserves(self) -> bool:
+        """True if the cost of a call has to be reserved before it is sent."""
+        return self.ledger is not None and self.budget.reserves_at(self.ledger.used_share)
+
+    @property
     def time_left(self) -> float | None:
         """Seconds until the run's time limit; None without one."""
         return self.ledger.time_left(self.account) if self.ledger is not None else None
@@ -66,10 +71,10 @@ class Allowance:
         """Return the limit that two calls of an amount would pass, or None if both fit.
 
         Args:
-            amount: Computes the amount of one call; called only where something is limited.
+            amount: Computes the amount of one call; called only where calls are reserved.
             of_run: Count the limits of the whole run; otherwise only the shares of this worker and sub-task.
         """
-        if self.ledger is None or not self.budget.is_limited:
+        if self.ledger is None or not self.reserves:
             return None
         # Reservations of others are not counted: most of each comes back when its call is settled.
         left = {name: self.left(name, with_reserved=False, of_run=of_run) for name in _OF_A_MODEL_CALL}

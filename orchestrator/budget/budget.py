@@ -10,11 +10,15 @@ from orchestrator.budget.spend import NANO, Spend
 from orchestrator.errors import ConfigError, OrchestratorError, shape_problems
 from orchestrator.validation import Checked
 
+DEFAULT_TOKENS = 500_000
 DIMENSIONS = ("tokens", "cost_usd", "model_calls", "tool_calls", "wall_clock_s")
 
 
 class Budget(Checked):
     """Limits of one run; None is no limit. They hold over all parallel workers, and over every resume.
+
+    A run that is given no budget, by a team that has none, has `Budget.default()`. A given budget is taken as it is, so
+    `Budget()` limits nothing.
 
     Args:
         tokens: Tokens of prompts and answers together.
@@ -31,6 +35,8 @@ class Budget(Checked):
         prices: Prices by the model's name, which go before published ones; "*" for any model.
         exact_bytes: Reserve one token for each byte of a prompt, which no byte-level tokenizer exceeds. Otherwise
             prompts are estimated, and the estimate is corrected by the sizes that endpoints report.
+        strict: Reserve the largest cost of every call before it is sent, and cap its answer to that. Otherwise
+            requests carry no cap and nothing is reserved up to `warn_at`, so calls under way can pass a limit.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +54,7 @@ class Budget(Checked):
     answer_tokens: int = Field(default=4096, ge=16)
     prices: dict[str, Price] = Field(default_factory=dict)
     exact_bytes: bool = False
+    strict: bool = True
 
     @model_validator(mode="after")
     def _shares(self) -> "Budget":
@@ -55,6 +62,13 @@ class Budget(Checked):
             if not 0 < share <= 1:
                 raise ValueError(f"the share of '{name}' is {share}: use a number over 0 and up to 1")
         return self
+
+    @classmethod
+    def default(cls) -> "Budget":
+        """Return the budget of a run that is given none: 500,000 tokens, without caps on answers."""
+        # With caps, each answer would end after `answer_tokens`, and each request would carry a parameter that some
+        # endpoints refuse. Reservations would add two durable writes to each call.
+        return cls(tokens=DEFAULT_TOKENS, strict=False)
 
     @property
     def is_limited(self) -> bool:
@@ -65,6 +79,17 @@ class Budget(Checked):
     def limits_tokens(self) -> bool:
         """True if the length of answers matters."""
         return self.tokens is not None or self.cost_usd is not None
+
+    def reserves_at(self, used_share: float) -> bool:
+        """True if the cost of a call has to be reserved before it is sent.
+
+        Args:
+            used_share: The used share of the budget.
+        """
+        if not self.is_limited:
+            return False
+        has_shares = bool(self.workers) or self.sub_task < 1
+        return self.strict or has_shares or used_share >= self.warn_at
 
     def limits(self, share: float = 1.0) -> dict[str, int]:
         """Return the limits on spending by dimension, in whole units (cost in nano-dollars).
@@ -98,13 +123,23 @@ class Budget(Checked):
 
         Args:
             data: New values by name, JSON-plain; or a budget, whose values that differ from the defaults are taken.
+                `Budget()` lifts every limit.
 
         Raises:
             ConfigError: A name or a value is wrong.
         """
         if isinstance(data, Budget):
-            data = data.plain()
+            data = data.plain() or dict.fromkeys(DIMENSIONS)
         return Budget.parse({**self.plain(), **(dict(data) if isinstance(data, Mapping) else {"limits": data})})
+
+    def of_run(self, limits: Mapping[str, Any]) -> "Budget":
+        """Return the budget of a run whose caller names limits. The default makes way for any limit that is named.
+
+        Args:
+            limits: Values by name, JSON-plain; `{"tokens": None}` is a run without limits.
+        """
+        makes_way = self == Budget.default() and any(name in limits for name in DIMENSIONS)
+        return (Budget() if makes_way else self).raised(limits)
 
     @classmethod
     def parse(cls, data: Any) -> "Budget":

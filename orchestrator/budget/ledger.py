@@ -3,8 +3,8 @@
 Invariants:
 - Amounts spent and reserved never pass a limit together. Check and reservation are one step under a lock, since
   parallel workers would otherwise all check before any of them has paid.
-- Where anything is limited, a reservation is on disk before its call is sent. A killed process leaves its
-  reservations behind, and a resumed run counts them as spent: the calls may have been paid for.
+- Where calls are reserved (`Budget.reserves_at`), a reservation is on disk before its call is sent. A killed process
+  leaves its reservations behind, and a resumed run counts them as spent: the calls may have been paid for.
 - Only one process writes: it holds the thread's lease.
 
 A call that does not fit waits while calls under way may give something back; otherwise it is not sent.
@@ -28,7 +28,7 @@ from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, Waiter
 
 _CROWD = 2  # calls under way at once when little is left
-_REPORT_S = 3.0  # seconds between writes where nothing is limited, and the rows are a report only
+_REPORT_S = 3.0  # seconds between writes where nothing is reserved
 Stage = Literal["", "warn", "short", "spent"]
 _STAGES: tuple[Stage, ...] = ("", "warn", "short", "spent")
 
@@ -152,7 +152,7 @@ class Ledger:
     # -- reserving and settling -----------------------------------------------------------------------------------
 
     async def reserve(self, bridge: Bridge, account: Account, model: str, worst: Spend, least: Spend) -> Reservation:
-        """Set an amount aside; durable when it returns.
+        """Set an amount aside; durable when it returns, where calls are reserved.
 
         If the wanted amount does not fit and no call is under way, reserve as much as fits.
 
@@ -173,7 +173,7 @@ class Ledger:
             if reservation is not None:
                 break
             await waiter.wait()
-        if self.budget.is_limited:
+        if self.budget.reserves_at(self.used_share):
             await self.flush(bridge)
         return reservation
 
@@ -206,7 +206,7 @@ class Ledger:
         return exceeded_limit(self.budget, self._accounts, account, amount, with_reserved=with_reserved)
 
     async def settle(self, bridge: Bridge, reservation: Reservation, actual: Spend | None) -> None:
-        """Replace a reservation by the amount really spent; durable where anything is limited.
+        """Replace a reservation by the amount really spent; durable where calls are reserved.
 
         Args:
             bridge: How to write.
@@ -217,7 +217,7 @@ class Ledger:
             self._accounts.close(reservation, actual)
         # Before the write: there is room in the budget now, and the waiting calls need not wait for the disk.
         self._wake()
-        if self.budget.is_limited or self._clock() - self._written_at >= _REPORT_S:
+        if self.budget.reserves_at(self.used_share) or self._clock() - self._written_at >= _REPORT_S:
             await self.flush(bridge)
 
     def _wake(self) -> None:

@@ -191,7 +191,7 @@ class _Chat:
                 orchestrator.run,
                 task,
                 thread_id=thread_id,
-                budget=orchestrator.team.budget.raised(self._limits),
+                budget=orchestrator.team.budget.of_run(self._limits),
                 auto_approve=self._auto_approve,
             )
         )

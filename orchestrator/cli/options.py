@@ -46,7 +46,21 @@ EconomyModel = Annotated[
     str | None, typer.Option("--economy-model", help="Cheaper model to ask when the budget is nearly spent.")
 ]
 
-MaxTokens = Annotated[int | None, typer.Option("--max-tokens", help="Most tokens, prompts and answers together.")]
+MaxTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--max-tokens",
+        metavar="N|none",
+        help="Most tokens, prompts and answers together, or none for no limit.",
+        show_default="500000, unless the team or another --max-… says otherwise",
+    ),
+]
+MoreTokens = Annotated[
+    str | None,
+    typer.Option(
+        "--max-tokens", metavar="N|none", help="Most tokens, prompts and answers together, or none for no limit."
+    ),
+]
 MaxCost = Annotated[float | None, typer.Option("--max-cost", help="Most US dollars.")]
 MaxTime = Annotated[str | None, typer.Option("--max-time", help="Most running time: 90 (seconds), 10m or 1h.")]
 MaxCalls = Annotated[int | None, typer.Option("--max-calls", help="Most requests to models.")]
@@ -68,28 +82,30 @@ def full_path(path: Path | None) -> str | None:
 
 
 def budget_of(
-    max_tokens: int | None,
+    max_tokens: str | None,
     max_cost: float | None,
     max_time: str | None,
     max_calls: int | None,
     price: str | None = None,
 ) -> dict[str, Any]:
-    """Return the limits that the options name, JSON-plain.
+    """Return the limits that the options name, JSON-plain. No limit of tokens is named by `--max-tokens none`.
 
     Raises:
         ConfigError: An option has no sensible value.
     """
-    for name, value in (("--max-tokens", max_tokens), ("--max-cost", max_cost), ("--max-calls", max_calls)):
+    tokens = None if max_tokens is None else _tokens(max_tokens)
+    for name, value in (("--max-tokens", tokens), ("--max-cost", max_cost), ("--max-calls", max_calls)):
         if value is not None and value <= 0:
             raise ConfigError(f"{name} must be over 0")
     limits: dict[str, Any] = {
-        "tokens": max_tokens,
+        "tokens": tokens,
         "cost_usd": max_cost,
         "wall_clock_s": None if max_time is None else _seconds(max_time),
         "model_calls": max_calls,
         "prices": None if price is None else {"*": _price(price)},  # one price for every model of the run
     }
-    return {name: value for name, value in limits.items() if value is not None}
+    is_unlimited = max_tokens is not None and tokens is None
+    return {n: value for n, value in limits.items() if value is not None or (n == "tokens" and is_unlimited)}
 
 
 def team_settings(
@@ -104,6 +120,15 @@ def team_settings(
         "policy": full_path(policy),
         "mcp": full_path(mcp),
     }
+
+
+def _tokens(text: str) -> int | None:
+    if text.strip().lower() == "none":
+        return None
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"--max-tokens '{text}' is no number: write a whole number, or none for no limit") from None
 
 
 def _seconds(text: str) -> float:

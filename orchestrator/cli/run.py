@@ -24,6 +24,7 @@ from orchestrator.cli.options import (
     MaxTokens,
     McpFile,
     ModelName,
+    MoreTokens,
     PolicyFile,
     Price,
     RequestsPerMinute,
@@ -143,7 +144,7 @@ def resume(
     model: ModelName = None,
     base_url: BaseUrl = None,
     db: Db = None,
-    max_tokens: MaxTokens = None,
+    max_tokens: MoreTokens = None,
     max_cost: MaxCost = None,
     max_time: MaxTime = None,
     max_calls: MaxCalls = None,
@@ -203,7 +204,7 @@ def _run_new(
         options: dict[str, Any] = {
             "thread_id": thread_id,
             "plan": given_plan,
-            "budget": orchestrator.team.budget.raised(limits),
+            "budget": orchestrator.team.budget.of_run(limits),
             "auto_approve": bool(about.get("auto_approve")),
             "output_type": output_type,
         }

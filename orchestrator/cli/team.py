@@ -113,7 +113,7 @@ def print_limits(team_name: str, budget: dict[str, Any], *, as_json: bool) -> No
     from orchestrator.runs.loading import load_team
 
     team = load_team(team_name)
-    team.budget = team.budget.raised(budget)
+    team.budget = team.budget.of_run(budget)
     if as_json:
         bounds = bounds_of(team)
         plain = {**asdict(bounds), "model_calls": bounds.calls}

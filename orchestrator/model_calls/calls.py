@@ -111,7 +111,7 @@ class ModelCalls:
         """
 
         def worst() -> Spend:
-            prompt = self._prompt_tokens(model, question) if self._limits_tokens else 0
+            prompt = self._prompt_tokens(model, question) if self._reserves_tokens else 0
             return self._worst(model, prompt, LEAST_ANSWER)
 
         return self.allowance.lacks_another(worst, of_run=of_run)
@@ -194,10 +194,13 @@ class ModelCalls:
         messages_of: MessagesOf,
         text: TextStream | None,
     ) -> Any:
-        if self._limits_tokens and needs_tokenizer(model):
+        reserves = self._reserves_tokens  # once for all tries: other workers may spend meanwhile
+        if reserves and needs_tokenizer(model):
             await self.bridge.offload(partial(load_tokenizer, model))  # the first time, over the network
-        prompt = self._prompt_tokens(model, question) if self._counts else 0
-        attempt = partial(self._attempt, model, prompt, send, messages_of)
+        is_counted = reserves or self.policy.resilience.tokens_per_minute is not None
+        prompt = self._prompt_tokens(model, question) if is_counted else 0
+        answer = self._longest_answer(model) if reserves else 0
+        attempt = partial(self._attempt, model, question, self._worst(model, prompt, answer), send, messages_of)
         if text is not None:
             attempt = partial(_told, text, attempt)
         settings = self.policy.resilience
@@ -206,12 +209,8 @@ class ModelCalls:
         return await call_endpoint(self.bridge, ModelProfile.of(model).endpoint, settings, attempt, tokens=prompt)
 
     @property
-    def _limits_tokens(self) -> bool:
-        return self.allowance.budget.limits_tokens
-
-    @property
-    def _counts(self) -> bool:
-        return self._limits_tokens or self.policy.resilience.tokens_per_minute is not None
+    def _reserves_tokens(self) -> bool:
+        return self.allowance.budget.limits_tokens and self.allowance.reserves
 
     def _prompt_tokens(self, model: BaseChatModel, question: Question) -> int:
         exact, ledger = self.allowance.budget.exact_bytes, self.allowance.ledger
@@ -220,32 +219,34 @@ class ModelCalls:
         )
         return math.ceil(counted * (ledger.margins.of(ModelProfile.of(model).name) if ledger is not None else 1.0))
 
-    async def _attempt(self, model: BaseChatModel, prompt: int, send: Send, messages_of: MessagesOf) -> Any:
+    async def _attempt(
+        self, model: BaseChatModel, question: Question, worst: Spend, send: Send, messages_of: MessagesOf
+    ) -> Any:
         limit, ledger = self.policy.time_limit_of(model), self.allowance.ledger
         if ledger is None:
             return await self._within(limit, partial(send, model, {}))
-        answer = self._longest_answer(model) if self._limits_tokens else 0
         reservation = await ledger.reserve(
             self.bridge,
             self.allowance.account,
             booked_name(model, self.allowance.budget.prices),
-            self._worst(model, prompt, answer),
-            self._worst(model, prompt, min(answer, LEAST_ANSWER)),
+            worst,
+            self._worst(model, worst.input_tokens, min(worst.output_tokens, LEAST_ANSWER)),
         )
-        asked, arguments = limited(model, reservation.worst.output_tokens) if self._limits_tokens else (model, {})
+        is_capped = ledger.budget.strict and ledger.budget.limits_tokens
+        asked, arguments = limited(model, reservation.worst.output_tokens) if is_capped else (model, {})
         left = self.allowance.time_left
         try:
             reply = await self._within(limit if left is None else min(limit, left), partial(send, asked, arguments))
         except BaseException as error:
             # A cancelled call is settled too, or its reservation would stay in the run's account for good.
-            refused = cost_nothing(error)
-            await ledger.settle(self.bridge, reservation, Spend(model_calls=1) if refused else None)
+            nothing = Spend(model_calls=1) if cost_nothing(error) else None
+            await ledger.settle(self.bridge, reservation, nothing or self._unreported(model, question, reservation))
             if isinstance(error, TimeoutError) and left is not None and left <= limit:
                 # Not the endpoint was too slow: the run's own time is over.
                 most = ledger.budget.wall_clock_s or 0
                 raise BudgetSpentError("wall_clock_s", "run", ledger.seconds, most) from error
             raise
-        await self._settle(ledger, model, reservation, messages_of(reply))
+        await self._settle(ledger, model, question, reservation, messages_of(reply))
         return reply
 
     async def _within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -283,12 +284,17 @@ class ModelCalls:
         return price
 
     async def _settle(
-        self, ledger: Ledger, model: BaseChatModel, reservation: Reservation, messages: Sequence[BaseMessage]
+        self,
+        ledger: Ledger,
+        model: BaseChatModel,
+        question: Question,
+        reservation: Reservation,
+        messages: Sequence[BaseMessage],
     ) -> None:
         reported = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
         asked = sum(usage["input_tokens"] for usage in reported)
         answered = sum(usage["output_tokens"] for usage in reported)
-        actual = None  # no usage reported, or zeros: the whole reservation counts as spent
+        actual = self._unreported(model, question, reservation, messages)
         if asked or answered:
             ledger.margins.learn(ModelProfile.of(model).name, reservation.worst.input_tokens, asked)
             actual = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
@@ -297,6 +303,17 @@ class ModelCalls:
         self._emit(Spent(spent.tokens, spent.cost_usd, spent.model_calls))
         if stage := ledger.new_stage():
             self._emit(BudgetShort(stage, str(ledger.budget)))
+
+    def _unreported(
+        self, model: BaseChatModel, question: Question, reservation: Reservation, messages: Sequence[BaseMessage] = ()
+    ) -> Spend | None:
+        """Return an estimate for a call without reported usage; None if its reservation is the best one."""
+        budget = self.allowance.budget
+        # An answer that was not capped may be longer than reserved.
+        if budget.strict or not budget.limits_tokens or (reservation.worst.tokens and not messages):
+            return None
+        answer = prompt_tokens(model, messages) if messages else 0
+        return self._worst(model, self._prompt_tokens(model, question), answer)
 
 
 async def _told(text: TextStream, attempt: Callable[[], Coroutine[Any, Any, Any]]) -> Any:

@@ -62,7 +62,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
             and `fields`. None for the store's own index, where it has one.
         model: The model of every agent that has none of its own, or its name, such as `openai:gpt-4.1-mini`.
         limits: Bounds of a run; None for the team's.
-        budget: What a run may spend, unless `run` gets a budget; None for the team's.
+        budget: What a run may spend, unless `run` gets a budget; None for the team's, and `Budget()` for no limit.
         about: JSON-plain facts that are recorded with each thread, for later resumes.
 
     Attributes:

@@ -109,7 +109,7 @@ def test_what_is_given_is_not_written_to() -> None:
     assert not any(agent.has_model for agent in (boss, worker, team.supervisor, team.workers["clerk"]))
     assert (workers, list(team.workers), look.metadata) == ([worker], ["clerk"], None)
     assert worker.tools == team.workers["clerk"].tools == tuple(tools)
-    assert (team.budget, team.policy) == (Budget(), Policy())
+    assert (team.budget, team.policy) == (Budget.default(), Policy())
 
 
 def test_an_agent_of_one_team_can_be_called_by_itself_and_borrows_what_it_lacks_from_the_team() -> None:

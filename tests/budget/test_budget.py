@@ -77,6 +77,30 @@ def test_a_raised_budget_keeps_what_is_not_named() -> None:
     assert Budget().plain() == {}
 
 
+def test_an_empty_budget_lifts_every_limit() -> None:
+    assert Budget(tokens=100, tool_calls=3, summary=0.2).raised(Budget()) == Budget(summary=0.2)
+
+
+def test_the_default_makes_way_for_any_limit_that_is_named_and_a_budget_of_its_own_does_not() -> None:
+    default = Budget.default()
+    assert (default.tokens, default.strict) == (500_000, False)
+    assert default.of_run({"model_calls": 5}) == Budget(model_calls=5)
+    assert default.of_run({"tokens": 9000}) == Budget(tokens=9000)
+    assert default.of_run({"tokens": None}) == Budget()
+    prices = {"*": {"input_usd": 1, "output_usd": 2}}
+    assert default.of_run({"prices": prices}).tokens == 500_000
+    assert Budget(tokens=70).of_run({"model_calls": 5}) == Budget(tokens=70, model_calls=5)
+
+
+def test_costs_are_reserved_always_or_when_much_is_used_or_parts_are_limited() -> None:
+    assert Budget(tokens=100).reserves_at(0)
+    assert not Budget().reserves_at(1)
+    late = Budget(tokens=100, warn_at=0.6, strict=False)
+    assert (late.reserves_at(0.59), late.reserves_at(0.6)) == (False, True)
+    for shares in ({"sub_task": 0.5}, {"workers": {"coder": 0.5}}):
+        assert late.raised(shares).reserves_at(0)
+
+
 def test_it_prints_its_limits() -> None:
     every = Budget(tokens=12_000, cost_usd=0.5, model_calls=1_000, tool_calls=2_000, wall_clock_s=90)
     assert str(every) == "12,000 tokens, $0.5, 1,000 model calls, 2,000 tool calls, 90 s"

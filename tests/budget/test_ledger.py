@@ -276,6 +276,18 @@ def test_rows_are_not_indexed_where_the_store_has_an_embedder() -> None:
     assert embedded == []
 
 
+def test_the_default_is_written_like_a_report_until_much_is_used() -> None:
+    store = InMemoryStore()
+    ledger = open_ledger(Budget.default(), store, clock=lambda: 0.0)
+    settle(ledger, reserve(ledger, tokens(0)), tokens(349_999))
+    assert run_blocking(read_rows(BLOCKING, store, "thread")) == {}
+    settle(ledger, reserve(ledger, tokens(0)), tokens(1))
+    reserve(ledger, tokens(900, 100))
+    again = open_ledger(Budget.default(), store)
+    run_blocking(again.load(BLOCKING))
+    assert again.spent.tokens == 351_000, "a killed process leaves its reservation behind"
+
+
 def test_where_nothing_is_limited_rows_are_written_every_three_seconds() -> None:
     store, now = CountingStore(), [0.0]
     ledger = open_ledger(Budget(), store, clock=lambda: now[0])

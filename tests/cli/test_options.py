@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,6 +42,22 @@ def test_a_run_that_a_limit_ended_exits_with_4_and_says_what_is_missing(cli: Cli
     assert out.startswith("the answer")
     assert "b (do b): not finished: the budget of model calls is spent (2 of 2 used" in err
     assert "limited · 3 model calls" in err
+
+
+def test_without_a_limit_there_is_a_default_and_none_takes_it_away(cli: Cli) -> None:
+    def limits(*options: str) -> dict[str, Any]:
+        code, out, _ = cli("run", "--explain-limits", "--json", *options)
+        assert code == 0
+        return dict(json.loads(out)["budget"])
+
+    assert limits() == {"tokens": 500_000, "strict": False}
+    assert limits("--max-tokens", "none") == {}
+    assert limits("--max-tokens", "9000") == {"tokens": 9000}
+    assert limits("--max-calls", "7") == {"model_calls": 7}
+    assert limits("--price", "1,2")["tokens"] == 500_000
+    assert "budget: 500,000 tokens (the default)" in cli("run", "--explain-limits")[1]
+    code, _, err = cli("run", "x", "--max-tokens", "much")
+    assert (code, "--max-tokens 'much' is no number: write a whole number, or none" in err) == (2, True)
 
 
 def test_json_tells_usage_by_model_worker_and_sub_task(cli: Cli, server: OpenAIServer) -> None:
