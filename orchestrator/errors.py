@@ -1,6 +1,6 @@
 """Errors for people: each says what happened and what to do, and carries the exit code of the command line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,6 +56,21 @@ class UnknownThreadError(OrchestratorError):
     """The database has no thread of this name."""
 
     exit_code = EXIT_USAGE
+
+
+class ModelChangedError(ConfigError):
+    """A thread ran with another model, and nobody has agreed that it goes on with this one.
+
+    Args:
+        difference: The former models and those of now, in words.
+        obstacles: Reasons why a former model cannot be used here.
+    """
+
+    def __init__(self, difference: str, obstacles: Sequence[str] = ()) -> None:
+        advice = "give the team its former model, or agree with allow_other_model=True"
+        super().__init__("; ".join([difference, *obstacles, advice]))
+        self.difference = difference
+        self.obstacles = tuple(obstacles)
 
 
 class ThreadBusyError(OrchestratorError):

@@ -10,7 +10,7 @@ from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.forks import forget_in_children
 from orchestrator.models.factory import as_model, chat_model
-from orchestrator.models.profile import ModelProfile
+from orchestrator.models.profile import ModelProfile, identity_of
 from orchestrator.validation import expect
 
 
@@ -72,6 +72,13 @@ class Agent:
     def has_model(self) -> bool:
         """True if the agent was given a model, or the default was made already."""
         return self._model is not None
+
+    @property
+    def identity(self) -> tuple[str, str] | None:
+        """The model's name and place, see `identity_of`; None if the agent has no model yet."""
+        if self._model is None:
+            return self._latest_copy.identity if self._latest_copy is not None else None
+        return identity_of(self._model)
 
     async def prepare(self, bridge: Bridge) -> None:
         """Make the default model off the event loop, since making it reads files."""

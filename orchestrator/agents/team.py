@@ -18,7 +18,9 @@ from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.errors import ConfigError
 from orchestrator.model_calls.call_policy import CallPolicy
-from orchestrator.models.factory import as_model
+from orchestrator.models.factory import as_model, default_identity
+from orchestrator.models.profile import identity_of
+from orchestrator.persistence.used_models import UsedModel, UsedModels
 from orchestrator.tool_calls.policy import Policy
 from orchestrator.validation import expect, expect_list
 
@@ -101,6 +103,24 @@ class Team:
         for agent in (self.supervisor, *self.workers.values()):
             if not agent.has_model:
                 agent.model = model
+
+    def used_models(self) -> UsedModels:
+        """Return the models that the team would ask now. None is made for it.
+
+        Raises:
+            ConfigError: A setting of the default model is not allowed.
+        """
+        # A guest's own models are not known.
+        agents = [self.supervisor, *(worker for worker in self.workers.values() if worker.guest is None)]
+        named = {agent.name: agent.identity for agent in agents}
+        if None in named.values():
+            default = self.supervisor.identity or default_identity()
+            named = {name: identity or default for name, identity in named.items()}
+        others = (*self.calls.fallbacks, *((self.calls.economy,) if self.calls.economy is not None else ()))
+        return UsedModels(
+            {name: UsedModel(*identity) for name, identity in named.items() if identity is not None},
+            tuple(UsedModel(*identity_of(model)) for model in others),
+        )
 
     def add_tools(self, by_worker: Mapping[str, Sequence[BaseTool]]) -> None:
         """Give further tools to workers.

@@ -55,6 +55,7 @@ class Ledger:
         self.budget = budget
         self.asked = ""
         self.margins = PromptMargins()
+        self.models: dict[str, Any] = {}
         self._store = store
         self._thread_id = thread_id
         self._run = ""
@@ -93,6 +94,7 @@ class Ledger:
                 self.budget = Budget.parse(value["budget"])
                 self.asked, self._run = value.get("asked", ""), value.get("run", "")
                 self.margins = PromptMargins(value.get("margins"))
+                self.models = value.get("models") or {}
                 continue
             for sub_task_id, model, amount in amounts_of(value):
                 self._accounts.spend(Account(agent, sub_task_id), model, amount)
@@ -133,6 +135,8 @@ class Ledger:
             value["asked"] = self.asked
         if margins := self.margins.plain():
             value["margins"] = margins
+        if self.models:
+            value["models"] = self.models
         async with self._write_lock:
             await bridge.batch(self._store, [row_op(self._thread_id, BUDGET_ROW, value)])
 

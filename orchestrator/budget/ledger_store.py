@@ -53,6 +53,17 @@ def row_op(thread_id: str, key: str, value: dict[str, Any] | None) -> PutOp:
     return PutOp(namespace(thread_id, _KIND), key, value, index=False)
 
 
+def models_op(thread_id: str, value: Mapping[str, Any], models: Mapping[str, Any]) -> PutOp:
+    """Return the operation that writes the row of the budget with other models.
+
+    Args:
+        thread_id: The thread.
+        value: The row as it is.
+        models: The models that the run asks, JSON-plain.
+    """
+    return row_op(thread_id, BUDGET_ROW, {**value, "models": dict(models)})
+
+
 async def read_rows(bridge: Bridge, store: BaseStore, thread_id: str) -> dict[str, dict[str, Any]]:
     """Return all rows of a thread by agent, and the row of the budget under its own key."""
     return {item.key: item.value for item in await read_all(bridge, store, namespace(thread_id, _KIND))}
@@ -64,8 +75,14 @@ async def forget_ledger(bridge: Bridge, store: BaseStore, thread_id: str) -> Non
 
 
 async def begin_ledger(
-    bridge: Bridge, store: BaseStore, thread_id: str, budget: Budget, run: str, also: Sequence[PutOp] = ()
-) -> None:
+    bridge: Bridge,
+    store: BaseStore,
+    thread_id: str,
+    budget: Budget,
+    run: str,
+    also: Sequence[PutOp] = (),
+    models: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Delete the rows of an earlier task on the thread and write the budget of a new run.
 
     Do nothing if the budget's row is already of this run, as it is when a run begins again after a crash.
@@ -77,11 +94,17 @@ async def begin_ledger(
         budget: The limits of the run.
         run: A name of the run that is unique on the thread.
         also: Further operations that happen once at the start of the run, in the same transaction.
+        models: The models that the run asks, JSON-plain.
+
+    Returns:
+        The models of the earlier task; empty if they are not known.
     """
     rows = await read_rows(bridge, store, thread_id)
     budget_row = rows.pop(BUDGET_ROW, None)
+    former: dict[str, Any] = (budget_row or {}).get("models") or {}
     if budget_row is not None and budget_row.get("run") == run:
-        return
+        return former
     deletions = [row_op(thread_id, key, None) for key in rows]
-    begun = row_op(thread_id, BUDGET_ROW, {"budget": budget.plain(), "run": run})
-    await bridge.batch(store, [*deletions, begun, *also])
+    value: dict[str, Any] = {"budget": budget.plain(), "run": run} | ({"models": dict(models)} if models else {})
+    await bridge.batch(store, [*deletions, row_op(thread_id, BUDGET_ROW, value), *also])
+    return former

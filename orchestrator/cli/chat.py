@@ -69,6 +69,8 @@ def chat(
     price: Price = None,
 ) -> None:
     """Give one task after the other on one thread; each knows those before. Limits hold for each task."""
+    from orchestrator.cli.attend import can_ask
+    from orchestrator.cli.models.consent import may_use_other_model
     from orchestrator.runs.loading import open_orchestrator, open_thread
 
     limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
@@ -79,7 +81,12 @@ def chat(
     except UnknownThreadError:
         orchestrator = open_orchestrator(db, about)
     with orchestrator:
-        raise typer.Exit(_Chat(orchestrator, name, limits, db, auto_approve=auto_approve).talk())
+        is_allowed = False
+        if name:
+            words = ["chat", "--thread", name]
+            is_allowed = may_use_other_model(orchestrator, name, about, words, db=db, asks=can_ask())
+        conversation = _Chat(orchestrator, name, limits, db, auto_approve=auto_approve, allow_other_model=is_allowed)
+        raise typer.Exit(conversation.talk())
 
 
 class _Chat:
@@ -91,6 +98,7 @@ class _Chat:
         limits: Limits of each task.
         db: The database as the user named it.
         auto_approve: Ask no human.
+        allow_other_model: A person has agreed to another model than the thread ran with.
     """
 
     def __init__(
@@ -101,6 +109,7 @@ class _Chat:
         db: str | None,
         *,
         auto_approve: bool,
+        allow_other_model: bool,
     ) -> None:
         from orchestrator.cli.attend import can_ask
 
@@ -109,6 +118,7 @@ class _Chat:
         self._limits = limits
         self._db = db
         self._auto_approve = auto_approve
+        self._allow_other_model = allow_other_model
         self._is_attended = can_ask()
         self._exit_code = EXIT_DONE
 
@@ -166,7 +176,7 @@ class _Chat:
         elif name == "/show":
             self._guard(lambda: print_run(self._orchestrator.show(self._thread_id), self._db))
         elif name == "/resume":
-            self._follow(partial(self._orchestrator.resume, self._thread_id))
+            self._follow(partial(self._orchestrator.resume, self._thread_id, allow_other_model=self._allow_other_model))
         elif name == "/help":
             echo(_HELP, err=True)
         else:
@@ -193,6 +203,7 @@ class _Chat:
                 thread_id=thread_id,
                 budget=orchestrator.team.budget.of_run(self._limits),
                 auto_approve=self._auto_approve,
+                allow_other_model=self._allow_other_model,
             )
         )
 

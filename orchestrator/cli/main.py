@@ -12,7 +12,7 @@ import typer
 
 from orchestrator.cli.chat import chat
 from orchestrator.cli.echo import echo
-from orchestrator.cli.model import app as model_app
+from orchestrator.cli.models.commands import app as model_app
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools

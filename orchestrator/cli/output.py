@@ -14,6 +14,7 @@ from rich.table import Table
 from orchestrator.budget.spend import Spend
 from orchestrator.cli.console import err, out
 from orchestrator.cli.echo import echo, echo_json
+from orchestrator.persistence.used_models import UsedModels
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
 from orchestrator.runs.run import Run
@@ -124,6 +125,8 @@ def print_run(run: Run, db: str | None) -> None:
             f"instruction of {instruction.by or 'a human'}, {instruction.at:%Y-%m-%d %H:%M:%S} UTC: {instruction.text}"
         )
         out.print(escape(said), highlight=False)
+    for line in UsedModels.parse(run.models).lines():
+        out.print(f"model: {escape(line)}", style="dim", highlight=False, soft_wrap=True)
     if run.plan:
         echo(run.plan.table(run.outcomes))
     print_end(run, db)

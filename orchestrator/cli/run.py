@@ -73,6 +73,8 @@ OtherTeam = Annotated[
     str | None, typer.Option("--team", help="Another team, named as for run.", show_default="the thread's own team")
 ]
 
+_LONG_TASK = 200
+
 Form = Literal["text", "json", "events"]
 """The form in which a run is printed."""
 
@@ -153,15 +155,19 @@ def resume(
     json_stream: JsonStream = False,
 ) -> None:
     """Continue a thread after a decision, an interruption or a crash. New limits replace the old ones."""
-    from orchestrator.cli.attend import attend, stream_json
+    from orchestrator.cli.attend import attend, can_ask, stream_json
+    from orchestrator.cli.models.consent import may_use_other_model
     from orchestrator.runs.loading import open_thread
 
     limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
-    with open_thread(db, thread, {"team": team, "model": model, "base_url": base_url}) as orchestrator:
+    options = {"team": team, "model": model, "base_url": base_url}
+    with open_thread(db, thread, options) as orchestrator:
+        asks = can_ask() and not (as_json or json_stream)
+        is_allowed = may_use_other_model(orchestrator, thread, options, ["resume", thread], db=db, asks=asks)
         if json_stream:
-            items = partial(orchestrator.stream_resume, thread, budget=limits)
+            items = partial(orchestrator.stream_resume, thread, budget=limits, allow_other_model=is_allowed)
             raise typer.Exit(stream_json(orchestrator, items, db=db).exit_code)
-        start = partial(orchestrator.resume, thread, budget=limits)
+        start = partial(orchestrator.resume, thread, budget=limits, allow_other_model=is_allowed)
         raise typer.Exit(attend(orchestrator, start, as_json=as_json, db=db).exit_code)
 
 
@@ -189,7 +195,8 @@ def _run_new(
     is_known: bool = False,
 ) -> None:
     """Run a task on a new thread or continue a known one, and exit with the run's code."""
-    from orchestrator.cli.attend import attend, stream_json
+    from orchestrator.cli.attend import attend, can_ask, stream_json
+    from orchestrator.cli.models.consent import may_use_other_model
     from orchestrator.runs.loading import open_orchestrator, open_thread
     from orchestrator.runs.output_type import load_output_type
     from orchestrator.runs.thread_list import check_thread_id, new_thread_id
@@ -201,8 +208,11 @@ def _run_new(
         thread_id = check_thread_id(thread or new_thread_id(task))
         # Not before the thread is durable: `resume` must find what is printed here.
         orchestrator.on_begin = lambda name: echo(f"thread: {name}", err=True)
+        words = ["run", task if len(task) < _LONG_TASK else "…", "--continue" if is_known else "--thread", thread_id]
+        asks = can_ask() and form == "text"
         options: dict[str, Any] = {
             "thread_id": thread_id,
+            "allow_other_model": may_use_other_model(orchestrator, thread_id, about, words, db=db, asks=asks),
             "plan": given_plan,
             "budget": orchestrator.team.budget.of_run(limits),
             "auto_approve": bool(about.get("auto_approve")),

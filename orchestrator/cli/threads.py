@@ -34,7 +34,8 @@ def threads(db: Db = None, as_json: Json = False) -> None:
             # A killed run leaves its status behind. Its lease died with the process.
             if status == "running" and not client.persistence.is_leased(record.id):
                 status = "interrupted"
-            rows.append({"thread_id": record.id, "status": status, "task": record.task, "created": record.created})
+            row = {"thread_id": record.id, "status": status, "task": record.task, "created": record.created}
+            rows.append({**row, "models": record.models})
     if as_json:
         echo_json(rows)
         return

@@ -10,7 +10,7 @@ from orchestrator.budget.accounts import Account
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.errors import PersistenceError, WorkerError
 from orchestrator.graph.branch import Branch
-from orchestrator.graph.invocation import Invocation, described_config, versioned_config
+from orchestrator.graph.invocation import Invocation, described_config, versioned_config, warn_of_other_models
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
 from orchestrator.memory.conversation import Conversation
@@ -71,6 +71,7 @@ class Attempt:
             return await record(Result(""), "skipped", error=STOPPED, stop=True)
         # Asked before the agent runs: one execution of a node can call its agent only once.
         decision = await self._invocation.budget_decision(self._branch)
+        warn_of_other_models(self._invocation, self._team)
         if decision == "stop":
             return await record(Result(""), "failed", error=STOPPED, stop=True)
         finishes_when_spent = auto_approve or decision == "finish"

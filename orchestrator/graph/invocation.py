@@ -7,7 +7,7 @@ ledger and the rounds. This module alone knows the key.
 import itertools
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -18,6 +18,7 @@ from langgraph.errors import GraphInterrupt
 from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore, PutOp
 
+from orchestrator.agents.team import Team
 from orchestrator.budget.accounts import Account
 from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import Budget, BudgetSpentError
@@ -29,9 +30,11 @@ from orchestrator.graph.registry import Registry
 from orchestrator.graph.rework import Reworks
 from orchestrator.graph.round import Round
 from orchestrator.graph.stores import store_beside
+from orchestrator.logs import logger
 from orchestrator.memory.own_embedder import OwnEmbedder
 from orchestrator.memory.own_index import index_for
 from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.persistence.used_models import UsedModels, told
 from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
 from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.reviews.decisions import is_stopped
@@ -42,6 +45,7 @@ from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.reviews.review import Review
 from orchestrator.tool_calls.worker_context import Held
 
+_log = logger(__name__)
 # LangGraph 1.2 hands these to subgraphs under keys of the config, and has no public way to ask.
 _CHECKPOINTER_KEY = "__pregel_checkpointer"
 _RESUMING_KEY = "__pregel_resuming"
@@ -63,6 +67,7 @@ class Shared:
         self.watch = watch
         self.steering = steering
         self.announced: set[str] = set()
+        self.has_compared_models = False
         self.told = 0
         self.begun_round = 0
         self._rounds: dict[int, Round] = {}
@@ -340,3 +345,20 @@ class Invocation:
         drop = getattr(self.checkpointer, "drop_namespace" if self.bridge is BLOCKING else "adrop_namespace", None)
         if drop is not None:
             await self.bridge.call(drop, self.thread_id, self.namespace)
+
+
+def warn_of_other_models(invocation: Invocation, team: Team, former: Mapping[str, Any] | None = None) -> None:
+    """Log a warning, once, if the run began with other models. `TaskOrchestrator` has asked a person before.
+
+    Args:
+        invocation: The execution of a node.
+        team: The team.
+        former: The models of the task before; None for those with which this run began, after the ledger is loaded.
+    """
+    shared = invocation._shared
+    if former is None and shared.has_compared_models:
+        return
+    shared.has_compared_models = shared.has_compared_models or former is None
+    known = UsedModels.parse(shared.ledger.models if former is None else former)
+    if differences := known.differences(team.used_models()) if known.agents else []:
+        _log.warning("%s", told(invocation.thread_id or invocation.memory_id, differences))

@@ -14,7 +14,7 @@ from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.error_texts import explain
 from orchestrator.models.http_client import blocking_client
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
-from orchestrator.models.proxies import OPENAI_URL, proxy_for
+from orchestrator.models.proxies import OPENAI_URL, plain_address, proxy_for
 from orchestrator.models.settings import ModelSettings
 from orchestrator.redaction import redact, remember_secret
 
@@ -33,6 +33,13 @@ def is_configured(settings: ModelSettings | None = None) -> bool:
     """True if a model other than the embedded one is configured."""
     settings = settings or ModelSettings()
     return bool(settings.base_url or (settings.api_key and settings.api_key.get_secret_value()))
+
+
+def configured_identity(settings: ModelSettings) -> tuple[str, str]:
+    """Return the name of the configured model, empty if the endpoint's list would decide, and its plain address."""
+    base_url, _ = split_login(settings.base_url)
+    has_list = base_url and not _OPENAIS_OWN.match(base_url)
+    return settings.model or ("" if has_list else DEFAULT_OPENAI_MODEL), plain_address(base_url or OPENAI_URL)
 
 
 def configured_model(settings: ModelSettings) -> AdaptiveChatOpenAI:

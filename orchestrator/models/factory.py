@@ -12,7 +12,8 @@ from langchain.chat_models import base, init_chat_model
 from langchain_core.language_models import BaseChatModel
 
 from orchestrator.errors import ConfigError, MissingModelError
-from orchestrator.models.configured import configured_model, is_configured
+from orchestrator.models.configured import configured_identity, configured_model, is_configured
+from orchestrator.models.profile import THIS_MACHINE
 from orchestrator.models.settings import ModelSettings
 from orchestrator.validation import expect
 
@@ -41,6 +42,22 @@ def chat_model(settings: ModelSettings | str | None = None) -> BaseChatModel:
     from orchestrator.models.embedded import embedded_model
 
     return embedded_model(settings)
+
+
+def default_identity() -> tuple[str, str]:
+    """Return the identity of the model that `chat_model()` would make, as `identity_of` does.
+
+    The model is not made, so the name is empty where the endpoint's list of models would decide.
+
+    Raises:
+        ConfigError: A setting is not allowed.
+    """
+    settings = ModelSettings()
+    if is_configured(settings):
+        return configured_identity(settings)
+    from orchestrator.models.weights import DEFAULT
+
+    return settings.model or DEFAULT, THIS_MACHINE
 
 
 def as_model(model: BaseChatModel | str, name: str = "model") -> BaseChatModel:

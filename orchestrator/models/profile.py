@@ -11,13 +11,18 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, SecretStr
 
+from orchestrator.models.proxies import plain_address
 from orchestrator.redaction import remember_secret
 
 UNKNOWN_WINDOW = 8192
+THIS_MACHINE = "this machine"
+"""The place of a model inside this process, whose address is another one each time."""
 
 # As the classes of LangChain's packages name it: Ollama, Gemini, Hugging Face, older ones of Anthropic, llama.cpp.
 _LIMITS = ("max_tokens", "max_completion_tokens", "num_predict", "max_output_tokens", "max_new_tokens", "n_predict")
 _BLIND: set[str] = set()  # endpoints that have refused pictures, of all objects of this process
+# Of Azure, Bedrock, llama.cpp and Hugging Face.
+_OTHER_NAMES = ("deployment_name", "model_id", "model_path", "repo_id")
 _ADDRESSES = ("openai_api_base", "azure_endpoint", "base_url", "anthropic_api_url", "endpoint_url", "label")
 
 
@@ -151,6 +156,23 @@ class ModelProfile:
             return values[name]
         # pydantic 2.14 takes 2.5 µs to find out that an attribute is missing, and some are read at every call.
         return getattr(self.model, name, None) if _may_have(type(self.model), name) else None
+
+
+def identity_of(model: BaseChatModel) -> tuple[str, str]:
+    """Return a model's name and its place, which are the same in every process and hold no secret.
+
+    The place is an address without login, `THIS_MACHINE`, or else the model's class.
+    """
+    read = ModelProfile(model)._read
+    other = next((value for name in _OTHER_NAMES if (value := read(name))), None)
+    name = str(read("model_name") or read("model") or other or type(model).__name__)
+    if read("is_free"):
+        return name, THIS_MACHINE
+    values = vars(model)
+    places = [*(values.get(field) for field in _ADDRESSES), getattr(values.get("root_client"), "base_url", None)]
+    # A label is for people, and doubles have a number instead of an address.
+    address = next((text for place in places if "://" in (text := str(place or ""))), "")
+    return name, plain_address(address) if address else type(model).__name__
 
 
 @lru_cache(maxsize=256)

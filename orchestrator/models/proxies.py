@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-from functools import cache
+from functools import cache, lru_cache
 from urllib.request import getproxies, proxy_bypass
 
 import httpx2
@@ -12,6 +12,7 @@ from orchestrator.redaction import redact
 
 OPENAI_URL = "https://api.openai.com/v1"
 
+_PORTS = {"http": 80, "https": 443}
 _HOME_DOMAINS = (".local", ".localhost", ".internal", ".lan", ".home.arpa")
 
 
@@ -86,6 +87,28 @@ def is_private_network(url: str) -> bool:
         return not ip.is_global
     # The local network resolves names without a dot, for example those of containers.
     return bool(host) and ("." not in host or host.endswith(_HOME_DOMAINS))
+
+
+@lru_cache(maxsize=256)
+def plain_address(url: str) -> str:
+    """Return an address in one spelling, without login, query and fragment, so that it can be shown and compared.
+
+    A name and the number that it resolves to stay two addresses: another server may listen on the other one.
+    """
+    return redact(_spelled(url))  # a key can be a part of the path
+
+
+def _spelled(url: str) -> str:
+    try:
+        parsed = httpx2.URL(url)  # with scheme and host in small letters
+    except httpx2.InvalidURL:
+        return url
+    host = parsed.host.rstrip(".")
+    if not host:
+        return url
+    has_port = parsed.port is not None and parsed.port != _PORTS.get(parsed.scheme)
+    port = f":{parsed.port}" if has_port else ""
+    return f"{parsed.scheme}://{f'[{host}]' if ':' in host else host}{port}{parsed.path.rstrip('/')}"
 
 
 def _host(url: str) -> str:

@@ -10,17 +10,23 @@ import asyncio
 import contextlib
 import inspect
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, runtime_checkable
 
 from langgraph.store.base import BaseStore
 
+from orchestrator.background import is_background_loop
 from orchestrator.concurrency import AWAITING
+from orchestrator.daemon_threads import in_own_thread
 from orchestrator.errors import DecisionError
 from orchestrator.events import Event, ReviewAsked
 from orchestrator.logs import logger
+from orchestrator.planning.sub_task import SubTask
 from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.reviews.decisions import record_decision, recorded_decision, standing_decision
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.runs.callbacks import guarded, guarded_result
+from orchestrator.runs.thread_states import ThreadStates
 
 Ask = Callable[[Review], Awaitable[Decision | None]]
 _log = logger(__name__)
@@ -184,6 +190,36 @@ class Asking:
             return
         if (error := self._serving.exception()) is not None:
             _log.warning("on_review failed while the run went on: %s", error)
+
+
+async def ask_person(
+    states: ThreadStates,
+    thread_id: str,
+    on_review: Callable[[Review], Any] | None,
+    request_human_review: Callable[[SubTask, str, Review], Decision | None],
+    review: Review,
+) -> Decision | None:
+    """Ask a review by the caller's function, or the review of a result by the orchestrator's method.
+
+    Args:
+        states: The threads.
+        thread_id: The thread.
+        on_review: The caller's function; None without one.
+        request_human_review: The orchestrator's method.
+        review: The review.
+    """
+    ask: Callable[[], Decision | Awaitable[Decision | None] | None]
+    if (guarded_review := guarded("on_review", on_review)) is not None:
+        ask = partial(guarded_review, review)
+    else:
+        plan = (await states.run_of(thread_id)).plan
+        if review.kind != "result" or plan is None or review.sub_task_id not in plan:
+            return None
+        ask = partial(request_human_review, plan[review.sub_task_id], review.subject["result"], review)
+    # The background loop serves every run of the process; while a person thinks, the others go on.
+    is_blocking = is_background_loop() and not is_async(on_review)
+    answer = await in_own_thread(ask, name="orchestrator-review") if is_blocking else ask()
+    return await guarded_result("on_review", answer) if isinstance(answer, Awaitable) else answer
 
 
 def is_async(function: object) -> bool:

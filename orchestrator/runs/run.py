@@ -59,6 +59,8 @@ class Run:
         instructions: What humans have told the run by `steer`, oldest first.
         output: The answer as an instance of the `output_type` that `run` or `resume` was given, or else as plain data.
             None if no type was wanted, or if no answer of the type came (`errors` says why).
+        models: The models that the run asks: under `agents` the model and the endpoint of each agent, under `others`
+            its fallbacks and its economy model. None of a thread of version 0.1.0, or before the run has begun.
     """
 
     thread_id: str
@@ -76,6 +78,7 @@ class Run:
     turns: tuple[ConversationTurn, ...] = ()
     instructions: tuple[Instruction, ...] = ()
     output: Any = None
+    models: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_snapshot(
@@ -191,6 +194,7 @@ class Run:
             "artifacts": [artifact.plain() for artifact in self.artifacts],
             "turns": [turn.plain() for turn in self.turns],
             "instructions": [instruction.plain() for instruction in self.instructions],
+            "models": self.models,
         }
 
     def _plain_output(self) -> Any:

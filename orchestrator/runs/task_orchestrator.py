@@ -1,6 +1,6 @@
 """TaskOrchestrator: running tasks on threads, asking reviews on the spot, and resuming."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from orchestrator.background import is_background_loop, run_in_background
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING
-from orchestrator.daemon_threads import in_own_thread
 from orchestrator.errors import ConfigError
 from orchestrator.events import Cancelled, ReviewAsked, RunStarted, parse_event
 from orchestrator.graph.build import compile_graph
@@ -32,10 +31,11 @@ from orchestrator.reviews.open_reviews import forget_open_reviews
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.runs import arguments
 from orchestrator.runs.arguments import Caller, OnEvent, OnReview
-from orchestrator.runs.asking import Asking, is_async
+from orchestrator.runs.asking import Asking, ask_person, is_async
 from orchestrator.runs.budgets import check_prices_of, raise_limits, raised_budget
-from orchestrator.runs.callbacks import guarded, guarded_result, without_repeats
+from orchestrator.runs.callbacks import guarded, without_repeats
 from orchestrator.runs.client import OrchestratorClient
+from orchestrator.runs.consent.other_model import check_models
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.cancellation import CancelScope, forget_cancelled
 from orchestrator.runs.run import Run
@@ -122,11 +122,11 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         config: RunnableConfig | None = None,
         context: Any = None,
         output_type: Any = None,
+        allow_other_model: bool = False,
     ) -> Run:
         """Run a task until it is done or waits for a human.
 
-        On a thread that has finished other tasks, the task continues their conversation: it may refer to them, and
-        their answers and results are known to the team.
+        On a thread that has finished other tasks, the task continues their conversation, and may refer to them.
 
         Args:
             original_task: The task.
@@ -138,12 +138,12 @@ class TaskOrchestrator(Streams, OrchestratorClient):
             afresh: Forget the earlier tasks of the thread with their answers and results.
             on_event: Called with each event, on the thread of the event loop.
             on_review: Called with each open review, one at a time, while the run goes on; returns a decision, or None
-                to leave the review open. `run` calls it on a thread of its own. `arun` awaits a coroutine function;
-                it calls another one on the event loop, when nothing else can go on. If the review is answered
-                elsewhere meanwhile, its method `answered_elsewhere(review, decision)` is called, if it has one.
+                to leave it open. `run` calls it on a thread of its own, `arun` awaits it or calls it on the event loop.
+                If it is answered elsewhere, its method `answered_elsewhere(review, decision)` is called, if it has one.
             config: LangChain's callbacks, tags, metadata, `run_name` and `configurable`, for every model and tool.
             context: Anything for your own tools, which find it as `ToolRuntime.context`. It is never stored.
             output_type: The type of `Run.output`: any that pydantic's `TypeAdapter` takes, or a JSON schema as a dict.
+            allow_other_model: Go on with another model or endpoint than earlier tasks; else `ModelChangedError`.
 
         Raises:
             PlanError: The supervisor made no sound plan, or `plan` is not sound.
@@ -165,6 +165,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
                 config=config,
                 context=context,
                 output_type=output_type,
+                allow_other_model=allow_other_model,
             )
         )
 
@@ -182,6 +183,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         config: RunnableConfig | None = None,
         context: Any = None,
         output_type: Any = None,
+        allow_other_model: bool = False,
     ) -> Run:
         """Async twin of `run`."""
         original_task = arguments.checked_task(original_task, budget)
@@ -202,9 +204,11 @@ class TaskOrchestrator(Streams, OrchestratorClient):
                 raise ConfigError(
                     f"thread '{thread_id}' has a run that is not finished: resume it, delete it, or name another thread"
                 )
+            if before is not None and not afresh:
+                await check_models(self.team, self._threads, thread_id, self.about, is_allowed=allow_other_model)
             is_used = before is not None or bool(snapshot.values)
             also = await self._states.leave_behind(thread_id) if is_used else []
-            await self._threads.begin(AWAITING, thread_id, self.about, graph_input, also)
+            await self._threads.begin(AWAITING, thread_id, self.about, graph_input, also, self.team.used_models())
             self.on_begin(thread_id)
             return await self._drive(thread_id, graph_input, caller)
 
@@ -218,6 +222,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         config: RunnableConfig | None = None,
         context: Any = None,
         output_type: Any = None,
+        allow_other_model: bool = False,
     ) -> Run:
         """Continue a thread after a decision, an interruption or a crash. Finished sub-tasks are not run again.
 
@@ -229,10 +234,12 @@ class TaskOrchestrator(Streams, OrchestratorClient):
             config: As for `run`.
             context: As for `run`. A thread does not keep the context of the call before.
             output_type: As for `run`. The thread keeps its JSON schema; give the type again for an instance of it.
+            allow_other_model: Go on although the thread ran with another model or endpoint.
 
         Raises:
             UnknownThreadError: There is no such thread.
             ThreadBusyError: The thread is being run already.
+            ModelChangedError: The thread ran with another model or endpoint, and `allow_other_model` is not set.
             ConfigError: The thread belongs to another team, or `budget` is given and no budget ended the run.
         """
         return run_in_background(
@@ -244,6 +251,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
                 config=config,
                 context=context,
                 output_type=output_type,
+                allow_other_model=allow_other_model,
             )
         )
 
@@ -257,6 +265,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         config: RunnableConfig | None = None,
         context: Any = None,
         output_type: Any = None,
+        allow_other_model: bool = False,
     ) -> Run:
         """Async twin of `resume`."""
         arguments.check_resume(budget)
@@ -265,10 +274,13 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         async with self.persistence.lease_soon(thread_id):
             await self._states.run_of(thread_id)  # what cannot be read is one clear line, and nothing runs on it
             snapshot = await self._states.snapshot(thread_id)
+            graph_input = {} if snapshot.tasks else await self._threads.unstarted_input(AWAITING, thread_id)
             if snapshot.tasks:
                 await self._states.check_team(thread_id, list(self.workers))
+            if snapshot.tasks or graph_input or budget:  # otherwise there is nothing to do
+                await check_models(self.team, self._threads, thread_id, self.about, is_allowed=allow_other_model)
             await forget_cancelled(AWAITING, self.persistence.store, thread_id)
-            if not snapshot.tasks and (graph_input := await self._threads.unstarted_input(AWAITING, thread_id)):
+            if graph_input:
                 # The run was killed before its first checkpoint. The snapshot may be one of an earlier task.
                 if budget:
                     graph_input["budget"] = (await raised_budget(self.team, graph_input.get("budget"), budget)).plain()
@@ -341,24 +353,10 @@ class TaskOrchestrator(Streams, OrchestratorClient):
 
     def _asking(self, thread_id: str, on_review: OnReview | None) -> Asking:
         # Nobody is there to ask unless the caller or a subclass says so.
-        is_overridden = getattr(self.request_human_review, "__func__", None) is not _LEAVE_OPEN
-        ask = partial(self._ask_here, thread_id, on_review) if on_review is not None or is_overridden else None
+        is_asked = on_review is not None or getattr(self.request_human_review, "__func__", None) is not _LEAVE_OPEN
+        ask = partial(ask_person, self._states, thread_id, on_review, self.request_human_review) if is_asked else None
         is_early = is_background_loop() or is_async(on_review)
         return Asking(self.persistence.store, thread_id, ask, is_early=is_early, on_review=on_review)
-
-    async def _ask_here(self, thread_id: str, on_review: OnReview | None, review: Review) -> Decision | None:
-        ask: Callable[[], Decision | Awaitable[Decision | None] | None]
-        if (guarded_review := guarded("on_review", on_review)) is not None:
-            ask = partial(guarded_review, review)
-        else:
-            plan = (await self._states.run_of(thread_id)).plan
-            if review.kind != "result" or plan is None or review.sub_task_id not in plan:
-                return None
-            ask = partial(self.request_human_review, plan[review.sub_task_id], review.subject["result"], review)
-        # The background loop serves every run of the process; while a person thinks, the others go on.
-        is_blocking = is_background_loop() and not is_async(on_review)
-        answer = await in_own_thread(ask, name="orchestrator-review") if is_blocking else ask()
-        return await guarded_result("on_review", answer) if isinstance(answer, Awaitable) else answer
 
     def request_human_review(self, sub_task: SubTask, result: str, review: Review | None = None) -> Decision | None:
         """Decide on a result with `requires_approval`. Override it to ask a human on the spot.

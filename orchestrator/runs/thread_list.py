@@ -11,10 +11,12 @@ from urllib.parse import quote
 
 from langgraph.store.base import BaseStore, GetOp, PutOp
 
+from orchestrator.budget.ledger_store import BUDGET_ROW, models_op
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry
 from orchestrator.persistence.namespaces import THREADS, delete_all, namespace, read_all
+from orchestrator.persistence.used_models import UsedModels
 from orchestrator.redaction import redact_json
 from orchestrator.text import sound_json
 from orchestrator.validation import expect
@@ -39,6 +41,7 @@ class ThreadRecord:
         created: Unix time of the first run, in seconds.
         updated: Unix time of the last change, in seconds.
         about: Facts that a resume needs, such as the team and the model; JSON-plain.
+        models: The models that the thread used, see `UsedModels.plain`; empty for threads of 0.1.0.
     """
 
     id: str
@@ -47,6 +50,7 @@ class ThreadRecord:
     created: float
     updated: float
     about: dict[str, Any] = field(default_factory=dict)
+    models: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, thread_id: str, data: object) -> "ThreadRecord":
@@ -63,6 +67,7 @@ class ThreadRecord:
         sound: dict[str, Any] = {name: value for name, value in known.items() if _is_sound(name, value)}
         if len(sound) < len(known):
             sound["status"] = UNREADABLE
+        sound["models"] = UsedModels.parse(values.get("models")).plain()
         return cls(**{"id": thread_id, "task": "", "created": 0.0, "updated": 0.0, **sound})
 
 
@@ -107,6 +112,7 @@ class ThreadList:
         about: dict[str, Any],
         graph_input: dict[str, Any],
         also: Sequence[PutOp] = (),
+        models: UsedModels | None = None,
     ) -> None:
         """Record that a thread starts, or that it starts another task.
 
@@ -116,10 +122,12 @@ class ThreadList:
             about: Facts that a resume needs.
             graph_input: The input of the graph, with the task.
             also: Further operations for the same transaction.
+            models: The models that the team will ask.
         """
         now = self._clock()
         before = await self.find(bridge, thread_id)
-        record = ThreadRecord(thread_id, graph_input["task"], "running", before.created if before else now, now, about)
+        created, used = before.created if before else now, models.plain() if models is not None else {}
+        record = ThreadRecord(thread_id, graph_input["task"], "running", created, now, about, used)
         # A kill before the first checkpoint must not lose the task. The supervisor's first act clears the thread's
         # memory and this entry with it; by then a checkpoint holds the input.
         entry = Entry(key=_INPUT, text=json.dumps(sound_json(graph_input)), status="note", created=now)
@@ -137,6 +145,23 @@ class ThreadList:
         if before is not None and before.status != status:  # an unlisted thread belongs to a LangGraph server
             changed = {**asdict(before), "status": status, "updated": self._clock()}
             await self._put(bridge, ThreadRecord(**changed))
+
+    async def go_on_with(
+        self, bridge: Bridge, record: ThreadRecord, models: UsedModels, about: Mapping[str, Any]
+    ) -> None:
+        """Record that a thread goes on with these models.
+
+        Args:
+            bridge: Reaches the store.
+            record: The thread's record.
+            models: The models that the team will ask.
+            about: Facts that replace those of the record.
+        """
+        changed = replace(record, models=models.plain(), about={**record.about, **about}, updated=self._clock())
+        row: Any = (await bridge.batch(self._store, [GetOp(namespace(record.id, "ledger"), BUDGET_ROW)]))[0]
+        # Graphs that are invoked without this list compare with the budget's row.
+        ledger = [] if row is None else [models_op(record.id, row.value, models.plain())]
+        await bridge.batch(self._store, [_put(changed), *ledger])
 
     async def mark_deleting(self, bridge: Bridge, thread_id: str) -> None:
         """Record that a thread is being deleted, also one that the list does not hold."""

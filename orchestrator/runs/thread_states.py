@@ -26,6 +26,7 @@ from orchestrator.memory.entry import Entry
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.used_models import UsedModels
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.instructions import instructions_of, leave_instructions
@@ -162,7 +163,7 @@ class ThreadStates:
         with reading_thread(thread_id):
             snapshot = snapshot or await self.snapshot(thread_id)
             rows = await read_rows(AWAITING, self._persistence.store, thread_id)
-            rows.pop(BUDGET_ROW, None)  # it holds the limits and no amounts
+            begun = rows.pop(BUDGET_ROW, {})  # it holds the limits and no amounts
             store, former = self._persistence.store, snapshot.values.get("turn", 1) - 1
             if snapshot.tasks:
                 snapshot = snapshot._replace(values=await _with_round_progress(store, snapshot.values))
@@ -170,7 +171,8 @@ class ThreadStates:
             waiting = await open_reviews(AWAITING, store, thread_id)
             artifacts = artifacts_in(self.workspace_of(thread_id))
             run = Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns, waiting)
-            return replace(run, instructions=await instructions_of(AWAITING, store, thread_id))
+            instructions = await instructions_of(AWAITING, store, thread_id)
+            return replace(run, instructions=instructions, models=UsedModels.parse(begun.get("models")).plain())
 
     async def shown_run_of(self, thread_id: str) -> Run:
         """Return a thread's state as `run_of` does, and say so if an order ended its last run."""

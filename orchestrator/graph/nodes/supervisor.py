@@ -14,6 +14,7 @@ from orchestrator.budget.ledger_store import begin_ledger
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.errors import PlanError
 from orchestrator.events import Planning, RoundStarted
+from orchestrator.graph.invocation import warn_of_other_models
 from orchestrator.graph.output import report_stop, reporting_pauses
 from orchestrator.graph.routing import unfinished
 from orchestrator.graph.state import INPUTS_OF_ONE_RUN, State, cleared
@@ -51,12 +52,18 @@ async def _decide(turn: Turn) -> Update:
         await keep_former_task(turn)  # first of all: the ledger still holds what the former task spent
         # Before the budget is looked at: the ledger of the task before may be spent, and a question about it open.
         also = await invocation.begin_instructions(sound(state.get("task") or ""))
-        await begin_ledger(invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace, also)
+        models = turn.team.used_models().plain()
+        former = await begin_ledger(
+            invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace, also, models
+        )
+        if not turn.state.get("afresh"):
+            warn_of_other_models(invocation, turn.team, former)
     if not turn.begins and state.get("phase") == "work":
         await turn.adopt_rework()
         state = turn.state
     turn.instructions = await invocation.instructions()
     decision = await invocation.budget_decision()
+    warn_of_other_models(invocation, turn.team)
     try:
         match decision:
             case "stop":

@@ -1,0 +1,1 @@
+"""Models at the command line."""
