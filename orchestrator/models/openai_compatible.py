@@ -27,7 +27,7 @@ from pydantic import BaseModel, ValidationError
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.models.call_reading.native import converted
 from orchestrator.models.capabilities import KNOWN, LIMIT_NAMES, Capabilities, ToolMode
-from orchestrator.models.completions.answer import is_stream, parsed
+from orchestrator.models.completions.answer import is_stream, no_completion, parsed
 from orchestrator.models.completions.checks import checked, reading
 from orchestrator.models.completions.extras import keep, send_back
 from orchestrator.models.completions.stream import CompletionStream, breaking_off, whole_chunk
@@ -156,6 +156,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                     answer = await bridge.call(post)
                 except json.JSONDecodeError as error:  # the content type promised JSON
                     answer = error.doc
+                except RecursionError as error:
+                    raise no_completion(str(error)) from error
                 result = self._read(asked, answer)
             except openai.APIStatusError as error:
                 asked.refused(error)

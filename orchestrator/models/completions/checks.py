@@ -27,7 +27,7 @@ def checked(answer: object) -> dict[str, Any]:
     choice = choices[0] if isinstance(choices, list) and choices else None
     # A few endpoints answer a whole request with the pieces of a stream.
     message = (choice.get("message") or choice.get("delta")) if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
+    if not isinstance(choice, dict) or not isinstance(message, dict) or not _is_content(message.get("content")):
         raise no_completion(str(answer))
     is_whole = str(choice.get("finish_reason") or "") != "length"
     return {
@@ -35,6 +35,11 @@ def checked(answer: object) -> dict[str, Any]:
         "choices": [{**choice, "message": _usual(message, is_whole)}],
         "usage": plausible_usage(completion.get("usage")),
     }
+
+
+def _is_content(content: object) -> bool:
+    parts = content if isinstance(content, list) else ()
+    return content is None or (isinstance(content, str | list) and all(isinstance(part, dict | str) for part in parts))
 
 
 def _usual(message: dict[str, Any], is_whole: bool) -> dict[str, Any]:
@@ -59,9 +64,17 @@ def _usual_call(call: dict[str, Any]) -> dict[str, Any]:
 def text_of(content: object) -> str:
     """Return the text of a message or of a piece of one, which some endpoints send as blocks."""
     if isinstance(content, list):
-        blocks = [block for block in content if isinstance(block, dict) and block.get("type") in ("text", None)]
-        return "".join(str(block.get("text") or "") for block in blocks)
+        blocks = ({"text": part} if isinstance(part, str) else part for part in content)
+        return "".join(
+            str(b.get("text") or "") for b in blocks if isinstance(b, dict) and b.get("type", "text") == "text"
+        )
     return content if isinstance(content, str) else ""
+
+
+def _part(part: object) -> str:
+    if isinstance(part, dict):
+        return str(part.get("text") or "") if part.get("type", "text") == "text" else ""
+    return part if isinstance(part, str) else ""
 
 
 def plausible_usage(reported: object) -> dict[str, Any] | None:
