@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 ToolMode = Literal["auto", "native", "json"]
+LEAST_WINDOW = 1024  # tokens; less is not said of a window
 LIMIT_NAMES = ("max_completion_tokens", "max_tokens")  # OpenAI's name, and the name that others understand
 KEPT_S = 24 * 3600.0
 """Seconds after which a lesson is forgotten: endpoints are upgraded."""

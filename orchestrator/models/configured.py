@@ -3,18 +3,21 @@
 import json
 import re
 from base64 import b64encode
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import openai
 from pydantic import SecretStr
 
 from orchestrator.errors import MissingModelError, ModelError
+from orchestrator.models.capabilities import LEAST_WINDOW
 from orchestrator.models.completions.answer import parsed
 from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.error_texts import explain
 from orchestrator.models.http_client import blocking_client
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
 from orchestrator.models.proxies import OPENAI_URL, plain_address, proxy_for
+from orchestrator.models.requests.lessons import recall
 from orchestrator.models.settings import ModelSettings
 from orchestrator.redaction import redact, remember_secret
 
@@ -26,6 +29,11 @@ _NOT_FOR_CHAT = re.compile(
     r"embed|rerank|colbert|minilm|mpnet|whisper|transcri|moderation|llama-?guard|shieldgemma|dall-?e|gpt-image|"
     r"stable-diffusion|davinci|babbage|(^|[-_/.:])(tts|stt|bge|e5|gte|clip|sora|flux|sdxl)([-_/.:0-9]|$)",
     re.I,
+)
+# As vLLM, LM Studio, llama.cpp, OpenRouter, Groq and Mistral call it. What a model was trained for is no window.
+_WINDOWS = (
+    *("max_model_len", "loaded_context_length", "meta.n_ctx", "top_provider.context_length"),
+    *("context_length", "context_window", "max_context_length"),
 )
 
 
@@ -54,14 +62,18 @@ def configured_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
     remember_secret(key.get_secret_value())
     proxy = proxy_for(base_url or OPENAI_URL)
     name = settings.model
+    fields: dict[str, Any] = {"default_headers": headers} if headers else {}
     if not name and base_url and not _OPENAIS_OWN.match(base_url):  # OpenAI lists dozens, in no order
-        name = _first_model(base_url, key, settings.timeout_s, proxy, headers)
-    fields = {"default_headers": headers} if headers else {}
+        name, window = _first_model(base_url, key, settings.timeout_s, proxy, headers)
+        if window is not None:
+            recall(base_url, name).window = window
     return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy, **fields)
 
 
-def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | None, headers: dict[str, str]) -> str:
-    """Return the first model that an endpoint lists and that seems to be for chat.
+def _first_model(
+    base_url: str, key: SecretStr, timeout_s: float, proxy: str | None, headers: dict[str, str]
+) -> tuple[str, int | None]:
+    """Return the first model that an endpoint lists and that seems to be for chat, and its window if the list has it.
 
     Raises:
         ModelError: The endpoint cannot be reached, lists no models, or is not OpenAI-compatible.
@@ -77,30 +89,42 @@ def _first_model(base_url: str, key: SecretStr, timeout_s: float, proxy: str | N
     )
     try:
         # `models.list()` takes an answer of another shape for an empty list, or fails on it with an unclear error.
-        names = _names(parsed(client.get("/models", cast_to=object)))
+        windows = _windows(parsed(client.get("/models", cast_to=object)))
     except json.JSONDecodeError as error:  # the content type promised JSON
-        names = _names(parsed(error.doc))
+        windows = _windows(parsed(error.doc))
     except openai.OpenAIError as error:
         explained = explain(error, base_url)
         raise explained if explained is not None else ModelError(redact(str(error))) from error
-    if names is None:
+    if windows is None:
         raise ModelError(
             f"{base_url} is no OpenAI-compatible endpoint: {base_url.rstrip('/')}/models gave no list of models. "
             "Does the URL have to end in /v1?"
         )
-    if not names:
+    if not windows:
         raise MissingModelError(f"{base_url} lists no models: name one with --model")
-    return next((name for name in names if not _NOT_FOR_CHAT.search(name)), names[0])
+    name = next((name for name in windows if not _NOT_FOR_CHAT.search(name)), next(iter(windows)))
+    return name, windows[name]
 
 
-def _names(listed: object) -> list[str] | None:
-    """Return the names in a list of models; None for anything else."""
+def _windows(listed: object) -> dict[str, int | None] | None:
+    """Return the models of a list by name, with their windows where they are told; None for anything else."""
     if isinstance(listed, dict) and "data" in listed:
         listed = listed["data"] or []  # Ollama sends null for an empty list
     if not isinstance(listed, list):
         return None
-    names = [model.get("id") if isinstance(model, dict) else model for model in listed]
-    return [name for name in names if isinstance(name, str) and name]
+    models = [model if isinstance(model, dict) else {"id": model} for model in listed]
+    return {model["id"]: _window(model) for model in models if isinstance(model.get("id"), str) and model["id"]}
+
+
+def _window(model: dict[str, Any]) -> int | None:
+    """Return the tokens that a listed model takes at once; None if the list does not say it."""
+    for name in _WINDOWS:
+        outer, _, inner = name.rpartition(".")
+        fields = model.get(outer) if outer else model
+        size = fields.get(inner) if isinstance(fields, dict) else None
+        if isinstance(size, int) and not isinstance(size, bool) and size >= LEAST_WINDOW:
+            return size
+    return None
 
 
 def split_login(url: str | None) -> tuple[str | None, dict[str, str]]:

@@ -30,7 +30,7 @@ def make_endpoint(
     """
     import httpx2
 
-    recall(base_url or "", name)  # reads a file, so not later on an event loop
+    known = recall(base_url or "", name)  # reads a file, so not later on an event loop
     optional: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature is not None else {}
     return AdaptiveChatOpenAI(
         model=name,
@@ -48,7 +48,7 @@ def make_endpoint(
         openai_proxy=None,  # `proxy_for` reads OPENAI_PROXY; LangChain refuses it beside an own client
         **{
             "tool_mode": settings.tool_mode,
-            "window": settings.window,
+            "window": settings.window or known.window,
             "sees": settings.sees,
             "label": redact(base_url or OPENAI_URL),
             **optional,

@@ -160,7 +160,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                     raise no_completion(str(error)) from error
                 result = self._read(asked, answer)
             except openai.APIStatusError as error:
-                asked.refused(error)
+                self._refused(asked, error)
                 continue
             if asked.negotiation.taken():
                 await bridge.offload(self._keep_lessons)
@@ -183,7 +183,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                         yield from stream.feed(data)
                     yield from self._rest(asked, stream)
             except openai.APIStatusError as error:
-                asked.refused(error, stream.has_begun)
+                self._refused(asked, error, stream.has_begun)
                 continue
             if asked.negotiation.taken():
                 self._keep_lessons()
@@ -210,12 +210,19 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                         for chunk in self._rest(asked, stream):
                             yield chunk
             except openai.APIStatusError as error:
-                asked.refused(error, stream.has_begun)
+                self._refused(asked, error, stream.has_begun)
                 continue
             if asked.negotiation.taken():
                 await AWAITING.offload(self._keep_lessons)
             return
         yield whole_chunk(await self._complete(AWAITING, self.root_async_client, asked))
+
+    def _refused(self, asked: Asked, error: openai.APIStatusError, has_begun: bool = False) -> None:
+        """Choose another form of a request, and keep to the window that the refusal tells; see `Asked.refused`."""
+        try:
+            asked.refused(error, has_begun)
+        finally:
+            self.window = self.window or self.capabilities.window
 
     def _reader(self) -> CompletionStream:
         convert = partial(self._convert_chunk_to_generation_chunk, default_chunk_class=AIMessageChunk)

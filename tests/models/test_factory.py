@@ -11,6 +11,7 @@ from orchestrator.budget.prices import Price
 from orchestrator.errors import ConfigError, MissingModelError, ModelError
 from orchestrator.models.configured import is_configured
 from orchestrator.models.endpoint import make_endpoint
+from orchestrator.models.profile import UNKNOWN_WINDOW, ModelProfile
 from orchestrator.models.proxies import is_private_network, proxy_for
 from orchestrator.models.settings import ModelSettings
 from orchestrator.runs.run import Run
@@ -128,6 +129,24 @@ def test_a_list_of_models_counts_whatever_content_type_it_has(kind: str) -> None
     with OpenAIServer([], dialect=Dialect("d", model="m", content_type=kind, prefix=b"\xef\xbb\xbf")) as server:
         model: Any = chat_model(ModelSettings(base_url=server.base_url))
     assert model.model_name == "m"
+
+
+@pytest.mark.parametrize(
+    ("told", "window"),
+    [
+        ({"max_model_len": 32_768}, 32_768),
+        ({"meta": {"n_ctx": 4096, "n_ctx_train": 131_072}}, 4096),
+        ({"context_length": 131_072, "top_provider": {"context_length": 65_536}}, 65_536),
+        ({"context_window": 131_072}, 131_072),
+        ({"max_context_length": 40_960}, 40_960),
+        ({"max_model_len": None, "meta": "none", "context_length": True}, UNKNOWN_WINDOW),
+    ],
+)
+def test_the_window_in_a_list_of_models_counts_unless_another_is_set(told: Any, window: int) -> None:
+    with OpenAIServer([], listing={"data": [{"id": "m", **told}]}) as server:
+        assert ModelProfile.of(chat_model(ModelSettings(base_url=server.base_url))).window == window
+        own = chat_model(ModelSettings(base_url=server.base_url, window=2000))
+    assert ModelProfile.of(own).window == 2000
 
 
 def test_ollama_without_a_model_lists_none() -> None:

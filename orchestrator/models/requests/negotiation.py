@@ -3,7 +3,7 @@
 import json
 from collections.abc import Generator, Set
 
-from orchestrator.models.capabilities import LIMIT_NAMES, Capabilities
+from orchestrator.models.capabilities import LEAST_WINDOW, LIMIT_NAMES, Capabilities
 from orchestrator.models.requests.catalogue import ALL, applied, candidates, effective, is_costly
 from orchestrator.models.requests.conversation import usual
 from orchestrator.models.requests.form import Body, without
@@ -177,7 +177,7 @@ class Negotiation:
     def _is_shortened(self, refusal: Refusal) -> bool:
         """True if a shorter answer may make the request fit."""
         limits = [self.body[name] for name in LIMIT_NAMES if name in self.body]  # before the window is known
-        if refusal.window is not None:
+        if refusal.window is not None and refusal.window >= LEAST_WINDOW:
             self._capabilities.window = refusal.window
             self._has_learned = True
         if not limits:

@@ -175,6 +175,9 @@ def test_once_the_window_is_known_an_answer_is_limited_to_what_the_prompt_leaves
         for length in (10, 2000, 8000):
             assert model.invoke("x" * length, max_tokens=4096).text == "done"
         assert len(server.bodies) == 4, "the first request was refused, and no other"
+        assert model.window == 4096
+        assert model_at(server).window == 4096, "and other objects of this model know it"
+        assert model_at(server, window=2048).window == 2048
 
 
 def test_several_things_that_are_refused_in_the_same_words_are_left_out_together_and_tools_stay() -> None:
