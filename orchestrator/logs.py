@@ -30,6 +30,9 @@ class _Redaction(logging.Filter):
 
 
 _REDACTION = _Redaction()
+# The HTTP clients of models log the addresses of requests, and those may hold keys.
+for _name in ("httpx", "httpx2", "httpcore", "httpcore2", "openai", "openai._base_client"):
+    logging.getLogger(_name).addFilter(_REDACTION)
 
 
 def logger(name: str) -> logging.Logger:

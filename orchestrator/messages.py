@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 
+from orchestrator.redaction import hide_known
 from orchestrator.text import sound_json
 
 # Marks in a message's `additional_kwargs`. Threads store them: keep the names.
@@ -49,11 +50,11 @@ def is_stopped(messages: Sequence[BaseMessage]) -> bool:
 
 
 def make_sound(messages: Iterable[BaseMessage]) -> None:
-    """Replace, in place, the characters of a model's answers that no database takes."""
+    """Replace, in place, the characters of a model's answers that no database takes, and the keys of models."""
     for message in messages:
         for name in ("content", "tool_calls", "invalid_tool_calls", "additional_kwargs", "response_metadata"):
             value = getattr(message, name, None)
-            if (replaced := sound_json(value)) is not value:
+            if (replaced := hide_known(sound_json(value))) is not value:
                 setattr(message, name, replaced)
 
 

@@ -155,6 +155,7 @@ class ModelCalls:
         """
         candidates = self._candidates(model)
         for at, candidate in enumerate(candidates):
+            ModelProfile.of(candidate).remember_secrets()  # endpoints repeat keys in answers too
             try:
                 reply = await self._ask(candidate, question, send, messages_of, text)
                 make_sound(messages_of(reply))
@@ -163,7 +164,6 @@ class ModelCalls:
                 return reply
             except Exception as error:
                 # Before anybody prints or stores the error: endpoints repeat the key that they refuse.
-                ModelProfile.of(candidate).remember_secrets()
                 redact_error(error)
                 if not is_endpoint_failure(error):
                     raise

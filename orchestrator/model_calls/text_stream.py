@@ -21,7 +21,7 @@ from langchain_core.runnables.config import merge_configs, var_child_runnable_co
 from orchestrator.events import Emit, TextDelta, TextVoided
 from orchestrator.models.completions.thoughts import ThoughtFilter, spoken
 from orchestrator.models.json_answers import without_thoughts
-from orchestrator.redaction import redact
+from orchestrator.redaction import begun_secret, hide_known, redact
 from orchestrator.text import shorten, sound
 
 _WHY_CHARS = 200
@@ -120,12 +120,13 @@ class TextStream:
                 return
             text = self._pending + self._thoughts.feed(text)
             text = text if self._told else text.lstrip()
-            end = len(text.rstrip())
+            # A secret may come in pieces, and its beginning alone is not recognised.
+            end = len(text[: len(text) - begun_secret(text)].rstrip())
             if end and "\ud800" <= text[end - 1] <= "\udbff":
                 end -= 1  # half a character, whose other half may come next
             # Space at the end of an answer is no part of it.
             self._pending = text[end:]
-            self._tell(sound(text[:end]))
+            self._tell(hide_known(sound(text[:end])))
 
     def _tell(self, text: str) -> None:
         if text:

@@ -4,7 +4,7 @@ import json
 import re
 from base64 import b64encode
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import openai
 from pydantic import SecretStr
@@ -23,6 +23,8 @@ from orchestrator.redaction import redact, remember_secret
 
 DEFAULT_OPENAI_MODEL = "gpt-4.1-mini"
 
+_AZURES = re.compile(r"^https://[\w.-]+\.(openai\.azure\.com|services\.ai\.azure\.com)(/|:|$)", re.I)
+_SECRET_PARAMETER = re.compile(r"key|token|secret|password|sig|code", re.I)
 _OPENAIS_OWN = re.compile(r"https://(\w+\.)?api\.openai\.com(/|:|$)")
 # Endpoints list their models in any order, and do not say which are for chat.
 _NOT_FOR_CHAT = re.compile(
@@ -45,7 +47,7 @@ def is_configured(settings: ModelSettings | None = None) -> bool:
 
 def configured_identity(settings: ModelSettings) -> tuple[str, str]:
     """Return the name of the configured model, empty if the endpoint's list would decide, and its plain address."""
-    base_url, _ = split_login(settings.base_url)
+    base_url, _ = split_login(split_query(settings.base_url)[0])
     has_list = base_url and not _OPENAIS_OWN.match(base_url)
     return settings.model or ("" if has_list else DEFAULT_OPENAI_MODEL), plain_address(base_url or OPENAI_URL)
 
@@ -57,21 +59,31 @@ def configured_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
         ModelError: No model was named, and the endpoint cannot list its models.
         ConfigError: The proxy cannot be used.
     """
-    base_url, headers = split_login(settings.base_url)
+    bare_url, query = split_query(settings.base_url)
+    base_url, headers = split_login(bare_url)
     key = settings.api_key or SecretStr("not-needed")  # the client demands one, though many local servers do not
     remember_secret(key.get_secret_value())
     proxy = proxy_for(base_url or OPENAI_URL)
+    if base_url and _AZURES.search(base_url) and settings.api_key:
+        headers = {**headers, "api-key": key.get_secret_value()}
     name = settings.model
     fields: dict[str, Any] = {"default_headers": headers} if headers else {}
     if not name and base_url and not _OPENAIS_OWN.match(base_url):  # OpenAI lists dozens, in no order
-        name, window = _first_model(base_url, key, settings.timeout_s, proxy, headers)
+        name, window = _first_model(base_url, key, settings.timeout_s, proxy, headers, query)
         if window is not None:
             recall(base_url, name).window = window
+    if query:
+        fields["default_query"] = query
     return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy, **fields)
 
 
 def _first_model(
-    base_url: str, key: SecretStr, timeout_s: float, proxy: str | None, headers: dict[str, str]
+    base_url: str,
+    key: SecretStr,
+    timeout_s: float,
+    proxy: str | None,
+    headers: dict[str, str],
+    query: dict[str, object],
 ) -> tuple[str, int | None]:
     """Return the first model that an endpoint lists and that seems to be for chat, and its window if the list has it.
 
@@ -86,6 +98,7 @@ def _first_model(
         max_retries=1,
         http_client=blocking_client(proxy),
         default_headers=headers or None,
+        default_query=query or None,
     )
     try:
         # `models.list()` takes an answer of another shape for an empty list, or fails on it with an unclear error.
@@ -125,6 +138,27 @@ def _window(model: dict[str, Any]) -> int | None:
         if isinstance(size, int) and not isinstance(size, bool) and size >= LEAST_WINDOW:
             return size
     return None
+
+
+def split_query(url: str | None) -> tuple[str | None, dict[str, object]]:
+    """Return an address without its query, and the parameters, which go with every request.
+
+    Args:
+        url: The address of an endpoint, such as Azure's with `?api-version=…`; None for OpenAI's.
+    """
+    try:
+        parts = urlsplit(url or "")
+    except ValueError:
+        return url, {}  # the client says what is wrong with it
+    if not parts.query:
+        return url, {}
+    query = parse_qs(parts.query, keep_blank_values=True)
+    for name, values in query.items():
+        if _SECRET_PARAMETER.search(name):
+            for value in values:
+                remember_secret(value)
+    bare = parts._replace(query="", fragment="").geturl()
+    return bare, {name: values[0] if len(values) == 1 else values for name, values in query.items()}
 
 
 def split_login(url: str | None) -> tuple[str | None, dict[str, str]]:

@@ -2,11 +2,13 @@
 
 from typing import Any
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from orchestrator.errors import ConfigError
 from orchestrator.models.capabilities import ToolMode
+from orchestrator.models.endpoints.keys import bare, bare_key, problem_of_key
+from orchestrator.redaction import redact
 
 
 class ModelSettings(BaseSettings):
@@ -21,7 +23,8 @@ class ModelSettings(BaseSettings):
         model: The model's name at the endpoint (`ORCHESTRATOR_MODEL`). By default `gpt-4.1-mini` at OpenAI, and
             elsewhere the first chat model that the endpoint lists.
         base_url: Address of an OpenAI-compatible endpoint (`OPENAI_BASE_URL`); by default OpenAI's.
-        api_key: Key of the endpoint (`OPENAI_API_KEY`); many local servers need none.
+        api_key: Key of the endpoint (`OPENAI_API_KEY`); many local servers need none. White space, quotes and a name
+            before it, as a paste leaves them, are taken off.
         timeout_s: Seconds for one request (`ORCHESTRATOR_TIMEOUT_S`), by default 120. The embedded model gets at least
             an hour.
         max_retries: How many times to repeat a request after 429, 5xx, a timeout or a lost connection
@@ -68,18 +71,38 @@ class ModelSettings(BaseSettings):
 
     sees: bool | None = Field(None, validation_alias=AliasChoices("ORCHESTRATOR_SEES"), description="true or false")
 
+    @field_validator("api_key")
+    @classmethod
+    def _usable_key(cls, value: SecretStr | None) -> SecretStr | None:
+        key = bare_key(value.get_secret_value()) if value is not None else ""
+        if problem := problem_of_key(key):
+            raise ValueError(problem)
+        return SecretStr(key) if key else None
+
+    @field_validator("base_url", "model")
+    @classmethod
+    def _bare_text(cls, value: str | None) -> str | None:
+        return bare(value) or None if value is not None else None
+
     def __init__(self, **settings: Any) -> None:
         try:
             super().__init__(**settings)
         except ValidationError as error:
-            problems = (_explain_setting(str(part["loc"][0]), part["input"]) for part in error.errors())
-            raise ConfigError("; ".join(problems)) from None
+            problems = [_explain_setting(str(part["loc"][0]), part["input"], part) for part in error.errors()]
+        else:
+            return
+        # Outside of the handler: the `ValidationError` holds the settings, and would be this error's context.
+        raise ConfigError("; ".join(problems))
 
 
-def _explain_setting(name: str, value: object) -> str:
+def _explain_setting(name: str, value: object, problem: Any) -> str:
     """Return what is wrong with a setting, under the name that the user gave: the field's or the variable's."""
     for own, field in ModelSettings.model_fields.items():
         choices = field.validation_alias.choices if isinstance(field.validation_alias, AliasChoices) else []
         if name in (own, *choices):
+            if own == "api_key":  # never the value itself
+                why = problem.get("ctx", {}).get("error")
+                return f"{name} has {why}: give the key alone" if why else f"{name} has to be a text"
+            value = redact(value) if isinstance(value, str) else value
             return f"{name} is {value!r}, and has to be {field.description or 'a text'}"
     return f"there is no setting '{name}': use one of {', '.join(ModelSettings.model_fields)}"

@@ -16,7 +16,7 @@ from orchestrator.model_calls.retries import Resilience
 from orchestrator.models.factory import chat_model
 from orchestrator.models.settings import ModelSettings
 from orchestrator.persistence.database import Persistence
-from orchestrator.redaction import HIDDEN, redact
+from orchestrator.redaction import HIDDEN, redact, remember_secret
 from orchestrator.runs.defaults import DEFAULT_TEAM
 from orchestrator.runs.task_orchestrator import TaskOrchestrator
 from orchestrator.runs.thread_states import ThreadStates
@@ -133,6 +133,10 @@ def equip(team: Team, mcp: str | None, policy: str | None) -> None:
     if mcp:
         servers: Any = import_module("orchestrator_tools.mcp")  # by name: the engine must not import tools
         try:
+            settings: Any = import_module("orchestrator_tools.mcp.config")
+            for server in settings.read_servers(mcp).values():
+                for value in (*server.headers.values(), *server.env.values()):
+                    remember_secret(value.rpartition(" ")[2])  # after a scheme such as Bearer
             team.add_tools(servers.mcp_tools_by_worker(mcp))
         except servers.McpServerError as error:
             raise ConfigError(str(error)) from error

@@ -25,7 +25,7 @@ from orchestrator.logs import logger
 from orchestrator.memory.entry import Entry
 from orchestrator.messages import call_problem, mark_stopped
 from orchestrator.model_calls.content_blocks import parts_of, text_of, unfolded, with_pictures
-from orchestrator.redaction import redact
+from orchestrator.redaction import hide_known, redact
 from orchestrator.reviews.decisions import STOPPED, ask_unless_stopped
 from orchestrator.reviews.questions import CallInQuestion, repeat_review
 from orchestrator.reviews.review import Decision, Review
@@ -183,7 +183,9 @@ class _Call:
         try:
             context = self.context if self.tool is read_memory else self.context.users
             answer = await execute(self.bridge, self.request, self.handler, min(limit, left), answers, context)
-            return await self._shown(message_of(answer, self.call))
+            message = message_of(answer, self.call)
+            message.content = hide_known(message.content)
+            return await self._shown(message)
         except ToolTimeLimitError:
             if left < limit:
                 return self._tainted(self._error(f"the run's time was over before '{self.tool.name}' answered"))

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 _PLACEHOLDER: Final = re.compile(r"\$\{([^}]*)\}")
 _EXPANDED: Final = ("command", "args", "env", "cwd", "url", "headers")
@@ -76,6 +76,16 @@ class ServerSettings(ToolSettings):
     tools: tuple[str, ...] | None = Field(None, min_length=1)
     trust_annotations: bool = False
     overrides: dict[str, ToolSettings] = Field(default_factory=dict)
+
+    @field_validator("headers")
+    @classmethod
+    def _sendable(cls, headers: dict[str, str]) -> dict[str, str]:
+        plain = {name: value.strip().strip("\"'\ufeff").strip() for name, value in headers.items()}
+        for name, value in plain.items():
+            if not value.isascii() or not value.isprintable():
+                # Never the value itself: most headers of this file are keys.
+                raise ValueError(f"the value of '{name}' has line ends, control characters or characters beyond ASCII")
+        return plain
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:

@@ -13,6 +13,7 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException
 from orchestrator_tools.answers import bad_arguments
 from orchestrator_tools.search_results import Found, rendered, room_for
 
+_AROUND_KEYS = " \t\r\n\"'\ufeff\u2018\u2019\u201c\u201d"  # as a paste leaves them
 _LONGEST_QUERY: Final = 400  # Tavily's limit
 _TAVILY: Final = "https://api.tavily.com"
 
@@ -127,6 +128,14 @@ def _fitting(results: list[Found], characters: int) -> list[Found]:
     return kept
 
 
+def _usable_key(pasted: str) -> str:
+    """Return a key without what a paste leaves around it."""
+    key = pasted.strip(_AROUND_KEYS)
+    if not key.isascii() or not key.isprintable():
+        raise ToolException("error: TAVILY_API_KEY has characters that no key has; give the key alone, on one line")
+    return key
+
+
 def web_search(
     *,
     api_key: str | None = None,
@@ -163,7 +172,7 @@ def web_search(
         words = _line(query)[:_LONGEST_QUERY]
         if not words:
             raise ToolException("error: there is nothing to search for; give a few words")
-        key = api_key or os.environ.get("TAVILY_API_KEY", "").strip()  # it may be set after the tool is made
+        key = _usable_key(api_key or os.environ.get("TAVILY_API_KEY", ""))  # may be set after the tool is made
         try:
             if key:
                 passages = _ask_tavily(words, results, key, base_url, time_limit_s)
