@@ -212,7 +212,7 @@ class Spent(Event, kind="spend"):
 
     Args:
         tokens: Tokens of the whole run so far.
-        cost_usd: Cost of the whole run so far; 0 where cost is not limited.
+        cost_usd: Cost of the whole run so far; 0 where the price of a model is unknown.
         model_calls: Model calls of the whole run so far.
     """
 

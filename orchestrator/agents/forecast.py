@@ -12,7 +12,7 @@ from typing import Any
 from orchestrator import prompts
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.limits import Limits
-from orchestrator.budget.prices import Price, nano_usd
+from orchestrator.budget.prices import UNPRICED_LOCAL, Price, booked_name, nano_usd
 from orchestrator.budget.spend import NANO, Spend
 from orchestrator.model_calls.prompt_tokens import tools_tokens
 from orchestrator.planning.outcome import Outcome
@@ -96,7 +96,8 @@ def forecast(
         worker = workers[task.target_agent]
         ranges[task.id] = _range(task, worker, tools_sizes[worker.name], limits, seen.get(worker.name, []))
         if prices is not None:
-            is_known = worker.guest is None
+            # A local model can have the name of a published one, and costs what its owner knows.
+            is_known = worker.guest is None and not booked_name(worker.model, prices).endswith(UNPRICED_LOCAL)
             ends = ranges[task.id]
             costs.append([nano_usd(worker.model, *_split(tokens), prices) if is_known else None for tokens in ends])
     answer = (sum(_SHORT for _ in plan.sub_tasks) + _SHORT, sum(_LONG for _ in plan.sub_tasks) + _LONG)

@@ -42,6 +42,9 @@ class Ledger:
         thread_id: The thread.
         write_lock: Orders the writes; of the bridge's kind.
         clock: Seconds, monotonic.
+
+    Attributes:
+        accounts: Amounts spent and reserved. Only the ledger changes them.
     """
 
     def __init__(
@@ -59,7 +62,7 @@ class Ledger:
         self._store = store
         self._thread_id = thread_id
         self._run = ""
-        self._accounts = Accounts()
+        self.accounts = Accounts()
         self._waiters: list[Waiter] = []
         self._lock = threading.Lock()
         self._write_lock = write_lock
@@ -97,10 +100,10 @@ class Ledger:
                 self.models = value.get("models") or {}
                 continue
             for sub_task_id, model, amount in amounts_of(value):
-                self._accounts.spend(Account(agent, sub_task_id), model, amount)
+                self.accounts.spend(Account(agent, sub_task_id), model, amount)
             # Each row holds the run's seconds at its own last write. The largest number is the newest.
             self._seconds_before = max(self._seconds_before, float(value.get("seconds", 0)))
-        self._written = self._accounts.changes  # the first flush must not write back what was just read
+        self._written = self.accounts.changes  # the first flush must not write back what was just read
 
     async def count_tool_call(self, bridge: Bridge, account: Account) -> None:
         """Book a tool call before it is made; durable where tool calls are limited.
@@ -113,7 +116,7 @@ class Ledger:
         with self._lock:
             if (error := self._exceeded(account, one)) is not None:
                 raise error
-            self._accounts.spend(account, "", one)
+            self.accounts.spend(account, "", one)
         if self.budget.tool_calls is not None:
             await self.flush(bridge)
 
@@ -142,13 +145,13 @@ class Ledger:
 
     async def flush(self, bridge: Bridge) -> None:
         """Make all changes so far durable, those of concurrent callers included."""
-        own_changes = self._accounts.changes
+        own_changes = self.accounts.changes
         async with self._write_lock:
             with self._lock:
                 # A concurrent caller that held the lock first has written these changes too.
                 if self._written >= own_changes:
                     return
-                now, rows = self._accounts.changes, self._accounts.changed_since(self._written)
+                now, rows = self.accounts.changes, self.accounts.changed_since(self._written)
                 ops = [row_op(self._thread_id, agent, row_value(row, self.seconds)) for agent, row in rows.items()]
             await bridge.batch(self._store, ops)
             self._written, self._written_at = now, self._clock()
@@ -185,7 +188,7 @@ class Ledger:
         self, account: Account, model: str, worst: Spend, least: Spend, waiter: Waiter
     ) -> Reservation | None:
         """Return a reservation, or None after queueing the waiter. The caller holds the lock."""
-        under_way = self._accounts.under_way
+        under_way = self.accounts.under_way
         exceeded = self._exceeded(account, worst)
         is_crowded = under_way >= _CROWD and self.stage() in ("short", "spent")
         # Waiting helps only if the least amount fits once the calls under way have given everything back.
@@ -197,7 +200,7 @@ class Ledger:
                 raise error
             worst = largest_fitting(worst, least, lambda amount: self._exceeded(account, amount) is None)
         reservation = Reservation(str(next(self._ids)), account, model, worst)
-        self._accounts.open(reservation)
+        self.accounts.open(reservation)
         return reservation
 
     def _exceeded(self, account: Account, amount: Spend, *, with_reserved: bool = True) -> BudgetSpentError | None:
@@ -207,7 +210,7 @@ class Ledger:
         left = self.time_left(account)
         if left is not None and left <= 0:
             return BudgetSpentError("wall_clock_s", "run", self.seconds, self.budget.wall_clock_s or 0)
-        return exceeded_limit(self.budget, self._accounts, account, amount, with_reserved=with_reserved)
+        return exceeded_limit(self.budget, self.accounts, account, amount, with_reserved=with_reserved)
 
     async def settle(self, bridge: Bridge, reservation: Reservation, actual: Spend | None) -> None:
         """Replace a reservation by the amount really spent; durable where calls are reserved.
@@ -218,7 +221,7 @@ class Ledger:
             actual: The reported amount; None books the whole reservation.
         """
         with self._lock:
-            self._accounts.close(reservation, actual)
+            self.accounts.close(reservation, actual)
         # Before the write: there is room in the budget now, and the waiting calls need not wait for the disk.
         self._wake()
         if self.budget.reserves_at(self.used_share) or self._clock() - self._written_at >= _REPORT_S:
@@ -248,12 +251,12 @@ class Ledger:
     def left(self, account: Account, dimension: str, *, with_reserved: bool = True, of_run: bool = True) -> int | None:
         """Return the most that an account could reserve now, or None without a limit; see `headroom`."""
         with self._lock:
-            return headroom(self.budget, self._accounts, account, dimension, with_reserved=with_reserved, of_run=of_run)
+            return headroom(self.budget, self.accounts, account, dimension, with_reserved=with_reserved, of_run=of_run)
 
     @property
     def spent(self) -> Spend:
         """The amount that the run has spent, without reservations."""
-        return self._accounts.spent[("run", "")]
+        return self.accounts.spent[("run", "")]
 
     @property
     def used_share(self) -> float:

@@ -1,5 +1,6 @@
 """Prices of models: given ones, or else published ones from `genai-prices`, Pydantic's collection."""
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -32,6 +33,17 @@ class Price(Checked):
 def price_is_given(model: BaseChatModel, given: Mapping[str, Price]) -> bool:
     """True if a price was given for a model, by its name or for any model."""
     return "*" in given or ModelProfile.of(model).name in given
+
+
+def has_public_price(model: BaseChatModel) -> bool:
+    """True if the price of a model may be published: it has a name, and is neither free nor on a private network."""
+    profile = ModelProfile.of(model)
+    return not profile.is_free and profile.name != type(model).__name__ and not is_private_network(profile.url)
+
+
+def prices_are_read() -> bool:
+    """True if published prices are in memory. Reading them takes a second."""
+    return "genai_prices" in sys.modules
 
 
 def booked_name(model: BaseChatModel, given: Mapping[str, Price]) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from orchestrator.budget.accounts import Accounts
 from orchestrator.budget.ledger_store import amounts_of, reserved_in
 from orchestrator.budget.prices import FREE, UNPRICED_LOCAL, published_nano_usd
 from orchestrator.budget.spend import NANO, Spend
@@ -46,6 +47,20 @@ class Spending:
             for _, _, amount in reserved_in(value):
                 reserved += amount
         return cls(total, sums["model"], sums["worker"], sums["sub_task"], reserved, frozenset(unpriced))
+
+    @classmethod
+    def of_accounts(cls, accounts: Accounts) -> "Spending":
+        """Return what models have spent so far, by the name of the model only."""
+        sums: dict[str, Spend] = {}
+        unpriced = set[str]()
+        # Copies, since workers in threads add to the dicts meanwhile.
+        for row in list(accounts.rows.values()):
+            for booked, by_task in list(row.spent.items()):
+                model = booked.removesuffix(UNPRICED_LOCAL)
+                unpriced |= {model} if model != booked else set()
+                if model:
+                    sums[model] = sum(list(by_task.values()), sums.get(model, Spend()))
+        return cls(sum(sums.values(), Spend()), by_model=sums, unpriced=frozenset(unpriced))
 
     @property
     def cost_usd(self) -> float | None:

@@ -171,4 +171,6 @@ def _all_tasks(run: Run) -> str:
     """Return what all tasks of a conversation spent, in words."""
     if not run.turns:
         return ""
-    return f" · {Spend.of_usage(run.thread_usage).tokens:,} tokens in {len(run.turns) + 1} tasks"
+    usage = run.thread_usage
+    dollars = f", ${usage['cost_usd']:.4f}" if usage.get("cost_usd") else ""
+    return f" · {Spend.of_usage(usage).tokens:,} tokens{dollars} in {len(run.turns) + 1} tasks"

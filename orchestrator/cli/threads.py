@@ -28,14 +28,14 @@ def open_client(db: str | None) -> "OrchestratorClient":
 def threads(db: Db = None, as_json: Json = False) -> None:
     """List the threads of the database, newest first."""
     with open_client(db) as client:
-        rows = []
+        rows: list[dict[str, Any]] = []
         for record in client.threads():
             status = record.status
             # A killed run leaves its status behind. Its lease died with the process.
             if status == "running" and not client.persistence.is_leased(record.id):
                 status = "interrupted"
-            row = {"thread_id": record.id, "status": status, "task": record.task, "created": record.created}
-            rows.append({**row, "models": record.models})
+            shown = {"thread_id": record.id, "status": status, "task": record.task, "created": record.created}
+            rows.append({**shown, "models": record.models, "usage": record.usage})
     if as_json:
         echo_json(rows)
         return
@@ -43,7 +43,9 @@ def threads(db: Db = None, as_json: Json = False) -> None:
         echo("no threads yet")
     for row in rows:
         task = shorten(normal_text(str(row["task"])), _TASK_CHARS)
-        echo(f"{row['thread_id']}  {row['status']}  {task}")
+        cost = row["usage"].get("cost_usd")
+        dollars = f"  ${cost:.4f}" if isinstance(cost, float) else ""
+        echo(f"{row['thread_id']}  {row['status']}{dollars}  {task}")
 
 
 def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:

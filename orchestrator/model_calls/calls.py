@@ -24,8 +24,9 @@ from orchestrator.budget.accounts import Reservation
 from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.ledger import Ledger
-from orchestrator.budget.prices import booked_name, nano_usd, price_is_given
+from orchestrator.budget.prices import booked_name, has_public_price, nano_usd, price_is_given, prices_are_read
 from orchestrator.budget.spend import Spend
+from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ModelError
 from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent, is_heard
@@ -300,9 +301,18 @@ class ModelCalls:
             actual = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
         await ledger.settle(self.bridge, reservation, actual)
         spent = ledger.spent
-        self._emit(Spent(spent.tokens, spent.cost_usd, spent.model_calls))
+        self._emit(Spent(spent.tokens, await self._cost_so_far(ledger, model), spent.model_calls))
         if stage := ledger.new_stage():
             self._emit(BudgetShort(stage, str(ledger.budget)))
+
+    async def _cost_so_far(self, ledger: Ledger, model: BaseChatModel) -> float:
+        """Return the dollars of the run for those who listen: as booked, or at published prices."""
+        booked = ledger.spent.cost_usd
+        if booked or not is_heard(self._emit) or not has_public_price(model):
+            return booked
+        if not prices_are_read():
+            await self.bridge.offload(lambda: nano_usd(model, 1, 1))
+        return Spending.of_accounts(ledger.accounts).cost_usd or 0.0
 
     def _unreported(
         self, model: BaseChatModel, question: Question, reservation: Reservation, messages: Sequence[BaseMessage] = ()

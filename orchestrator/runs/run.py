@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeVar
 
 from langgraph.types import StateSnapshot
 
-from orchestrator.budget.spend import Spend, Usage
+from orchestrator.budget.spend import Spend
 from orchestrator.budget.spending import Spending
 from orchestrator.control_characters import visible
 from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITING
@@ -148,14 +148,22 @@ class Run:
         )
 
     @property
-    def usage(self) -> Usage:
-        """Return the tokens and calls of the whole run."""
-        return self.spending.total.counters()
+    def cost_usd(self) -> float | None:
+        """Return the cost of the whole run in US dollars; None if the price of a model is unknown."""
+        return self.spending.cost_usd
 
     @property
-    def thread_usage(self) -> Usage:
-        """Return the tokens and calls of all tasks of the thread, with this one."""
-        return sum((Spend.of_usage(turn.usage) for turn in self.turns), self.spending.total).counters()
+    def usage(self) -> dict[str, Any]:
+        """Return the tokens and calls of the whole run, and `cost_usd` where it is known and not 0."""
+        return self.spending.total.counters() | _dollars(self.cost_usd)
+
+    @property
+    def thread_usage(self) -> dict[str, Any]:
+        """Return the same of all tasks of the thread, with this one."""
+        counters = sum((Spend.of_usage(turn.usage) for turn in self.turns), self.spending.total).counters()
+        costs = [self.cost_usd, *(turn.cost_usd for turn in self.turns)]
+        known = [cost for cost in costs if cost is not None]
+        return counters | _dollars(sum(known) if len(known) == len(costs) else None)
 
     def output_as(self, output_type: type[T]) -> T:
         """Return the output as an instance of a type, such as that of a run which another process started.
@@ -223,3 +231,7 @@ def current_values(snapshot: StateSnapshot) -> dict[str, Any]:
     if snapshot.tasks and (not has_begun or (values.get("phase") == "end" and "supervisor" in snapshot.next)):
         return {name: value for name, value in values.items() if name in ("task", "turn", "memory_id", "planned_task")}
     return dict(values)
+
+
+def _dollars(cost_usd: float | None) -> dict[str, float]:
+    return {"cost_usd": round(cost_usd, 6)} if cost_usd else {}

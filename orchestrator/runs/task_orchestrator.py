@@ -316,7 +316,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         finally:
             asking.cancel()
             drop_thread(thread_id)
-        await self._threads.mark(AWAITING, thread_id, run.status)
+        await self._threads.mark(AWAITING, thread_id, run.status, run.usage)
         _log.info("thread %s: the run is %s", thread_id, run.status)
         return caller.typed(run)
 

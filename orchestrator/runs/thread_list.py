@@ -42,6 +42,7 @@ class ThreadRecord:
         updated: Unix time of the last change, in seconds.
         about: Facts that a resume needs, such as the team and the model; JSON-plain.
         models: The models that the thread used, see `UsedModels.plain`; empty for threads of 0.1.0.
+        usage: Tokens, calls and known dollars of its last run, when it last ended or paused.
     """
 
     id: str
@@ -51,6 +52,7 @@ class ThreadRecord:
     updated: float
     about: dict[str, Any] = field(default_factory=dict)
     models: dict[str, Any] = field(default_factory=dict)
+    usage: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, thread_id: str, data: object) -> "ThreadRecord":
@@ -62,8 +64,8 @@ class ThreadRecord:
             thread_id: The key of the record.
             data: What is stored under it.
         """
-        values = {"about": {}, **data} if isinstance(data, Mapping) else {}
-        known = {name: values.get(name) for name in ("task", "status", "about", "created", "updated")}
+        values = {"about": {}, "usage": {}, **data} if isinstance(data, Mapping) else {}
+        known = {name: values.get(name) for name in ("task", "status", "about", "usage", "created", "updated")}
         sound: dict[str, Any] = {name: value for name, value in known.items() if _is_sound(name, value)}
         if len(sound) < len(known):
             sound["status"] = UNREADABLE
@@ -72,7 +74,7 @@ class ThreadRecord:
 
 
 def _is_sound(name: str, value: object) -> bool:
-    if name == "about":
+    if name in ("about", "usage"):
         return isinstance(value, dict)
     if name in ("task", "status"):
         return isinstance(value, str)
@@ -139,11 +141,14 @@ class ThreadList:
         item: Any = (await bridge.batch(self._store, [GetOp(namespace(thread_id, "memory"), _INPUT)]))[0]
         return {} if item is None else json.loads(Entry.parse(_INPUT, item.value).text)
 
-    async def mark(self, bridge: Bridge, thread_id: str, status: str) -> None:
-        """Record the status of a thread."""
+    async def mark(self, bridge: Bridge, thread_id: str, status: str, usage: Mapping[str, Any] | None = None) -> None:
+        """Record the status of a thread, and what its run has used if that is given."""
         before = await self.find(bridge, thread_id)
-        if before is not None and before.status != status:  # an unlisted thread belongs to a LangGraph server
-            changed = {**asdict(before), "status": status, "updated": self._clock()}
+        if before is None:  # an unlisted thread belongs to a LangGraph server
+            return
+        new = {"status": status, "usage": before.usage if usage is None else dict(usage)}
+        if new != {"status": before.status, "usage": before.usage}:
+            changed = {**asdict(before), **new, "updated": self._clock()}
             await self._put(bridge, ThreadRecord(**changed))
 
     async def go_on_with(

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 
 from orchestrator.agents.forecast import Forecast, forecast
+from orchestrator.budget.prices import has_public_price
 from orchestrator.events import Planned
 from orchestrator.graph.supervision.turn import Turn, Update
-from orchestrator.models.profile import ModelProfile
 from orchestrator.planning.assessment import renewed
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
@@ -79,7 +79,8 @@ async def accept(
 def _forecast(turn: Turn, plan: Plan) -> Forecast:
     # Looking prices up takes a while, so only where somebody pays.
     ledger = turn.invocation.ledger
-    is_paid = ledger.budget.cost_usd is not None or ModelProfile.of(turn.supervisor.model).is_openai
+    agents = (turn.supervisor, *(turn.team.workers[task.target_agent] for task in plan.sub_tasks))
+    is_paid = bool(ledger.budget.prices) or any(a.has_model and has_public_price(a.model) for a in agents)
     outcomes = turn.outcomes
     if turn.begins:  # results of the former run say what such work costs, and none of them is used again
         saved = (turn.state.get("outcomes") or {}).items()
