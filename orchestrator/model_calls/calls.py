@@ -37,8 +37,9 @@ from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
 from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
+from orchestrator.models.error_texts import note_endpoint
 from orchestrator.models.errors import cost_nothing, is_endpoint_failure
-from orchestrator.models.profile import ModelProfile
+from orchestrator.models.profile import ModelProfile, address_of
 from orchestrator.redaction import redact_error
 
 LEAST_ANSWER = 64
@@ -165,6 +166,8 @@ class ModelCalls:
                 return reply
             except Exception as error:
                 # Before anybody prints or stores the error: endpoints repeat the key that they refuse.
+                where = address_of(candidate)
+                note_endpoint(error, where)
                 redact_error(error)
                 if not is_endpoint_failure(error):
                     raise
@@ -174,7 +177,8 @@ class ModelCalls:
                         raise
                     why = str(error) or "it does not say why"
                     raise ModelError(
-                        f"{ModelProfile.of(candidate).name} failed ({type(error).__name__}: {why}): resume later"
+                        f"{ModelProfile.of(candidate).name}{f' at {where}' if where else ''} failed "
+                        f"({type(error).__name__}: {why}): resume later"
                     ) from error
                 name, instead = (ModelProfile.of(each).name for each in candidates[at : at + 2])
                 _log.warning("%s failed (%s): asking %s instead", name, error, instead)

@@ -1,18 +1,34 @@
 """Explain the failures of a model's endpoint to a person: what happened, and what to do."""
 
-import os
+import re
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import openai
 
 from orchestrator.errors import ModelError
-from orchestrator.models.errors import RefusedRequestError
-from orchestrator.models.proxies import OPENAI_URL, proxy_for
+from orchestrator.models.endpoints.reasons import is_page, reason_in
+from orchestrator.models.errors import RefusedRequestError, causes
+from orchestrator.models.proxies import proxy_for
 from orchestrator.redaction import redact_error
-from orchestrator.text import shorten
 
-_MOST_CHARS = 300
+_UNKNOWN = "the model's endpoint"
+_PULL = re.compile(r"model ['\"]?([\w./:-]+)['\"]? (?:not found|was not found|does not exist)", re.IGNORECASE)
+_NO_KEY = "Bearer not-needed"  # what `configured` sends where no key is set
+_ADVICE = (
+    (
+        r"context.{0,3}(length|window|size)|too (long|many tokens)|maximum.{0,20}tokens|n_ctx|exceeds?.{0,30}tokens",
+        "the model's window is too small for this; set ORCHESTRATOR_CONTEXT_WINDOW to what the server has, or serve "
+        "the model with a longer one",
+    ),
+    (
+        r"content.?(filter|policy|management)|ResponsibleAI|safety|moderation|flagged|guardrail",
+        "its content filter refuses the text; say the task in other words, or use another model",
+    ),
+    (r"insufficient.?quota|billing|\bcredits?\b|balance|payment", "check the account's quota and credit"),
+)
 
 
 def as_model_error(error: BaseException) -> ModelError | None:
@@ -36,6 +52,17 @@ def explaining() -> Iterator[None]:
         raise explained from error
 
 
+def note_endpoint(error: BaseException, where: str) -> None:
+    """Note on an error which endpoint was asked. Errors of lost connections and of streams do not know it.
+
+    Args:
+        error: An error of a client.
+        where: The endpoint, for a person; empty if it is not known.
+    """
+    if where and isinstance(error, openai.OpenAIError):
+        error.endpoint = where  # type: ignore[attr-defined]
+
+
 def explain(error: BaseException, where: str = "") -> ModelError | None:
     """Return an error of the OpenAI client as an error for a person; None for errors of other origin.
 
@@ -51,43 +78,93 @@ def explain(error: BaseException, where: str = "") -> ModelError | None:
 
 
 def _explain(error: openai.OpenAIError, where: str) -> ModelError:
-    where = _endpoint_of(error) or where or os.environ.get("OPENAI_BASE_URL") or OPENAI_URL
-    detail = _detail(error)
+    where = where or str(getattr(error, "endpoint", "") or "") or _endpoint_of(error) or _UNKNOWN
     if isinstance(error, openai.APITimeoutError):
         return ModelError(f"no answer from {where} in time: try again, or set ORCHESTRATOR_TIMEOUT_S to more seconds")
     if isinstance(error, openai.APIConnectionError):
-        # The text of the error itself is only "Connection error."
-        cause = str(error.__cause__ or error)
-        through = " through the proxy that the environment names" if proxy_for(where) else ""
-        return ModelError(f"cannot reach {where}{through} ({cause}): check the address and that the server is running")
+        return _explain_connection(error, where)
     if isinstance(error, openai.APIStatusError):
-        return _explain_status(error, where, detail)
-    return RefusedRequestError(f"{where}: {detail}")
+        return _explain_status(error, where)
+    reason = reason_in(getattr(error, "message", "") or str(error))
+    if is_page(str(error)):
+        reason += ". This is a web page: check --base-url, and whether a proxy stands between"
+    return RefusedRequestError(f"{where}: {reason}")
 
 
-def _explain_status(error: openai.APIStatusError, where: str, detail: str) -> ModelError:
-    match error.status_code:
+def _explain_connection(error: openai.APIConnectionError, where: str) -> ModelError:
+    # The text of the error itself is only "Connection error."
+    cause = reason_in(str(error.__cause__ or error))
+    through = " through the proxy that the environment names" if "://" in where and proxy_for(where) else ""
+    advice = "check the address and that the server is running"
+    if any(isinstance(link, ssl.SSLError) for link in causes(error)) or "certificate" in cause.lower():
+        advice = "check the address; for a certificate of your own, set SSL_CERT_FILE to its authority's file"
+        if "wrong version" in cause.lower() or "record layer" in cause.lower():
+            advice = "the server does not speak TLS there: write http:// instead of https://"
+    return ModelError(f"cannot reach {where}{through} ({cause}): {advice}")
+
+
+def _explain_status(error: openai.APIStatusError, where: str) -> ModelError:
+    reason, status = _reason(error), error.status_code
+    advice = next((told for words, told in _ADVICE if re.search(words, reason, re.IGNORECASE)), "")
+    if status != 404 and is_page(_body(error)):
+        reason += ", as a web page: a proxy may stand between"
+    match status:
+        case 401 if _has_no_key(error):
+            return ModelError(f"{where} wants a key ({reason}): set OPENAI_API_KEY")
         case 401:
-            return ModelError(f"{where} refuses the key ({detail}): check OPENAI_API_KEY")
+            return ModelError(f"{where} refuses the key ({reason}): check OPENAI_API_KEY")
+        case 402:
+            return ModelError(f"{where} wants to be paid ({reason}): check the account's credit, and resume")
         case 403:
-            return ModelError(f"{where} does not allow this ({detail}): check what the key may do")
+            return ModelError(f"{where} does not allow this ({reason}): {advice or 'check what the key may do'}")
         case 404:
-            return ModelError(f"{where} knows no such model or path ({detail}): check --model and --base-url")
+            return ModelError(f"{where} knows no such model or path ({reason}): {_advice_of_404(reason, where)}")
+        case 407:
+            return ModelError(f"the proxy before {where} wants a login ({reason}): write it into the proxy's address")
         case 429:
-            return ModelError(f"{where} refuses more requests now ({detail}): wait, or check the quota, and resume")
-        case status if status >= 500:
-            return ModelError(f"{where} failed with {status} ({detail}): try again later with resume")
-        case status:
-            return RefusedRequestError(f"{where} refused the request with {status}: {detail}")
+            return ModelError(
+                f"{where} refuses more requests now ({reason}): {advice or 'wait, or check the quota'}, and resume"
+            )
+        case _ if status >= 500:
+            return ModelError(f"{where} failed with {status} ({reason}): try again later with resume")
+        case _:
+            return RefusedRequestError(
+                f"{where} refused the request with {status}: {reason}" + (f" ({advice})" if advice else "")
+            )
+
+
+def _advice_of_404(reason: str, where: str) -> str:
+    if (model := _PULL.search(reason)) and (":11434" in where or "pull" in reason.lower() or "ollama" in where):
+        return f"ollama pull {model[1]}, or name another with --model"
+    if "://" in where and not re.search(r"/v\d\w*(/|$)|openai\.azure\.com", where) and "model" not in reason.lower():
+        return f"does the address have to end in /v1, as in {where.rstrip('/')}/v1? Check --base-url"
+    return "check --model and --base-url"
+
+
+def _has_no_key(error: openai.APIStatusError) -> bool:
+    headers = getattr(getattr(error, "request", None), "headers", {})
+    return bool(headers.get("Authorization") == _NO_KEY)
 
 
 def _endpoint_of(error: openai.OpenAIError) -> str:
     request = getattr(error, "request", None)
-    url = str(getattr(request, "url", "") or "")
+    url = str(getattr(request, "url", "") or "").partition("?")[0]
     return url.removesuffix("/chat/completions").removesuffix("/models") if "://" in url else ""
 
 
-def _detail(error: openai.OpenAIError) -> str:
-    body = getattr(error, "body", None)
-    message = body.get("message") if isinstance(body, dict) else None
-    return shorten(str(message or error), _MOST_CHARS)  # openai 3: `str(error)` repeats the whole body
+def _reason(error: openai.APIStatusError) -> str:
+    # The client keeps only what stands under `error`, where there is such a field.
+    reason = reason_in(_body(error), error.status_code)
+    own = reason_in(error.body, error.status_code) if error.body else ""
+    return own if len(own) > len(reason) else reason
+
+
+def _body(error: openai.APIStatusError) -> Any:
+    try:
+        return error.response.content or error.body or _message(error)
+    except Exception:  # noqa: BLE001 - the body of a stream that was not read
+        return error.body or _message(error)
+
+
+def _message(error: openai.APIStatusError) -> str:
+    return "" if re.fullmatch(r"Error code: \d+", error.message) else error.message

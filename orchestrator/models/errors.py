@@ -65,7 +65,7 @@ def is_transient(error: BaseException) -> bool:
         return False  # cancelled, or an error of the engine's own, which already says what to do
     if (status := _status(error)) is not None:
         return (status in _TRANSIENT or status >= 500) and not _is_quota_spent(error)
-    if any(isinstance(link, _wrong_use()) for link in _causes(error)):
+    if any(isinstance(link, _wrong_use()) for link in causes(error)):
         return False
     if isinstance(error, langchain_errors.ModelError):
         return error.is_retryable
@@ -84,7 +84,7 @@ def cost_nothing(error: BaseException) -> bool:
     if (status := _status(error)) is not None:
         return 400 <= status < 500
     unsent = _transport_errors("ConnectError", "ConnectTimeout", "PoolTimeout")
-    never_sent = any(isinstance(link, (ConnectionRefusedError, socket.gaierror, *unsent)) for link in _causes(error))
+    never_sent = any(isinstance(link, (ConnectionRefusedError, socket.gaierror, *unsent)) for link in causes(error))
     return never_sent or isinstance(error, _ANSWERED)
 
 
@@ -132,7 +132,7 @@ def _is_quota_spent(error: BaseException) -> bool:
     return "insufficient_quota" in (getattr(error, "code", None), getattr(error, "type", None))
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
+def causes(error: BaseException) -> Iterator[BaseException]:
     """Yield an error and its causes: clients and LangChain wrap the errors of the connection."""
     link: BaseException | None = error
     while link is not None:

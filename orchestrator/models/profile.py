@@ -12,7 +12,7 @@ from langchain_core.language_models import BaseChatModel
 from pydantic import BaseModel, SecretStr
 
 from orchestrator.models.proxies import plain_address
-from orchestrator.redaction import remember_secret
+from orchestrator.redaction import redact, remember_secret
 
 UNKNOWN_WINDOW = 8192
 THIS_MACHINE = "this machine"
@@ -65,10 +65,7 @@ class ModelProfile:
     @property
     def endpoint(self) -> str:
         """Key that tells the endpoint of one model from another's: its address, or else its class, and the name."""
-        values = vars(self.model)
-        address = next((value for name in _ADDRESSES if (value := values.get(name))), None)
-        # ChatOpenAI without a `base_url` has OpenAI's address only in its client.
-        address = address or getattr(values.get("root_client"), "base_url", None)
+        address = _address(self.model)
         where = str(address) if address else type(self.model).__name__
         return f"{where.rstrip('/')} ({self.name})"
 
@@ -173,6 +170,18 @@ def identity_of(model: BaseChatModel) -> tuple[str, str]:
     # A label is for people, and doubles have a number instead of an address.
     address = next((text for place in places if "://" in (text := str(place or ""))), "")
     return name, plain_address(address) if address else type(model).__name__
+
+
+def address_of(model: BaseChatModel) -> str:
+    """Return a model's endpoint for a person: its name, or else its address without secrets; empty without either."""
+    return ModelProfile.of(model).label or redact(str(_address(model) or "")).rstrip("/")
+
+
+def _address(model: BaseChatModel) -> Any:
+    values = vars(model)
+    address = next((value for name in _ADDRESSES if (value := values.get(name))), None)
+    # ChatOpenAI without a `base_url` has OpenAI's address only in its client.
+    return address or getattr(values.get("root_client"), "base_url", None)
 
 
 @lru_cache(maxsize=256)
