@@ -10,6 +10,9 @@ ROOT = "orchestrator"
 THREADS = (ROOT, "threads")
 """The namespace of the list of threads."""
 
+PAST_SPEND = (ROOT, "past_spend")
+"""The namespace of the tokens of earlier sub-tasks, over all threads."""
+
 # A store's search returns at most as many items as it is asked for; LangGraph's default is 10.
 _PAGE = 500
 

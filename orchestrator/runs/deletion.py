@@ -1,6 +1,7 @@
 """Deleting a thread with everything that belongs to it."""
 
 from orchestrator.budget.ledger_store import forget_ledger
+from orchestrator.budget.past_spend import forget_past
 from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.errors import PersistenceError
 from orchestrator.persistence.database import Persistence
@@ -35,5 +36,6 @@ async def delete_thread(bridge: Bridge, persistence: Persistence, thread_id: str
     saver = persistence.checkpointer
     await bridge.call(saver.delete_thread if bridge is BLOCKING else saver.adelete_thread, thread_id)
     await forget_ledger(bridge, persistence.store, thread_id)
+    await forget_past(bridge, persistence.store, thread_id)
     await forget_orders(bridge, persistence.store, thread_id)
     await threads.delete(bridge, thread_id)

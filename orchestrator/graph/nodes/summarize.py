@@ -6,9 +6,11 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from orchestrator.agents.answer import Answer, assembled
+from orchestrator.agents.forecast import history_key
 from orchestrator.agents.team import Team
 from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.budget import BudgetSpentError
+from orchestrator.budget.past_spend import add_past, uses_of
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.events import Answered, Summarizing
 from orchestrator.graph.invocation import Invocation, described_config
@@ -66,6 +68,7 @@ def summarize(team: Team) -> BridgedNode:
             answer_notes.append(answer.untyped)
             update["status"] = "limited" if update["status"] == "done" else update["status"]
         await invocation.ledger.flush(bridge)
+        await _keep_spend(team, invocation, plan, state)
         invocation.emit(Answered(answer.text, update["status"]))
         references = [reference.plain() for reference in answer.references]
         update |= {"answer": answer.text, "references": references, "notes": [*notes, *answer_notes]}
@@ -73,6 +76,22 @@ def summarize(team: Team) -> BridgedNode:
         return update | {"usage": invocation.ledger.spent.counters()}
 
     return BridgedNode("summarize", write)
+
+
+async def _keep_spend(team: Team, invocation: Invocation, plan: Plan, state: State) -> None:
+    """Keep what the finished sub-tasks of each worker used, for later forecasts."""
+    number = state.get("task_number", 1)
+    finished: dict[str, dict[str, str]] = {}
+    for outcome in filter(is_accepted, _outcomes(plan, state)):
+        finished.setdefault(outcome["agent"], {})[outcome["id"]] = f"{number} {outcome['key']}"
+    accounts = invocation.ledger.accounts
+    # A thread of an older team may name workers that this one lacks.
+    known = {name: worker for name, worker in team.workers.items() if name in finished}
+    uses = {
+        history_key(worker): uses_of(accounts, name, invocation.memory_id, finished[name])
+        for name, worker in known.items()
+    }
+    await add_past(invocation.bridge, invocation.store, uses)
 
 
 def is_accepted(outcome: dict[str, Any]) -> bool:

@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from orchestrator.agents.forecast import Forecast, forecast
+from orchestrator.agents.forecast import Forecast, forecast, history_key
+from orchestrator.budget.past_spend import read_past
 from orchestrator.budget.prices import has_public_price
 from orchestrator.events import Planned
 from orchestrator.graph.supervision.turn import Turn, Update
@@ -24,7 +25,7 @@ async def propose(turn: Turn, plan: Plan, revisions: int, *, ask: bool = True) -
     if turn.auto_approve or not ask:
         return await accept(turn, plan) | {"revisions": revisions}
     turn.invocation.emit(Planned(plan))
-    expected = _forecast(turn, plan)
+    expected = await _forecast(turn, plan)
     review = plan_review(
         turn.memory_id,
         plan,
@@ -76,7 +77,7 @@ async def accept(
     return update | {"standing": None} if turn.state.get("standing") else update
 
 
-def _forecast(turn: Turn, plan: Plan) -> Forecast:
+async def _forecast(turn: Turn, plan: Plan) -> Forecast:
     # Looking prices up takes a while, so only where somebody pays.
     ledger = turn.invocation.ledger
     agents = (turn.supervisor, *(turn.team.workers[task.target_agent] for task in plan.sub_tasks))
@@ -86,4 +87,8 @@ def _forecast(turn: Turn, plan: Plan) -> Forecast:
         saved = (turn.state.get("outcomes") or {}).items()
         outcomes = {task_id: Outcome.model_validate({**form, "key": ""}) for task_id, form in saved}
     prices = ledger.budget.prices if is_paid else None
-    return forecast(plan, turn.team.workers, turn.limits, outcomes, ledger.spent, prices=prices)
+    workers = {t.target_agent: turn.team.workers[t.target_agent] for t in plan.sub_tasks}
+    names = {history_key(worker): name for name, worker in workers.items()}
+    uses = await read_past(turn.invocation.bridge, turn.invocation.store, names)
+    past = {names[key]: [tokens for _, tokens in each] for key, each in uses.items()}
+    return forecast(plan, turn.team.workers, turn.limits, outcomes, ledger.spent, prices=prices, past=past)
