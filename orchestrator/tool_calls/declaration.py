@@ -64,7 +64,7 @@ def declare(
     tool: Any = None,
     *,
     risk: Risk = "read",
-    effect: Effect = "none",
+    effect: Effect | None = None,
     trust: Trust = "trusted",
     contained: bool = False,
     time_limit_s: float | None = None,
@@ -78,7 +78,7 @@ def declare(
         tool: A LangChain tool, or a function.
         risk: The worst that a call can do.
         effect: The change that a call makes outside: `none`; `idempotent`, if repeating the call changes nothing more;
-            or `once`, if the call must not be repeated.
+            or `once`, if the call must not be repeated. Undeclared, it is `none` with `risk="read"`, and else `once`.
         trust: `trusted` if the output may be relied on.
         contained: The effect stays inside the thread's own workspace.
         time_limit_s: Seconds after which a call is given up; None for two minutes.
@@ -87,9 +87,11 @@ def declare(
     Raises:
         ConfigError: A value is not allowed, or `tool` is neither a tool nor a function.
     """
-    fields: dict[str, Any] = {"risk": risk, "effect": effect, "trust": trust}
+    fields: dict[str, Any] = {"risk": risk, "trust": trust}
+    if effect is not None:  # undeclared, `effect_of` takes the safe one for the risk
+        fields["effect"] = effect
     for name, allowed in _ALLOWED.items():
-        if fields[name] not in allowed:
+        if name in fields and fields[name] not in allowed:
             raise ConfigError(f"{name}={fields[name]!r} cannot be declared: use {' or '.join(map(repr, allowed))}")
     for name, limit in (("time_limit_s", time_limit_s), ("output_limit", output_limit)):
         if limit is not None and not (isinstance(limit, (int, float)) and limit > 0):

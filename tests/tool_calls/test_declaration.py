@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 from langchain_core.tools import BaseTool, tool
+from orchestrator_graphs import data_analyst, document_desk, research_team
+from orchestrator_tools.workspace.tools import workspace_tools
 
 from orchestrator import TaskOrchestrator, Worker, declare
 from orchestrator.testing import ScriptedModel, TeamScript, call, say
@@ -122,3 +124,35 @@ def test_a_declared_function_is_asked_about_as_its_risk_demands(risk: Any, asked
     with TaskOrchestrator(workers=[worker], model=model, db="memory://") as opened:
         run = opened.run("go", plan=[step("a", agent="clerk")])
     assert [review.kind for review in run.reviews] == ["tool"] * asked
+
+
+@pytest.mark.parametrize(
+    ("properties", "effect"),
+    [
+        ({}, "none"),
+        ({"risk": "read"}, "none"),
+        ({"risk": "write"}, "once"),
+        ({"risk": "execute", "trust": "untrusted"}, "once"),
+        ({"risk": "spend", "time_limit_s": 5}, "once"),
+        ({"risk": "write", "contained": True}, "once"),
+        ({"risk": "write", "effect": "none"}, "none"),
+        ({"risk": "read", "effect": "once"}, "once"),
+    ],
+    ids=str,
+)
+def test_an_effect_that_is_not_declared_is_the_safe_one_for_the_risk(properties: dict[str, Any], effect: str) -> None:
+    def act(at: str) -> str:
+        """Acts."""
+        return at
+
+    assert effect_of(declare(tool(act), **properties)) == effect
+    assert effect_of(tool_of(declare(act, **properties))) == effect
+
+
+def test_the_shipped_tools_declare_their_effects() -> None:
+    teams = (data_analyst.team(), document_desk.team(), research_team.team())
+    tools = [each for team in teams for worker in team.workers.values() for each in worker.tools]
+    assert {"save_table", "python", "write_file"} <= {each.name for each in [*tools, *workspace_tools()]}
+    for shipped in [*tools, *workspace_tools()]:
+        assert "effect" in (shipped.metadata or {}), shipped.name
+        assert not is_contained(shipped) or effect_of(shipped) != "once", f"{shipped.name} would ask before each call"
