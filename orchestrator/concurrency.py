@@ -19,7 +19,7 @@ from typing import Any, Protocol, TypeVar, cast
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.store.base import BaseStore, Op, Result
 
-from orchestrator.daemon_threads import as_exception, in_own_thread
+from orchestrator.daemon_threads import as_exception, in_own_thread, with_ordinary_tasks
 from orchestrator.errors import ConfigError
 
 T = TypeVar("T")
@@ -55,6 +55,7 @@ class Bridge(Protocol):
 
         Raises:
             TimeLimitError: The function took longer.
+            UnusualExitError: The function raised `SystemExit` or the like, which would end a loop or a thread.
         """
 
     async def within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, T]]) -> T:
@@ -62,6 +63,7 @@ class Bridge(Protocol):
 
         Raises:
             TimeLimitError: The coroutine took longer.
+            UnusualExitError: The coroutine raised `SystemExit` or the like.
         """
 
     async def offload(self, function: Callable[[], T]) -> T:
@@ -175,7 +177,7 @@ async def _within(seconds: float, work: Coroutine[Any, Any, T]) -> T:
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            return await work
+            return await with_ordinary_tasks(work)
     except TimeoutError:
         if limit.expired():  # our limit, and no TimeoutError of the work itself
             raise TimeLimitError from None

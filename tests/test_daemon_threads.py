@@ -2,15 +2,17 @@
 
 import asyncio
 import contextvars
+import gc
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from orchestrator.daemon_threads import UnusualExitError, in_own_thread
+from orchestrator.daemon_threads import UnusualExitError, in_own_thread, with_ordinary_tasks
 
 
 def raising(error: BaseException) -> Callable[[], None]:
@@ -96,3 +98,58 @@ def test_a_program_ends_while_one_hangs() -> None:
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)
     assert done.stdout == "given up\n"
     assert time.monotonic() - began < 60
+
+
+async def test_tasks_of_other_code_and_the_loops_own_task_factory_stay_as_they_are() -> None:
+    made: list[str] = []
+
+    def factory(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
+        made.append(coroutine.__qualname__)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def other() -> None:
+        await asyncio.sleep(0)
+
+    async def inner() -> None:
+        raise SystemExit(3)
+
+    async def outer() -> None:
+        coroutine = other()
+        context = contextvars.Context()  # not inside: nothing is guarded there
+        task = asyncio.create_task(coroutine, context=context)
+        assert task.get_coro() is coroutine
+        await task
+        await asyncio.gather(inner())
+
+    loop = asyncio.get_running_loop()
+    loop.set_task_factory(factory)
+    with pytest.raises(UnusualExitError, match="SystemExit: 3"):
+        await with_ordinary_tasks(outer())
+    assert loop.get_task_factory() is factory
+    assert [name.rpartition(".")[2] for name in made] == ["other", "inner"]
+    loop.set_task_factory(None)
+
+
+async def test_a_task_that_is_cancelled_before_its_first_step_leaves_no_coroutine_behind(
+    recwarn: pytest.WarningsRecorder,
+) -> None:
+    async def inner() -> None:
+        await asyncio.sleep(60)
+
+    async def outer() -> None:
+        task = asyncio.create_task(inner())
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    await with_ordinary_tasks(outer())
+    gc.collect()
+    assert not recwarn.list
+
+
+async def test_a_cancellation_of_its_caller_passes() -> None:
+    task = asyncio.create_task(with_ordinary_tasks(asyncio.sleep(60)))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task

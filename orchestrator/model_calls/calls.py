@@ -28,6 +28,7 @@ from orchestrator.budget.prices import booked_name, has_public_price, nano_usd, 
 from orchestrator.budget.spend import Spend
 from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import Bridge
+from orchestrator.daemon_threads import UnusualExitError
 from orchestrator.errors import ModelError
 from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent, is_heard
 from orchestrator.logs import logger
@@ -169,17 +170,17 @@ class ModelCalls:
                 where = address_of(candidate)
                 note_endpoint(error, where)
                 redact_error(error)
-                if not is_endpoint_failure(error):
+                has_exited = isinstance(error, UnusualExitError)
+                if not has_exited and not is_endpoint_failure(error):
                     raise
                 if at == len(candidates) - 1:
                     # `error_texts` explains these two. Errors of other clients get their model's name here.
                     if isinstance(error, ModelError | openai.OpenAIError):
                         raise
                     why = str(error) or "it does not say why"
-                    raise ModelError(
-                        f"{ModelProfile.of(candidate).name}{f' at {where}' if where else ''} failed "
-                        f"({type(error).__name__}: {why}): resume later"
-                    ) from error
+                    why = why if has_exited else f"{type(error).__name__}: {why}"
+                    name = f"{ModelProfile.of(candidate).name}{f' at {where}' if where else ''}"
+                    raise ModelError(f"{name} failed ({why}): resume later") from error
                 name, instead = (ModelProfile.of(each).name for each in candidates[at : at + 2])
                 _log.warning("%s failed (%s): asking %s instead", name, error, instead)
                 self._emit(FellBack(self.allowance.account.sub_task_id, name, instead, str(error)))

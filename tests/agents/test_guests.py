@@ -286,6 +286,31 @@ def test_what_a_node_of_a_graph_raises_is_a_failure_in_its_own_words() -> None:
     assert opened(guest(last_line)).run("t", auto_approve=True).status == "done"
 
 
+@pytest.mark.parametrize("is_nested", [False, True], ids=["graph", "graph in a graph"])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, Wanted])
+def test_what_an_asynchronous_node_raises_leaves_the_callers_loop_running(
+    error: type[BaseException], is_nested: bool
+) -> None:
+    async def fail(state: MessagesState) -> Any:
+        await asyncio.sleep(0)
+        raise error("the disk is full")
+
+    async def gather(state: MessagesState) -> Any:
+        return (await asyncio.gather(fail(state)))[0]
+
+    graph: Any = StateGraph(MessagesState).add_node("n", gather).add_edge(START, "n").compile()
+    if is_nested:
+        graph = StateGraph(MessagesState).add_node("inner", graph).add_edge(START, "inner").compile()
+
+    async def program() -> Run:
+        orchestrator = opened(guest(graph), plan=PLAN[:1], limits=Limits(attempts=1, revisions=0))
+        return await orchestrator.arun("t", auto_approve=True)
+
+    outcome = asyncio.run(program()).outcomes["a"]
+    assert (outcome.status, outcome.error.count("the disk is full") > 0) == ("failed", True)
+    assert "'guest' ended with" in outcome.error
+
+
 @pytest.mark.parametrize("way", ["run", "arun"])
 def test_it_is_given_up_at_its_time_limit(way: str) -> None:
     worker = guest(lambda text: time.sleep(30), time_limit_s=0.2)
