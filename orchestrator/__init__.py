@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from orchestrator.memory.reference import Reference
     from orchestrator.memory.shared_memory import SharedMemory
     from orchestrator.model_calls.call_policy import CallPolicy
+    from orchestrator.model_calls.loading_event import ModelLoading
     from orchestrator.model_calls.retries import Resilience
     from orchestrator.models.factory import chat_model
     from orchestrator.models.settings import ModelSettings
@@ -101,6 +102,7 @@ __all__ = [
     "MissingModelError",
     "ModelChangedError",
     "ModelError",
+    "ModelLoading",
     "ModelSettings",
     "OrchestratorClient",
     "OrchestratorError",
@@ -208,6 +210,7 @@ _MODULES = {
     "memory.reference": ("Reference",),
     "memory.shared_memory": ("SharedMemory",),
     "model_calls.call_policy": ("CallPolicy",),
+    "model_calls.loading_event": ("ModelLoading",),
     "model_calls.retries": ("Resilience",),
     "models.factory": ("chat_model",),
     "models.settings": ("ModelSettings",),

@@ -33,6 +33,7 @@ from orchestrator.events import (
     ToolReturned,
     parse_event,
 )
+from orchestrator.model_calls.loading_event import ModelLoading
 from tests.support.strategies import plans
 
 COUNTS = st.integers(0, 10**12)
@@ -73,6 +74,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     Spent: st.builds(Spent, COUNTS, COUNTS.map(lambda nano: nano / NANO), COUNTS),
     BudgetShort: st.builds(BudgetShort, st.sampled_from(["warn", "short", "spent"]), TEXTS),
     FellBack: st.builds(FellBack, TEXTS, NAMES, NAMES, TEXTS),
+    ModelLoading: st.builds(ModelLoading, TEXTS, TEXTS, st.floats(0, 1e9)),
     TextDelta: st.builds(TextDelta, TEXTS, NAMES, TEXTS, NAMES, COUNTS),
     TextVoided: st.builds(TextVoided, TEXTS, NAMES, NAMES, TEXTS),
     Cancelled: st.builds(Cancelled, TEXTS),

@@ -33,6 +33,7 @@ from orchestrator.events import (
     ToolRefused,
     ToolReturned,
 )
+from orchestrator.model_calls.loading_event import ModelLoading
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.status_colours import TERMINAL_STYLES
 from orchestrator.text import shorten
@@ -137,6 +138,8 @@ def describe_event(event: Event) -> str:
             return f"instruction: {text}"
         case Cancelled(by=by):
             return f"cancelled by {by}" if by else "cancelled"
+        case ModelLoading():
+            return f"{event.model} loads its model, waiting up to {event.longest_s:.0f} s"
         case FellBack():
             return f"{event.model} failed, asking {event.instead}: {event.error}"
         case _:
@@ -221,7 +224,7 @@ class LiveDisplay:
                 case Spent():
                     dollars = f", ${event.cost_usd:.4f}" if event.cost_usd else ""
                     self._spent = f"{event.model_calls} model calls, {event.tokens:,} tokens{dollars}"
-                case BudgetShort() | Cancelled() | FellBack() | Steered() | ToolRefused():
+                case BudgetShort() | Cancelled() | FellBack() | ModelLoading() | Steered() | ToolRefused():
                     self._notice = describe_event(event)
                 case _:
                     self._phase = ""

@@ -35,9 +35,11 @@ from orchestrator.logs import logger
 from orchestrator.messages import make_sound
 from orchestrator.model_calls.answer_limit import limited
 from orchestrator.model_calls.call_policy import CallPolicy
+from orchestrator.model_calls.loading_event import ModelLoading
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
 from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
+from orchestrator.models.endpoints.loading import is_loading
 from orchestrator.models.error_texts import note_endpoint
 from orchestrator.models.errors import cost_nothing, is_endpoint_failure
 from orchestrator.models.profile import ModelProfile, address_of
@@ -212,7 +214,15 @@ class ModelCalls:
         settings = self.policy.resilience
         if (own := ModelProfile.of(model).retries) is not None:
             settings = settings.model_copy(update={"retries": own})
-        return await call_endpoint(self.bridge, ModelProfile.of(model).endpoint, settings, attempt, tokens=prompt)
+        profile = ModelProfile.of(model)
+
+        def told_loading() -> None:
+            sub_task_id = self.allowance.account.sub_task_id
+            self._emit(ModelLoading(sub_task_id, profile.description, settings.longest_loading_s))
+
+        return await call_endpoint(
+            self.bridge, profile.endpoint, settings, attempt, tokens=prompt, on_loading=told_loading
+        )
 
     @property
     def _reserves_tokens(self) -> bool:
@@ -245,7 +255,7 @@ class ModelCalls:
             reply = await self._within(limit if left is None else min(limit, left), partial(send, asked, arguments))
         except BaseException as error:
             # A cancelled call is settled too, or its reservation would stay in the run's account for good.
-            nothing = Spend(model_calls=1) if cost_nothing(error) else None
+            nothing = Spend(model_calls=int(not is_loading(error))) if cost_nothing(error) else None
             await ledger.settle(self.bridge, reservation, nothing or self._unreported(model, question, reservation))
             if isinstance(error, TimeoutError) and left is not None and left <= limit:
                 # Not the endpoint was too slow: the run's own time is over.

@@ -7,6 +7,7 @@ key, a malformed request) is raised at once. Tenacity drives the retries and wai
 import threading
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any, TypeVar
 
 from pydantic import ConfigDict, Field
@@ -17,11 +18,13 @@ from orchestrator.forks import forget_in_children
 from orchestrator.logs import logger
 from orchestrator.model_calls.circuit_breaker import Circuit
 from orchestrator.model_calls.rate_limit import Rate
+from orchestrator.models.endpoints.loading import is_loading
 from orchestrator.models.errors import endpoint_health, is_transient, retry_after
 from orchestrator.validation import Checked
 
 T = TypeVar("T")
 LONGEST_RETRY_AFTER_S = 60.0
+_POLL_S = 5.0
 
 
 class Resilience(Checked):
@@ -35,6 +38,8 @@ class Resilience(Checked):
             the endpoint asks for more, the error is raised at once.
         circuit_failures: Failures in a row after which no request is sent to an endpoint.
         circuit_reset_s: Seconds until the endpoint is tried again.
+        longest_loading_s: Seconds to wait for an endpoint that says that it loads its model. It is asked every few
+            seconds, which is no repetition and no failure. 0 treats it like any failure.
         requests_per_minute: Most requests to one endpoint, by all workers of the process together.
         tokens_per_minute: Most tokens of prompts to one endpoint, by all workers together.
     """
@@ -46,6 +51,7 @@ class Resilience(Checked):
     longest_wait_s: float = Field(default=30.0, ge=0)
     circuit_failures: int = Field(default=5, ge=1)
     circuit_reset_s: float = Field(default=30.0, ge=0)
+    longest_loading_s: float = Field(default=300.0, ge=0)
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
 
@@ -66,6 +72,7 @@ class Endpoints:
         """Begin without endpoints: waiters of a forked child's parent must not be counted here."""
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Circuit, Rate]] = {}
+        self._loading: set[str] = set()
 
     def of(self, endpoint: str) -> tuple[Circuit, Rate]:
         """Return the circuit and the rate of an endpoint, always the same ones."""
@@ -73,6 +80,22 @@ class Endpoints:
             if endpoint not in self._known:
                 self._known[endpoint] = Circuit(endpoint, self._clock), Rate(self._clock)
             return self._known[endpoint]
+
+    def begins_loading(self, endpoint: str) -> bool:
+        """Note that an endpoint loads its model. True if no other request has noted it."""
+        with self._lock:
+            is_news = endpoint not in self._loading
+            self._loading.add(endpoint)
+            return is_news
+
+    def loaded(self, endpoint: str) -> None:
+        """Note that an endpoint has answered, or is not waited for any more."""
+        with self._lock:
+            self._loading.discard(endpoint)
+
+    def now(self) -> float:
+        """Return the seconds of the clock."""
+        return self._clock()
 
 
 ENDPOINTS = Endpoints()
@@ -87,6 +110,7 @@ async def call_endpoint(
     *,
     tokens: int = 0,
     endpoints: Endpoints = ENDPOINTS,
+    on_loading: Callable[[], None] = lambda: None,
 ) -> T:
     """Make a request, and repeat it after transient failures.
 
@@ -97,6 +121,7 @@ async def call_endpoint(
         attempt: Makes one request.
         tokens: Tokens of the prompt, for the limit of tokens a minute.
         endpoints: Keeps the state of the endpoint.
+        on_loading: Called when the endpoint is found loading its model, by the first of the requests that wait for it.
 
     Raises:
         CircuitOpenError: The endpoint has failed too often just now. Nothing was sent.
@@ -113,11 +138,7 @@ async def call_endpoint(
         with circuit.request(*after, endpoint_health):
             return await attempt()
 
-    def is_worth_another(error: BaseException) -> bool:
-        return (
-            # With the circuit open, a repetition would wait and then fail without a request.
-            is_transient(error) and (retry_after(error) or 0.0) <= LONGEST_RETRY_AFTER_S and not circuit.is_open(*after)
-        )
+    tried = partial(_once_loaded, bridge, endpoint, settings, once, endpoints, on_loading)
 
     backoff = wait_random_exponential(multiplier=settings.first_wait_s, max=settings.longest_wait_s)
 
@@ -129,13 +150,47 @@ async def call_endpoint(
         return seconds
 
     if settings.retries == 0:
-        return await once()
+        return await tried()
     # AsyncRetrying (tenacity 9) suspends in `sleep` only, so it also runs on the blocking bridge.
     retrying = AsyncRetrying(
         sleep=bridge.sleep,
         wait=wait,
         stop=stop_after_attempt(settings.retries + 1),
-        retry=retry_if_exception(is_worth_another),
+        # With the circuit open, a repetition would wait and then fail without a request.
+        retry=retry_if_exception(lambda error: _is_worth_another(error, settings) and not circuit.is_open(*after)),
         reraise=True,
     )
-    return await retrying(once)
+    return await retrying(tried)
+
+
+async def _once_loaded(
+    bridge: Bridge,
+    endpoint: str,
+    settings: Resilience,
+    once: Callable[[], Coroutine[Any, Any, T]],
+    endpoints: Endpoints,
+    on_loading: Callable[[], None],
+) -> T:
+    """Make a request, and make it again while the endpoint loads its model."""
+    end, wait_s = endpoints.now() + settings.longest_loading_s, settings.first_wait_s
+    try:
+        while True:
+            try:
+                return await once()
+            except Exception as error:
+                pause = min(retry_after(error) or wait_s, LONGEST_RETRY_AFTER_S)
+                # Without a pause, the clock of `end` might not pass.
+                if not is_loading(error) or pause <= 0 or endpoints.now() + pause > end:
+                    raise
+                if endpoints.begins_loading(endpoint):
+                    _log.warning("%s loads its model: waiting up to %.0f s", endpoint, settings.longest_loading_s)
+                    on_loading()
+            await bridge.sleep(pause)
+            wait_s = min(2 * wait_s, _POLL_S)
+    finally:
+        endpoints.loaded(endpoint)
+
+
+def _is_worth_another(error: BaseException, settings: Resilience) -> bool:
+    is_waited_for = is_loading(error) and settings.longest_loading_s > 0  # the whole wait is over then
+    return is_transient(error) and not is_waited_for and (retry_after(error) or 0.0) <= LONGEST_RETRY_AFTER_S

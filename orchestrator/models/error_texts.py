@@ -9,8 +9,9 @@ from typing import Any
 import openai
 
 from orchestrator.errors import ModelError
+from orchestrator.models.endpoints.loading import is_loading
 from orchestrator.models.endpoints.reasons import is_page, reason_in
-from orchestrator.models.errors import RefusedRequestError, causes
+from orchestrator.models.errors import RefusedRequestError, causes, retry_after
 from orchestrator.models.proxies import proxy_for
 from orchestrator.redaction import redact_error
 
@@ -122,9 +123,11 @@ def _explain_status(error: openai.APIStatusError, where: str) -> ModelError:
         case 407:
             return ModelError(f"the proxy before {where} wants a login ({reason}): write it into the proxy's address")
         case 429:
-            return ModelError(
-                f"{where} refuses more requests now ({reason}): {advice or 'wait, or check the quota'}, and resume"
-            )
+            seconds = retry_after(error)
+            wait = "wait, or check the quota" if seconds is None else f"wait {seconds:.0f} s, or check the quota"
+            return ModelError(f"{where} refuses more requests now ({reason}): {advice or wait}, and resume")
+        case _ if is_loading(error):
+            return ModelError(f"{where} still loads its model ({reason}): resume when it is ready")
         case _ if status >= 500:
             return ModelError(f"{where} failed with {status} ({reason}): try again later with resume")
         case _:

@@ -8,7 +8,7 @@ import re
 import socket
 import ssl
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Literal
@@ -18,12 +18,18 @@ import langchain_core.exceptions as langchain_errors
 import openai
 
 from orchestrator.errors import CircuitOpenError, ModelError, OrchestratorError
+from orchestrator.models.endpoints.loading import is_loading
 
 # These say nothing against the request itself: a wrong key or address, an account without money, a wrong moment.
 _NOT_REFUSALS = frozenset({401, 402, 403, 404, 405, 408, 409, 425, 429})
 _TRANSIENT = frozenset({408, 409, 425, 429})
 # `float` alone would take "nan", "inf" and "1_0" too.
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|h|m|s)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_AGAIN_IN = re.compile(
+    r"(?:try again|retry|wait)\s+(?:in|after|for)\s+((?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|h|m|s)[a-z]*\s*)+)", re.IGNORECASE
+)
 # LangChain's own classes, for clients of other vendors, whose errors need not have a status.
 _ANSWERED = (
     langchain_errors.ModelAuthenticationError,
@@ -82,7 +88,7 @@ def cost_nothing(error: BaseException) -> bool:
     if isinstance(error, OrchestratorError):
         return isinstance(error, CircuitOpenError)
     if (status := _status(error)) is not None:
-        return 400 <= status < 500
+        return 400 <= status < 500 or is_loading(error)
     unsent = _transport_errors("ConnectError", "ConnectTimeout", "PoolTimeout")
     never_sent = any(isinstance(link, (ConnectionRefusedError, socket.gaierror, *unsent)) for link in causes(error))
     return never_sent or isinstance(error, _ANSWERED)
@@ -98,6 +104,8 @@ def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: date
     headers = getattr(getattr(error, "response", None), "headers", None)
     if headers is None:
         return None
+    if _status(error) == 429 and "retry-after" not in headers and "retry-after-ms" not in headers:
+        return _until_reset(headers, str(error))
     milliseconds, text = (str(headers.get(name) or "").strip() for name in ("retry-after-ms", "retry-after"))
     if _NUMBER.fullmatch(milliseconds):
         return float(milliseconds) / 1000
@@ -110,10 +118,28 @@ def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: date
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now()).total_seconds())
 
 
+def _until_reset(headers: Mapping[str, str], text: str) -> float | None:
+    """Return the seconds until a limit of the endpoint is reset, as its words or its other headers say."""
+    if found := _AGAIN_IN.search(text):
+        return _seconds(found[1])
+    spent = [kind for kind in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{kind}") == "0"]
+    resets = [_seconds(headers.get(f"x-ratelimit-reset-{kind}", "")) for kind in spent]
+    return max((seconds for seconds in resets if seconds is not None), default=None)
+
+
+def _seconds(text: str) -> float | None:
+    """Return the seconds in a text such as 20s, 1.5, 6m0s or 120ms; None for anything else."""
+    text = text.strip().rstrip(".").lower()
+    if _NUMBER.fullmatch(text):
+        return float(text)
+    parts = _SPAN.findall(text)
+    return sum(float(count) * _UNITS[unit] for count, unit in parts) if parts else None
+
+
 def endpoint_health(error: BaseException) -> EndpointHealth:
     """Return the conclusion about the endpoint: one that refuses, or asks to wait, is alive."""
     if (status := _status(error)) is not None:
-        return "dead" if status >= 500 else "alive"
+        return "dead" if status >= 500 and not is_loading(error) else "alive"
     if isinstance(error, _ANSWERED):
         return "alive"
     return "dead" if is_transient(error) else "none"

@@ -9,14 +9,22 @@ import openai
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import HumanMessage
 from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
-from orchestrator.concurrency import AWAITING, BLOCKING
+from orchestrator.budget.allowance import Allowance
+from orchestrator.budget.budget import Budget
+from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
 from orchestrator.errors import ConfigError
+from orchestrator.events import Event
+from orchestrator.model_calls.call_policy import CallPolicy
+from orchestrator.model_calls.calls import ModelCalls
+from orchestrator.model_calls.loading_event import ModelLoading
 from orchestrator.model_calls.retries import Endpoints, Resilience, call_endpoint
-from orchestrator.models.errors import cost_nothing
+from orchestrator.models.errors import cost_nothing, retry_after
 from orchestrator.testing import Fault, Gate, OpenAIServer, say
+from tests.budget.test_ledger import open_ledger
 from tests.support.endpoints import Service, Stand, answered, model_at, raising, then_well
 
 CROWD = 16
@@ -180,3 +188,74 @@ def test_endpoints_do_not_share_a_circuit() -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ConfigError, match="Resilience: "):
         Resilience(**wrong)
+
+
+# Endpoints that load their model
+
+LOADING = [
+    Fault(503, raw='{"error": {"message": "Loading model", "type": "unavailable_error", "code": 503}}'),
+    Fault(503, raw='{"error": "Model a/b is currently loading", "estimated_time": 20.0}'),
+    Fault(503, "the model is warming up"),
+    Fault(503, "model qwen is not ready"),
+    Fault(200, raw='{"error": {"message": "Loading model", "code": 503}}'),
+]
+
+
+@pytest.mark.parametrize("fault", LOADING, ids=lambda fault: str(fault.raw or fault.message)[:40])
+def test_an_endpoint_that_loads_its_model_is_waited_for(stand: Stand, service: Service, fault: Fault) -> None:
+    service.fail(*[fault] * 20)
+    heard: list[str] = []
+    call = stand.call(stand.asking(service.model), on_loading=lambda: heard.append("loading"), retries=0)
+    assert stand.run(call).text == "hi"
+    assert len(stand.waits) == 20
+    assert stand.waits[-1] == 5
+    assert heard == ["loading"], "told once"
+    assert stand.is_closed()
+
+
+def test_a_model_that_is_never_loaded_is_given_up_after_the_longest_wait(stand: Stand, service: Service) -> None:
+    service.fail(LOADING[0], always=True)
+    with pytest.raises(openai.InternalServerError):
+        stand.run(stand.call(stand.asking(service.model), longest_loading_s=30))
+    assert 25 <= sum(stand.waits) <= 30
+    assert stand.is_closed()
+
+
+def test_a_loading_endpoint_says_when_to_come_again(stand: Stand, service: Service) -> None:
+    service.fail(Fault(503, "Loading model", (("Retry-After", "17"),)))
+    stand.run(stand.call(stand.asking(service.model)))
+    assert stand.waits == [17]
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault(503, "failed to load model"), Fault(503, "overloaded"), Fault(400, "Loading model")]
+)
+def test_what_only_resembles_loading_is_not_waited_for(stand: Stand, service: Service, fault: Fault) -> None:
+    service.fail(fault, always=True)
+    with pytest.raises(openai.APIStatusError):
+        stand.run(stand.call(stand.asking(service.model), retries=0))
+    assert stand.waits == []
+
+
+def test_the_wait_of_a_rate_limit_is_read_from_words_and_headers() -> None:
+    spent = {
+        "x-ratelimit-remaining-tokens": "0",
+        "x-ratelimit-reset-tokens": "6m0s",
+        "x-ratelimit-reset-requests": "1s",
+    }
+    assert retry_after(answered(429, spent)) == 360
+    assert retry_after(answered(429, {"x-ratelimit-reset-requests": "1s"})) is None
+    told = answered(429)
+    told.args = ("Rate limit reached. Please try again in 1m2.5s. Visit us",)
+    assert retry_after(told) == 62.5
+
+
+def test_polls_of_a_loading_endpoint_cost_nothing_and_are_told(service: Service) -> None:
+    service.fail(LOADING[0])
+    ledger = open_ledger(Budget(model_calls=1, tokens=50_000))
+    events: list[Event] = []
+    policy = CallPolicy(resilience=Resilience(first_wait_s=0.001))
+    calls = ModelCalls(BLOCKING, Allowance(ledger=ledger), policy, events.append)
+    assert run_blocking(calls.invoke(service.model, [HumanMessage("hello")])).text == "hi"
+    assert ledger.spent.model_calls == 1
+    assert [event.longest_s for event in events if isinstance(event, ModelLoading)] == [300]

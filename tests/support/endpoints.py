@@ -48,10 +48,14 @@ class Stand:
         self.clock.now += seconds
         await self.inner.sleep(0)
 
-    async def call(self, attempt: Attempt, *, tokens: int = 0, **settings: Any) -> Any:
+    async def call(
+        self, attempt: Attempt, *, tokens: int = 0, on_loading: Callable[[], None] = lambda: None, **settings: Any
+    ) -> Any:
         resilience = Resilience(**settings)
         bridge = cast(Bridge, self)
-        return await call_endpoint(bridge, "here", resilience, attempt, tokens=tokens, endpoints=self.endpoints)
+        return await call_endpoint(
+            bridge, "here", resilience, attempt, tokens=tokens, endpoints=self.endpoints, on_loading=on_loading
+        )
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
         return run_blocking(coroutine) if self.inner is BLOCKING else asyncio.run(coroutine)
