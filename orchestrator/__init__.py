@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from orchestrator.model_calls.call_policy import CallPolicy
     from orchestrator.model_calls.loading_event import ModelLoading
     from orchestrator.model_calls.retries import Resilience
+    from orchestrator.models.check.check import check_model
+    from orchestrator.models.check.report import CheckedRequest, ModelCheck
     from orchestrator.models.factory import chat_model
     from orchestrator.models.settings import ModelSettings
     from orchestrator.persistence.database import Persistence
@@ -89,6 +91,7 @@ __all__ = [
     "CallPolicy",
     "CallbackError",
     "Cancelled",
+    "CheckedRequest",
     "CircuitOpenError",
     "ConfigError",
     "ConversationTurn",
@@ -101,6 +104,7 @@ __all__ = [
     "Limits",
     "MissingModelError",
     "ModelChangedError",
+    "ModelCheck",
     "ModelError",
     "ModelLoading",
     "ModelSettings",
@@ -149,6 +153,7 @@ __all__ = [
     "ask_human",
     "build_graph",
     "chat_model",
+    "check_model",
     "coder",
     "compile_graph",
     "declare",
@@ -212,6 +217,8 @@ _MODULES = {
     "model_calls.call_policy": ("CallPolicy",),
     "model_calls.loading_event": ("ModelLoading",),
     "model_calls.retries": ("Resilience",),
+    "models.check.check": ("check_model",),
+    "models.check.report": ("CheckedRequest", "ModelCheck"),
     "models.factory": ("chat_model",),
     "models.settings": ("ModelSettings",),
     "persistence.database": ("Persistence",),

@@ -102,9 +102,9 @@ def _first_model(
     )
     try:
         # `models.list()` takes an answer of another shape for an empty list, or fails on it with an unclear error.
-        windows = _windows(parsed(client.get("/models", cast_to=object)))
+        windows = listed_windows(parsed(client.get("/models", cast_to=object)))
     except json.JSONDecodeError as error:  # the content type promised JSON
-        windows = _windows(parsed(error.doc))
+        windows = listed_windows(parsed(error.doc))
     except openai.OpenAIError as error:
         explained = explain(error, base_url)
         raise explained if explained is not None else ModelError(redact(str(error))) from error
@@ -119,7 +119,7 @@ def _first_model(
     return name, windows[name]
 
 
-def _windows(listed: object) -> dict[str, int | None] | None:
+def listed_windows(listed: object) -> dict[str, int | None] | None:
     """Return the models of a list by name, with their windows where they are told; None for anything else."""
     if isinstance(listed, dict) and "data" in listed:
         listed = listed["data"] or []  # Ollama sends null for an empty list

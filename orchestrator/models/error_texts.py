@@ -13,7 +13,7 @@ from orchestrator.models.endpoints.loading import is_loading
 from orchestrator.models.endpoints.reasons import is_page, reason_in
 from orchestrator.models.errors import RefusedRequestError, causes, retry_after
 from orchestrator.models.proxies import proxy_for
-from orchestrator.redaction import redact_error
+from orchestrator.redaction import redact, redact_error
 
 _UNKNOWN = "the model's endpoint"
 _PULL = re.compile(r"model ['\"]?([\w./:-]+)['\"]? (?:not found|was not found|does not exist)", re.IGNORECASE)
@@ -153,6 +153,11 @@ def _endpoint_of(error: openai.OpenAIError) -> str:
     request = getattr(error, "request", None)
     url = str(getattr(request, "url", "") or "").partition("?")[0]
     return url.removesuffix("/chat/completions").removesuffix("/models") if "://" in url else ""
+
+
+def reason_of(error: openai.APIStatusError) -> str:
+    """Return the endpoint's own words in an error, without secrets."""
+    return redact(_reason(error))
 
 
 def _reason(error: openai.APIStatusError) -> str:

@@ -109,6 +109,11 @@ def named_model(name: str) -> BaseChatModel:
         raise ConfigError(f"the model '{name}' cannot be made: {' '.join(str(error).split())}") from error
 
 
+def names_provider(name: str) -> bool:
+    """True if a name begins with a provider of LangChain, as in `anthropic:claude-sonnet-4-5`."""
+    return bool(_split(name)[0])
+
+
 def _split(name: str) -> tuple[str, str]:
     """Return the provider, empty without one, and the model. Colons are also in names such as `qwen2.5:7b`."""
     provider, colon, model = name.partition(":")

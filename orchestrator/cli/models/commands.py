@@ -1,4 +1,4 @@
-"""`orchestrator model`: the embedded model's weights."""
+"""`orchestrator model`: the check of an endpoint, and the embedded model's weights."""
 
 import sys
 from pathlib import Path
@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.echo import echo
+from orchestrator.cli.models.check import check
 from orchestrator.errors import MissingModelError
 
-app = typer.Typer(help="Fetch and find the weights of the embedded model.", no_args_is_help=True)
+app = typer.Typer(help="Check a model and its endpoint; fetch the embedded model's weights.", no_args_is_help=True)
+app.command("check")(check)
 Name = Annotated[
     str | None,
     typer.Argument(help="A name from `orchestrator model list`.", show_default="the model for runs that name none"),

@@ -6,10 +6,12 @@ import openai
 
 from orchestrator.models.call_reading.native import failed_call
 from orchestrator.models.capabilities import Capabilities
+from orchestrator.models.error_texts import reason_of
 from orchestrator.models.requests.form import Body
 from orchestrator.models.requests.negotiation import Negotiation
 from orchestrator.models.requests.refusal import Refusal
 from orchestrator.models.requests.schemas import wanted_schema
+from orchestrator.models.requests.witness import tell_witness
 
 
 class Asked:
@@ -59,7 +61,9 @@ class Asked:
         if failed_call(error) is not None:
             raise error  # about the model's answer, and not about the request
         refusal = Refusal.of(error.status_code, error.body, error.message)
-        if not has_begun and self.negotiation.refused(refusal):
+        is_tried_again = not has_begun and self.negotiation.refused(refusal)
+        tell_witness(lambda: reason_of(error), self.negotiation.forms)
+        if is_tried_again:
             self._first = self._first or error
             return
         raise error if self._first is None or refusal.is_final or refusal.is_too_long else self._first from None

@@ -83,6 +83,11 @@ class Negotiation:
         return left if left >= _LEAST_ANSWER else None  # too little by an estimate: the endpoint knows better
 
     @property
+    def forms(self) -> frozenset[str]:
+        """Names of the forms of the request to send now."""
+        return self._forms
+
+    @property
     def streams(self) -> bool:
         """True if the words of the answer come one by one, and are of use so."""
         return bool(self.body.get("stream")) and bool(self._usual.get("stream")) and not self.uses_json_tools
