@@ -54,6 +54,7 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
     fields = {
         "timeout_s": max(settings.timeout_s, _TIMEOUT_S),
         "temperature": settings.temperature or 0.0,
+        "reasoning_effort": None,
         "window": settings.window or WINDOW,
         "tool_mode": "json",
         "max_retries": 0,

@@ -21,7 +21,7 @@ def make_endpoint(
         name: The model's name at the endpoint.
         base_url: Address of the endpoint; None for OpenAI's.
         key: The endpoint's key.
-        settings: Time limit, retries, temperature, window, tool mode and sight.
+        settings: Time limit, retries, temperature, reasoning effort, window, tool mode and sight.
         proxy: The proxy for all requests; None for a direct connection, whatever the environment says.
         **fields: Further fields of the model.
 
@@ -31,7 +31,8 @@ def make_endpoint(
     import httpx2
 
     known = recall(base_url or "", name)  # reads a file, so not later on an event loop
-    optional: dict[str, Any] = {"temperature": settings.temperature} if settings.temperature is not None else {}
+    chosen = {"temperature": settings.temperature, "reasoning_effort": settings.reasoning_effort}
+    optional: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     return AdaptiveChatOpenAI(
         model=name,
         base_url=base_url,

@@ -31,9 +31,12 @@ class ModelSettings(BaseSettings):
             (`ORCHESTRATOR_MAX_RETRIES`), by default 2. Requests to the embedded model are not repeated.
         temperature: Sampling temperature (`ORCHESTRATOR_TEMPERATURE`); by default the endpoint's own.
         window: Tokens that the model takes at once, prompt and answer together (`ORCHESTRATOR_CONTEXT_WINDOW`), at
-            least 1024. By default the engine looks the window up by the model's name, or assumes 8192.
+            least 1024. By default what the endpoint says, or the model's name, or 8192.
         tool_mode: `native` sends tools as such, `json` asks for tool calls as JSON (`ORCHESTRATOR_TOOL_MODE`). The
             default, `auto`, tries native tools, and uses JSON if the endpoint refuses them.
+        reasoning_effort: How much a reasoning model thinks (`ORCHESTRATOR_REASONING_EFFORT`): `none`, `minimal`, `low`,
+            `medium`, `high`, or another word that the endpoint knows. By default the endpoint's own. It is left out
+            where the endpoint refuses it, and the embedded model does not reason.
         sees: True if the model takes pictures (`ORCHESTRATOR_SEES`). By default LangChain's list of models says so.
 
     Raises:
@@ -68,7 +71,12 @@ class ModelSettings(BaseSettings):
     tool_mode: ToolMode = Field(
         "auto", validation_alias=AliasChoices("ORCHESTRATOR_TOOL_MODE"), description="auto, native or json"
     )
-
+    reasoning_effort: str | None = Field(
+        None,
+        pattern=r"^\w+$",
+        validation_alias=AliasChoices("ORCHESTRATOR_REASONING_EFFORT"),
+        description="one word, as in low, medium or high",
+    )
     sees: bool | None = Field(None, validation_alias=AliasChoices("ORCHESTRATOR_SEES"), description="true or false")
 
     @field_validator("api_key")

@@ -43,6 +43,7 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         ("ORCHESTRATOR_TEMPERATURE", "warm", "a number"),
         ("ORCHESTRATOR_CONTEXT_WINDOW", "512", "a whole number of tokens, 1024 or more"),
         ("ORCHESTRATOR_TOOL_MODE", "JSON", "auto, native or json"),
+        ("ORCHESTRATOR_REASONING_EFFORT", "very high", "one word"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_one_line_with_its_name_and_what_is_allowed(

@@ -18,6 +18,7 @@ from orchestrator.models.factory import as_model, chat_model
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
 from orchestrator.models.profile import ModelProfile, identity_of
 from orchestrator.models.requests import lessons
+from orchestrator.models.requests.parameters import without_parameter
 from orchestrator.models.requests.witness import witnessed
 from orchestrator.models.settings import ModelSettings
 from orchestrator.redaction import redact
@@ -61,10 +62,19 @@ def check_model(
     if adaptive is not None:
         adaptive.capabilities.window = listed or adaptive.capabilities.window
         adaptive.window = adaptive.window or listed
+    if adaptive is not None and not adaptive.is_free:  # the embedded model has another port each time
         lessons.keep(str(adaptive.openai_api_base or ""), adaptive.model_name, adaptive.capabilities)
     profile = ModelProfile.of(chosen)
     source = window_source(profile, is_listed=listed is not None)
-    return ModelCheck(*identity_of(chosen), tuple(requests), profile.window, source)
+    return ModelCheck(*identity_of(chosen), tuple(requests), profile.window, source, _settings_of(adaptive))
+
+
+def _settings_of(model: AdaptiveChatOpenAI | None) -> tuple[tuple[str, str], ...]:
+    """Return the reasoning effort, and if the endpoint takes it."""
+    if model is None or (effort := model.reasoning_effort) is None:
+        return ()
+    is_refused = without_parameter("reasoning_effort").name in model.capabilities.learned()
+    return (("reasoning_effort", f"{effort}, refused and left out" if is_refused else effort),)
 
 
 def _checked(model: BaseChatModel, name: str, ask: Asker, answers: Answers) -> CheckedRequest:

@@ -37,6 +37,7 @@ def cloud() -> Iterator[OpenAIServer]:
 def cli(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Cli:
     """Calls a command on this test's database; gives the exit code, stdout and stderr."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", ["orchestrator"])  # under `python -m pytest` the commands would begin otherwise
     (tmp_path / "calm_team.py").write_text(TEAM)
 
     def run(*arguments: str, db: bool = True) -> tuple[int, str, str]:

@@ -123,3 +123,17 @@ def test_any_chat_model_can_be_checked() -> None:
 
 def test_every_form_has_words() -> None:
     assert not [name for name in ALL if form_words(name) == name]
+
+
+def with_effort(server: OpenAIServer) -> dict[str, str]:
+    return dict(check_model(ModelSettings(base_url=server.base_url, reasoning_effort="low")).settings)
+
+
+def test_the_reasoning_effort_is_told_and_that_an_endpoint_refuses_it() -> None:
+    with OpenAIServer(capable) as server:
+        assert with_effort(server) == {"reasoning_effort": "low"}
+        assert {body["reasoning_effort"] for body in server.bodies} == {"low"}
+        server.refuse(
+            lambda body: Fault(400, "Unrecognized field: reasoning_effort") if "reasoning_effort" in body else None
+        )
+        assert with_effort(server) == {"reasoning_effort": "low, refused and left out"}
