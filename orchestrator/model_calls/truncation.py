@@ -34,11 +34,14 @@ _AGAIN = (
 _LOST = "(cut off)"
 
 
+_REASON_NAMES = ("finish_reason", "stop_reason", "done_reason")  # of OpenAI and Google, of Anthropic, of Ollama
+
+
 def truncated_by(message: BaseMessage) -> str:
     """Return the reason why a model's message was truncated, else ""."""
     metadata = message.response_metadata
     details = metadata.get("incomplete_details")
-    reason = metadata.get("finish_reason") or metadata.get("stop_reason")
+    reason = next((metadata[name] for name in _REASON_NAMES if metadata.get(name)), None)
     if isinstance(details, dict):
         reason = details.get("reason") or reason
     word = str(reason or "").casefold()  # Google writes it in capitals

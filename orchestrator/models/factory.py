@@ -14,6 +14,7 @@ from langchain_core.language_models import BaseChatModel
 from orchestrator.errors import ConfigError, MissingModelError
 from orchestrator.models.configured import configured_identity, configured_model, is_configured
 from orchestrator.models.profile import THIS_MACHINE
+from orchestrator.models.requests.text_model import with_tools_and_schemas
 from orchestrator.models.settings import ModelSettings
 from orchestrator.validation import expect
 
@@ -61,7 +62,7 @@ def default_identity() -> tuple[str, str]:
 
 
 def as_model(model: BaseChatModel | str, name: str = "model") -> BaseChatModel:
-    """Return the model itself, or the one of this name.
+    """Return the model itself, or the one of this name; around a model without tools and schemas, one that has them.
 
     Args:
         model: A chat model, or a name as for `named_model`.
@@ -72,9 +73,9 @@ def as_model(model: BaseChatModel | str, name: str = "model") -> BaseChatModel:
         MissingModelError: The model needs a key, and there is none.
     """
     if isinstance(model, str):
-        return named_model(model)
+        return with_tools_and_schemas(named_model(model))
     expect(BaseChatModel, model, name, _EXAMPLE)
-    return model
+    return with_tools_and_schemas(model)
 
 
 def named_model(name: str) -> BaseChatModel:

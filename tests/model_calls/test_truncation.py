@@ -178,6 +178,8 @@ def test_an_empty_answer_to_the_task_gives_the_results_as_they_are() -> None:
         ({"finish_reason": None}, ""),
         ({"finish_reason": "length"}, "its length limit"),
         ({"stop_reason": "max_tokens"}, "its length limit"),
+        ({"done": True, "done_reason": "length"}, "its length limit"),
+        ({"done": True, "done_reason": "stop"}, ""),
         ({"finish_reason": "MAX_TOKENS"}, "its length limit"),
         ({"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}, "its length limit"),
         ({"incomplete_details": None, "finish_reason": "stop"}, ""),
