@@ -339,7 +339,7 @@ class Answered(Event, kind="answer"):
     """The supervisor has written the answer.
 
     Args:
-        answer: The whole text. It may differ from the words that have streamed, by references and remarks on gaps.
+        answer: The whole text, as the words of its last stream are if a model wrote it in words.
         status: The status that the run ends with.
     """
 

@@ -20,9 +20,10 @@ from orchestrator.errors import ConfigError, PlanError
 from orchestrator.memory.briefing import Briefing, fit
 from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.entry import Entry, checked_entries
-from orchestrator.memory.reference import Reference, references_to, split_references
+from orchestrator.memory.reference import Reference, ReferenceFilter, references_to, split_references
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.structured_output import ask_structured
+from orchestrator.model_calls.text_stream import TextStream
 from orchestrator.model_calls.truncation import incomplete, truncated_by
 from orchestrator.model_calls.typed_value import ask_typed
 from orchestrator.models.call_reading.answer import is_call
@@ -270,8 +271,8 @@ class Supervisor(Agent):
             config: Passed to the model.
             titles: What each result is about, by the id of its sub-task.
             conversation: Earlier tasks of the thread.
-            instructions: What humans have told the run so far.
-            schema: The answer is wanted as data of this schema. If none comes, it is written as a text.
+            instructions: Those of humans so far.
+            schema: The answer is wanted as data of this schema, or else as a text.
 
         Raises:
             BudgetSpentError: Not even a short request fits into the rest of the budget.
@@ -279,11 +280,10 @@ class Supervisor(Agent):
         await self.prepare(calls.bridge)
         window = calls.allowance.window(self.window, share=0.8)
         shown = fit(entries, window // 2) if entries else Briefing()
-        notes = [left_out_note(shown.left_out)] if shown.left_out else []
-        gaps = [*missing, *notes]
-        told = _instructed(excerpt(task, window // 6, "task"), instructions, window)
+        gaps = [*missing, *(notes := [left_out_note(shown.left_out)] if shown.left_out else [])]
+        asked = _instructed(excerpt(task, window // 6, "task"), instructions, window)
         inputs = {
-            "task": self._in_conversation(told, conversation, window, share=5),
+            "task": self._in_conversation(asked, conversation, window, share=5),
             "results": shown.text or "(none were needed)",
             "example": entries[0].sub_task_id if entries else "t1",
         }
@@ -295,27 +295,30 @@ class Supervisor(Agent):
                 return Answer(typed.text, _references(typed.references, results, entries), tuple(notes), typed)
             gaps += [untyped] if untyped else []
             request = _request("summary_request", inputs, gaps, window)
-            reply = await self._in_words(calls, [SystemMessage(self.summary_prompt), request], config)
+            stream, prompt = calls.text_stream(ReferenceFilter(results)), [SystemMessage(self.summary_prompt), request]
+            reply = await self._in_words(calls, prompt, config, stream)
         except Exception as error:
             if not is_refusal(error):
                 raise
-            # A refusal would come again at every resume, and the run would never end.
-            why = f"no answer could be written: {as_model_error(error)}"
-            return Answer(assembled(entries, missing, REFUSED, titles), references_to(entries), (why,), untyped=why)
+            return _refused(error, entries, missing, titles)
         text, named = split_references("" if is_call(reply.text) else reply.text, results)
         if not has_words(text):  # small models can answer with references only
             text, named, notes = assembled(entries, missing, EMPTY, titles), [], ["the model's answer was empty"]
         elif by := truncated_by(reply):
             text, notes = f"{text}\n\n[… {incomplete(by)}]", [*notes, f"the answer is {incomplete(by)}"]
-        return Answer(text, _references(named, results, entries), tuple(notes), untyped=untyped)
+        return Answer(_told(stream, text), _references(named, results, entries), tuple(notes), untyped=untyped)
 
-    async def _in_words(self, calls: ModelCalls, prompt: list[BaseMessage], config: RunnableConfig | None) -> AIMessage:
+    async def _in_words(
+        self, calls: ModelCalls, prompt: list[BaseMessage], config: RunnableConfig | None, stream: TextStream | None
+    ) -> AIMessage:
         """Ask for a text, and once again if a tool call comes in its place."""
-        reply = await calls.invoke(self.model, prompt, config)
+        reply = await calls.invoke(self.model, prompt, config, stream)
         if not is_call(reply.text):
             return reply
+        if stream is not None:
+            stream.void("the model calls tools", forget=True)
         told = HumanMessage(prompts.text("answer_in_words"))
-        return await calls.invoke(self.model, [*prompt, AIMessage(reply.text), told], config)
+        return await calls.invoke(self.model, [*prompt, AIMessage(reply.text), told], config, stream)
 
     async def _typed(
         self,
@@ -355,6 +358,19 @@ def _request(prompt: str, inputs: Mapping[str, str], gaps: Sequence[str], window
     lines = "".join(f"- {line}\n" for line in gaps)
     missing = f"\nSay plainly that this is missing:\n{excerpt(lines, window // 12, 'missing')}" if gaps else ""
     return HumanMessage(prompts.text(prompt, **inputs, missing=missing))
+
+
+def _refused(error: Exception, entries: Sequence[Entry], missing: Sequence[str], titles: Mapping[str, str]) -> Answer:
+    """Return an answer of the results as they stand. A refusal would come again at every resume."""
+    why = f"no answer could be written: {as_model_error(error)}"
+    return Answer(assembled(entries, missing, REFUSED, titles), references_to(entries), (why,), untyped=why)
+
+
+def _told(stream: TextStream | None, text: str) -> str:
+    """Return the answer, after its stream has told the whole of it."""
+    if stream is not None:
+        stream.settle(text)
+    return text
 
 
 def _references(named: Iterable[str], results: Mapping[str, Entry], entries: Sequence[Entry]) -> tuple[Reference, ...]:

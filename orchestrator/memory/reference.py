@@ -17,6 +17,14 @@ _BEHIND = re.compile(
     re.IGNORECASE,
 )
 _LAST_LINE = re.compile(rf"(?:\A|\n)[ \t]*[-*_>#\s]*(?:[^\W\d_]\w*(?: \w+)?\W{{0,2}}:\W*)?({_MARKS.pattern})[\s.*_]*\Z")
+# Ends of a text that later words can make a part of a mark, or of the words around marks that leave the text with them.
+_SOUP = r"(?:\[[\w.,; -]*+\]?|\([A-Za-z.]*+:?|\ban?d?\b|[\s,;&)])*+"
+_UNSETTLED = re.compile(rf"{_SOUP}\Z")
+_UNSETTLED_LINE = re.compile(
+    r"\n[-*_>#\s]*+(?:[^\W\d_]\w*+(?: \w*+)?[^\w\[]*+)?"
+    r"(?:\[[\w.,; -]*+\]?|\ban?d?\b|[\s.*_,;&])*+\Z"
+)
+_UNSETTLED_CHARS = 200  # what is longer is told, and told again without its marks
 _CODE = re.compile(r"(```.*?(?:```|\Z)|`[^`\n]*`)", re.DOTALL)
 
 
@@ -90,6 +98,49 @@ def split_references(text: str, ids: Collection[str]) -> tuple[str, list[str]]:
         parts[number] = _BEHIND.sub(without(in_sentence), _HEADING.sub(without(lambda match: match[1]), part))
     in_order = dict.fromkeys(name for marks in _MARKS.finditer(text) for name in known(marks[0]) if name in named)
     return "".join(parts).strip(), list(in_order)
+
+
+class ReferenceFilter:
+    """Takes the marks of references out of a text while the text comes, as `split_references` does at its end.
+
+    Args:
+        ids: The ids that are references.
+    """
+
+    def __init__(self, ids: Collection[str]) -> None:
+        self._ids = ids
+        self._settled = ""
+        self._bare = ""
+
+    def bare(self, text: str) -> str:
+        """Return a whole text without its marks."""
+        return split_references(text, self._ids)[0] if "[" in text else text.strip()
+
+    def beginning(self, text: str) -> str:
+        """Return the beginning of the bare text that hardly any later words can change.
+
+        Args:
+            text: All that has come so far.
+        """
+        settled = text[: _settled_length(text)]
+        if not settled.startswith(self._settled):
+            self._settled = self._bare = ""
+        more = settled[len(self._settled) :]
+        # To strip the whole text for each piece would take time that grows with its square.
+        is_joint = bool(self._bare) and self._settled[-1] == self._bare[-1] != ":"
+        self._bare = self._bare + more if is_joint and "[" not in more else self.bare(settled)
+        self._settled = settled
+        return self._bare
+
+
+def _settled_length(text: str) -> int:
+    """Return the number of characters at the beginning of a text that no mark after them can take away."""
+    start = max(0, len(text) - _UNSETTLED_CHARS)
+    ends = [match.start() for each in (_UNSETTLED, _UNSETTLED_LINE) if (match := each.search(text, start))]
+    line = text.rfind("\n") + 1
+    if text.count("`", line) % 2:  # code, or none, as its line goes on
+        ends.append(text.rfind("`"))
+    return min(ends)
 
 
 def references_to(entries: Iterable[Entry]) -> tuple[Reference, ...]:

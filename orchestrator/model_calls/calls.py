@@ -32,6 +32,7 @@ from orchestrator.daemon_threads import UnusualExitError
 from orchestrator.errors import ModelError
 from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent, is_heard
 from orchestrator.logs import logger
+from orchestrator.memory.reference import ReferenceFilter
 from orchestrator.messages import make_sound
 from orchestrator.model_calls.answer_limit import limited
 from orchestrator.model_calls.call_policy import CallPolicy
@@ -97,12 +98,16 @@ class ModelCalls:
         self._emit = emit
         self._number = attempt
 
-    def text_stream(self) -> TextStream | None:
-        """Return a stream for the words of an answer; None where nobody listens, and models need not stream."""
+    def text_stream(self, references: ReferenceFilter | None = None) -> TextStream | None:
+        """Return a stream for the words of an answer; None where nobody listens, and models need not stream.
+
+        Args:
+            references: Takes the marks of references out of the words; None to leave them.
+        """
         if not is_heard(self._emit):
             return None
         account = self.allowance.account
-        return TextStream(self._emit, account.agent, account.sub_task_id, self._number)
+        return TextStream(self._emit, account.agent, account.sub_task_id, self._number, references)
 
     def last_call(self, model: BaseChatModel, question: Question, *, of_run: bool) -> BudgetSpentError | None:
         """Return the limit that another call after this one would pass, or None.
@@ -122,10 +127,13 @@ class ModelCalls:
         return self.allowance.lacks_another(worst, of_run=of_run)
 
     async def invoke(
-        self, model: BaseChatModel, messages: Sequence[BaseMessage], config: RunnableConfig | None = None
+        self,
+        model: BaseChatModel,
+        messages: Sequence[BaseMessage],
+        config: RunnableConfig | None = None,
+        text: TextStream | None = None,
     ) -> AIMessage:
-        """Ask for a plain text."""
-        text = self.text_stream()
+        """Ask for a plain text, whose words a stream takes."""
 
         async def send(candidate: BaseChatModel, arguments: dict[str, Any]) -> AIMessage:
             bound = candidate.bind(**arguments) if arguments else candidate

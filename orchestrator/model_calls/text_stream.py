@@ -19,6 +19,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.runnables.config import merge_configs, var_child_runnable_config
 
 from orchestrator.events import Emit, TextDelta, TextVoided
+from orchestrator.memory.reference import ReferenceFilter
 from orchestrator.models.completions.thoughts import ThoughtFilter, spoken
 from orchestrator.models.json_answers import without_thoughts
 from orchestrator.redaction import begun_secret, hide_known, redact
@@ -37,13 +38,23 @@ class TextStream:
         agent: The agent that answers.
         sub_task_id: Its sub-task; empty for the supervisor's answer.
         attempt: The number of the attempt.
+        references: Takes the marks of references out of the words; None to leave them.
     """
 
-    def __init__(self, emit: Emit, agent: str, sub_task_id: str = "", attempt: int = 1) -> None:
+    def __init__(
+        self,
+        emit: Emit,
+        agent: str,
+        sub_task_id: str = "",
+        attempt: int = 1,
+        references: ReferenceFilter | None = None,
+    ) -> None:
         self._emit = emit
         self._agent = agent
         self._sub_task_id = sub_task_id
         self._attempt = attempt
+        self._references = references
+        self._raw = ""
         # A request that ran out of time may still write, on a thread that nobody waits for.
         self._lock = threading.RLock()
         self._id = ""
@@ -58,6 +69,7 @@ class TextStream:
         with self._lock:
             self._thoughts = ThoughtFilter()
             self._pending = self._kept[len(self._kept.rstrip()) :]
+            self._raw = self._kept
             self._listener = _Listener(self._take)
             self.tell_kept()
 
@@ -86,7 +98,7 @@ class TextStream:
             self._listener = None
             if forget:
                 self._kept = ""
-            if self._told != self._kept.strip():
+            if self._told != self._shown(self._kept):
                 self._emit(
                     TextVoided(self._sub_task_id, self._agent, self._id, shorten(redact(sound(why)), _WHY_CHARS))
                 )
@@ -96,7 +108,7 @@ class TextStream:
         """Tell again what earlier requests have told and a later one has made void."""
         with self._lock:
             if self._kept and not self._told:
-                self._tell(self._kept.strip())
+                self._tell(self._shown(self._kept))
 
     def finish(self, message: BaseMessage) -> None:
         """Take the whole answer of the request. What was told becomes its text, or void."""
@@ -106,19 +118,35 @@ class TextStream:
                 self.void(_CALLS_TOOLS, forget=True)
                 return
             whole = self._kept + spoken(without_thoughts(str(message.text)))
-            text = whole.strip()
+            self.settle(self._shown(whole))
+            self._kept = whole
+
+    def settle(self, text: str) -> None:
+        """Take the text that the answer has become: tell the rest, or declare void what was told and tell all anew.
+
+        Args:
+            text: The whole text.
+        """
+        with self._lock:
             if not text.startswith(self._told):
                 # Not by `void`, which would leave what was kept.
                 self._kept = ""
                 self.void(_CHANGED)
             self._tell(text[len(self._told) :])
-            self._kept = whole
+
+    def _shown(self, whole: str) -> str:
+        return whole.strip() if self._references is None else self._references.bare(whole)
 
     def _take(self, listener: "_Listener", text: str) -> None:
         with self._lock:
             if listener is not self._listener:
                 return
-            text = self._pending + self._thoughts.feed(text)
+            text = self._thoughts.feed(text)
+            if self._references is not None:
+                self._raw += text
+                self._tell_beginning(self._references.beginning(self._raw))
+                return
+            text = self._pending + text
             text = text if self._told else text.lstrip()
             # A secret may come in pieces, and its beginning alone is not recognised.
             end = len(text[: len(text) - begun_secret(text)].rstrip())
@@ -127,6 +155,12 @@ class TextStream:
             # Space at the end of an answer is no part of it.
             self._pending = text[end:]
             self._tell(hide_known(sound(text[:end])))
+
+    def _tell_beginning(self, text: str) -> None:
+        """Tell what is new in the beginning of the answer. If it no longer begins as told, `finish` tells it anew."""
+        whole = text[:-1] if "\ud800" <= text[-1:] <= "\udbff" else text
+        if (shown := sound(whole)).startswith(self._told):
+            self._tell(shown[len(self._told) :])
 
     def _tell(self, text: str) -> None:
         if text:
