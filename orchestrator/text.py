@@ -61,7 +61,7 @@ def _cached_count(text: str) -> int:
 
 def _count(text: str) -> int:
     fine = len(_FINE.findall(text))
-    return fine + (len(text.encode("utf-8")) - fine + _BYTES_PER_TOKEN - 1) // _BYTES_PER_TOKEN
+    return fine + (len(text.encode("utf-8", "surrogatepass")) - fine + _BYTES_PER_TOKEN - 1) // _BYTES_PER_TOKEN
 
 
 @dataclass(frozen=True)
