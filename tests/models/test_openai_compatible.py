@@ -95,7 +95,7 @@ def test_an_endpoint_without_tools_and_schemas_is_found_out_and_served_in_words(
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (Fault(401, "Incorrect API key provided"), "refuses the key"),
+        (Fault(401, "Incorrect API key provided"), "wants a key"),
         (Fault(403, "not yours"), "does not allow"),
         (Fault(404, "no such model"), "--model"),
         (Fault(429, "slow down", (("Retry-After", "0"),)), "refuses more requests"),
@@ -131,7 +131,7 @@ def test_a_worker_whose_endpoint_fails_pauses_and_only_its_branch(tmp_path: Path
         run = o.run("task", thread_id="t", auto_approve=True)
         assert run.status == "failed"
         assert run.is_resumable
-        assert "refuses the key" in run.errors[0]
+        assert "wants a key" in run.errors[0]
         assert statuses(run.outcomes) == {"b": "succeeded"}
         broken[0] = False
         assert o.resume("t").status == "done"
@@ -214,7 +214,8 @@ def test_no_usage_is_no_error(tmp_path: Path) -> None:
     with OpenAIServer(lambda r: replace(script(r), usage=False)) as server, team_on(server, tmp_path / "x") as o:
         run = o.run("task", auto_approve=True)
         assert run.status == "done"
-        assert (run.usage["model_calls"], run.usage["input_tokens"]) == (3, 0)
+        assert run.usage["model_calls"] == 3
+        assert run.usage["input_tokens"] > 0, "estimated, so that a loop that reports none ends too"
 
 
 def test_the_description_and_the_window_of_a_model() -> None:

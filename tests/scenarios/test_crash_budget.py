@@ -32,7 +32,10 @@ def run_or_resume(folder: Path, base_url: str, point: CrashAfter | None) -> None
             store = CrashingStore(engine.persistence.store, point)
             engine.graph = compile_graph(team, checkpointer=engine.persistence.checkpointer, store=store)
         known = [record.id for record in engine.threads()]
-        run = engine.resume("t") if "t" in known else engine.run("go", thread_id="t", auto_approve=True)
+        if "t" in known:
+            run = engine.resume("t", allow_other_model=True)
+        else:
+            run = engine.run("go", thread_id="t", auto_approve=True)
         (folder / "run.json").write_text(json.dumps(run.to_dict()))
 
 

@@ -17,6 +17,7 @@ _FINAL = words(
     r"api.?key|unauthor|authenticat|credential|permission|billing|\bcredits?\b|quota|balance|payment",
     r"model\W.{0,60}(not (found|exist)|does ?n.t exist|is not a valid)|(no|unknown|invalid) (such )?model\b",
     r"model_not_found|try pulling|content.?(filter|policy|management)|safety|moderation|flagged|guardrail",
+    r"\bimages?\b|image_url|pictures?\b|\bvision\b|multi-?modal",  # the engine takes them out itself
 )
 # A refusal of a long prompt can name the tools that made the prompt long, and says nothing against tools.
 _TOO_LONG = words(
