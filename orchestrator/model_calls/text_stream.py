@@ -143,10 +143,12 @@ class TextStream:
                 return
             text = self._thoughts.feed(text)
             if self._references is not None:
-                self._raw += text
-                self._tell_beginning(self._references.beginning(self._raw))
+                self._raw = hide_known(self._raw + text)
+                whole = self._raw[: len(self._raw) - begun_secret(self._raw)]
+                self._tell_beginning(self._references.beginning(whole))
                 return
-            text = self._pending + text
+            # Before the text is cut: the end of a whole secret may look like the beginning of another.
+            text = hide_known(self._pending + text)
             text = text if self._told else text.lstrip()
             # A secret may come in pieces, and its beginning alone is not recognised.
             end = len(text[: len(text) - begun_secret(text)].rstrip())
@@ -154,7 +156,7 @@ class TextStream:
                 end -= 1  # half a character, whose other half may come next
             # Space at the end of an answer is no part of it.
             self._pending = text[end:]
-            self._tell(hide_known(sound(text[:end])))
+            self._tell(sound(text[:end]))
 
     def _tell_beginning(self, text: str) -> None:
         """Tell what is new in the beginning of the answer. If it no longer begins as told, `finish` tells it anew."""

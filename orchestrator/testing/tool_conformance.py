@@ -101,7 +101,8 @@ def _check_declaration(tool: BaseTool, report: ToolReport) -> None:
     expect(re.fullmatch(r"[a-z][a-z0-9_]{1,63}", tool.name) is not None, "its name is not a short word in snake_case")
     expect(len(tool.description.strip()) >= 10, "its description does not say what it is for")
     expect(len(tool.description) <= 2_000, "its description is longer than 2,000 characters")
-    for name, allowed in (("risk", Risk), ("effect", Effect), ("trust", Trust)):
+    of_effect = () if declared.get("risk") == "read" and "effect" not in declared else (("effect", Effect),)
+    for name, allowed in (("risk", Risk), *of_effect, ("trust", Trust)):
         expect(declared.get(name) in get_args(allowed), f"it does not declare its {name}: one of {get_args(allowed)}")
     expect(0 < time_limit_of(tool) <= _LONGEST_TIME_S, f"its time limit is not between 0 and {_LONGEST_TIME_S:g} s")
     expect(output_limit_of(tool) > 0, "its output limit is not above 0")

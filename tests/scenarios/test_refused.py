@@ -39,7 +39,7 @@ SUMMARY = "Write the final answer"
 @pytest.mark.parametrize(
     ("fault", "told"),
     [
-        (Fault(401, "bad key"), "refuses the key"),
+        (Fault(401, "bad key"), "wants a key"),
         (Fault(500, "oops"), "failed with 500"),
         (Fault(0), "cannot reach"),
         (Fault(200, raw="<html>hello</html>"), "no chat completion"),

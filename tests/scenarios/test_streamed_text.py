@@ -136,7 +136,10 @@ def test_words_beside_a_tool_call_are_void_and_calls_are_not_told(model_of: Call
     assert run.status == "done"
     assert page.shown["a"] == "it is x"
     assert page.voided == ["the model calls tools"]
-    assert [delta.text for delta in page.deltas if delta.sub_task_id] == ["let", " me", " look", "it", " is", " x"]
+    # A known secret of another test may begin as a word does, and hold a part of it back.
+    told = [delta.text for delta in page.deltas if delta.sub_task_id]
+    assert "".join(told) == "let me lookit is x"
+    assert len(told) > 4
 
 
 def test_plans_and_verdicts_are_not_told() -> None:

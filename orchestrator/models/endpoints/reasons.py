@@ -29,7 +29,7 @@ _CODES = ("code", "type", "status", "error_code", "errorcode")
 _WRAPPERS = re.compile(
     r"^(?:litellm\.\w+:\s*|\w*(?:Error|Exception)(?::| -)\s*|Error code: \d+(?: -)?\s*|b(?=['\"]\{))+", re.IGNORECASE
 )
-_TERMINAL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b.")
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")  # of other sequences the contents stay, so that nothing is hidden
 _UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufffd]+")
 _HTML = re.compile(r"<(?:!doctype html|html|head|body|title|h1|center|p|div)\b", re.IGNORECASE)
 _XML = re.compile(r"\s*<(?:\?xml\b|(?P<tag>[A-Za-z][\w:.-]*)[\s>].*</(?P=tag)>\s*$)", re.DOTALL)
@@ -45,7 +45,7 @@ def reason_in(body: object, status: int | None = None) -> str:
     """
     parts: list[str] = []
     for part in _parts(body, 0):
-        text = " ".join(_UNSEEN.sub(" ", _TERMINAL.sub("", part)).split())
+        text = " ".join(_UNSEEN.sub(" ", _COLOURS.sub("", part)).split())
         if not text or any(text.lower() in known.lower() for known in parts):
             continue
         parts = [known for known in parts if known.lower() not in text.lower()] + [text]
