@@ -26,6 +26,12 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
 
 
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key of another test holds words back that begin as it does."""
+    monkeypatch.setattr("orchestrator.redaction._known", set())
+
+
 from hypothesis import settings  # noqa: E402
 
 settings.register_profile("quiet", deadline=None, max_examples=60)  # a slow machine is not a broken property
