@@ -76,7 +76,7 @@ class Forecast:
 
     @property
     def origin(self) -> str:
-        """Where the ranges come from, in words."""
+        """The source of the ranges, in words."""
         if not self.earlier:
             return "a guess: no earlier runs of this team"
         plural = "" if self.earlier == 1 else "s"

@@ -26,7 +26,7 @@ from orchestrator.text import normal_text, shorten
 from orchestrator.validation import described
 
 MemoryIndex = IndexConfig | Embeddings | Callable[..., Any] | str
-"""What a user gives as `index`: LangGraph's `IndexConfig`, or the embedding model alone."""
+"""The argument `index` of a user: LangGraph's `IndexConfig`, or the embedding model alone."""
 
 EMBEDDER_S = 30.0
 _REST_S = 60.0

@@ -4,6 +4,7 @@ Where the model fails, the memory is searched by words.
 """
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
@@ -19,7 +20,7 @@ from orchestrator.persistence.namespaces import namespace
 T = TypeVar("T")
 
 
-class _MeaningIndex:
+class _MeaningIndex(ABC):
     """An index by meaning that answers by words where the model fails."""
 
     def __init__(self, health: Health) -> None:
@@ -45,8 +46,8 @@ class _MeaningIndex:
         """Remove all texts."""
         self._words.clear()
 
-    def _by_meaning(self, query: str, k: int) -> list[str]:
-        raise NotImplementedError
+    @abstractmethod
+    def _by_meaning(self, query: str, k: int) -> list[str]: ...
 
 
 class OwnIndex(_MeaningIndex):

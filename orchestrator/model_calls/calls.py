@@ -318,10 +318,11 @@ class ModelCalls:
         reported = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
         asked = sum(usage["input_tokens"] for usage in reported)
         answered = sum(usage["output_tokens"] for usage in reported)
-        actual = self._unreported(model, question, reservation, messages)
         if asked or answered:
             ledger.margins.learn(ModelProfile.of(model).name, reservation.worst.input_tokens, asked)
-            actual = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
+            actual: Spend | None = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
+        else:
+            actual = self._unreported(model, question, reservation, messages)
         await ledger.settle(self.bridge, reservation, actual)
         spent = ledger.spent
         self._emit(Spent(spent.tokens, await self._cost_so_far(ledger, model), spent.model_calls))

@@ -68,7 +68,7 @@ class TextStream:
         """Listen to another request, which may go on with the text of the one before."""
         with self._lock:
             self._thoughts = ThoughtFilter()
-            self._pending = self._kept[len(self._kept.rstrip()) :]
+            self._pending = self._kept[len(self._kept.rstrip()) :] if self._references is None else ""
             self._raw = self._kept
             self._listener = _Listener(self._take)
             self.tell_kept()
@@ -142,16 +142,18 @@ class TextStream:
             if listener is not self._listener:
                 return
             text = self._thoughts.feed(text)
-            if self._references is not None:
-                self._raw = hide_known(self._raw + text)
-                whole = self._raw[: len(self._raw) - begun_secret(self._raw)]
-                self._tell_beginning(self._references.beginning(whole))
-                return
             # Before the text is cut: the end of a whole secret may look like the beginning of another.
             text = hide_known(self._pending + text)
-            text = text if self._told else text.lstrip()
             # A secret may come in pieces, and its beginning alone is not recognised.
-            end = len(text[: len(text) - begun_secret(text)].rstrip())
+            end = len(text) - begun_secret(text)
+            if self._references is not None:
+                self._raw, self._pending = self._raw + text[:end], text[end:]
+                self._tell_beginning(self._references.beginning(self._raw))
+                return
+            if not self._told:
+                end -= len(text) - len(text.lstrip())
+                text = text.lstrip()
+            end = len(text[: max(0, end)].rstrip())
             if end and "\ud800" <= text[end - 1] <= "\udbff":
                 end -= 1  # half a character, whose other half may come next
             # Space at the end of an answer is no part of it.

@@ -30,7 +30,7 @@ def make_endpoint(
     """
     import httpx2
 
-    known = recall(base_url or "", name)  # reads a file, so not later on an event loop
+    recall(base_url or "", name)  # reads a file, so not later on an event loop
     chosen = {"temperature": settings.temperature, "reasoning_effort": settings.reasoning_effort}
     optional: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     return AdaptiveChatOpenAI(
@@ -49,7 +49,7 @@ def make_endpoint(
         openai_proxy=None,  # `proxy_for` reads OPENAI_PROXY; LangChain refuses it beside an own client
         **{
             "tool_mode": settings.tool_mode,
-            "window": settings.window or known.window,
+            "window": settings.window,
             "sees": settings.sees,
             "label": redact(base_url or OPENAI_URL),
             **optional,

@@ -47,7 +47,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
 
     Args:
         tool_mode: `native` and `json` fix the form of tool calls; `auto` learns the form.
-        window: Tokens that the model takes at once, prompt and answer together; None if not known.
+        window: Tokens that the model takes at once, prompt and answer together; None to go by what the endpoint says.
         label: Name of the endpoint for a person.
         small: True if the model needs narrow schemas and short prompts.
         retries: How many times the engine repeats a failed request; None for the engine's own setting.
@@ -68,7 +68,14 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     @property
     def capabilities(self) -> Capabilities:
         """Capabilities of the model at this endpoint, as learned by this process; all objects share them."""
-        return KNOWN.setdefault((str(self.openai_api_base or ""), self.model_name), Capabilities())
+        endpoint = str(self.openai_api_base or ""), self.model_name
+        # Not by `setdefault` alone: each request looks here several times, and it would make an object each time.
+        return KNOWN.get(endpoint) or KNOWN.setdefault(endpoint, Capabilities())
+
+    @property
+    def learned_window(self) -> int | None:
+        """The window that the endpoint has told; None if it has told none."""
+        return self.capabilities.window
 
     @property
     def is_openai(self) -> bool:
@@ -160,7 +167,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                     raise no_completion(str(error)) from error
                 result = self._read(asked, answer)
             except openai.APIStatusError as error:
-                self._refused(asked, error)
+                asked.refused(error)
                 continue
             if asked.negotiation.taken():
                 await bridge.offload(self._keep_lessons)
@@ -183,7 +190,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                         yield from stream.feed(data)
                     yield from self._rest(asked, stream)
             except openai.APIStatusError as error:
-                self._refused(asked, error, stream.has_begun)
+                asked.refused(error, stream.has_begun)
                 continue
             if asked.negotiation.taken():
                 self._keep_lessons()
@@ -210,19 +217,12 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                         for chunk in self._rest(asked, stream):
                             yield chunk
             except openai.APIStatusError as error:
-                self._refused(asked, error, stream.has_begun)
+                asked.refused(error, stream.has_begun)
                 continue
             if asked.negotiation.taken():
                 await AWAITING.offload(self._keep_lessons)
             return
         yield whole_chunk(await self._complete(AWAITING, self.root_async_client, asked))
-
-    def _refused(self, asked: Asked, error: openai.APIStatusError, has_begun: bool = False) -> None:
-        """Choose another form of a request, and keep to the window that the refusal tells; see `Asked.refused`."""
-        try:
-            asked.refused(error, has_begun)
-        finally:
-            self.window = self.window or self.capabilities.window
 
     def _reader(self) -> CompletionStream:
         convert = partial(self._convert_chunk_to_generation_chunk, default_chunk_class=AIMessageChunk)

@@ -80,9 +80,10 @@ class ModelProfile:
 
     @property
     def window(self) -> int:
-        """Tokens that the model takes at once: as set, as LangChain's model profiles say, or a careful guess."""
-        if isinstance(window := self._read("window"), int):
-            return window
+        """Tokens that the model takes at once: as set, as the endpoint or LangChain says, or a careful guess."""
+        for name in ("window", "learned_window"):
+            if isinstance(window := self._read(name), int):
+                return window
         return int((self._read("profile") or {}).get("max_input_tokens") or UNKNOWN_WINDOW)
 
     @property

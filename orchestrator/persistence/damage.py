@@ -18,7 +18,7 @@ UNREADABLE_ERRORS = (
     ValueError,
     zlib.error,
 )
-"""What reading such a row raises."""
+"""The errors that reading such a row raises."""
 
 _MOST_CHARS = 160
 

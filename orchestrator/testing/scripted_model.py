@@ -1,7 +1,6 @@
 """ScriptedModel: a chat model that answers by a script, in process."""
 
 import itertools
-import json
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,10 +10,11 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr
 
+from orchestrator.models.completions.structured import json_parser
 from orchestrator.testing.script import Reply, Request, Script, call_ids, count, cut, in_order
 
 _numbers = itertools.count(1)  # each model is an endpoint of its own, and fails for itself
@@ -64,24 +64,7 @@ class ScriptedModel(BaseChatModel):
     ) -> Runnable[LanguageModelInput, Any]:
         """Parse the script's answers as JSON, and report errors as real models do."""
         limit = {name: kwargs[name] for name in ("max_tokens",) if name in kwargs}
-        asked = self.bind(schema=schema, **limit)
-
-        def parse(message: AIMessage) -> Any:
-            try:
-                parsed, error = json.loads(str(message.text)), None
-            except ValueError as problem:
-                parsed, error = None, problem
-            if include_raw:
-                return {"raw": message, "parsed": parsed, "parsing_error": error}
-            if error is not None:
-                raise error
-            return parsed
-
-        # LangChain runs a plain function under `ainvoke` in an executor. This costs each call a hop between threads.
-        async def aparse(message: AIMessage) -> Any:
-            return parse(message)
-
-        return asked | RunnableLambda(parse, aparse)
+        return self.bind(schema=schema, **limit) | json_parser(include_raw=include_raw)
 
     def _generate(
         self,

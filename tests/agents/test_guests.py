@@ -373,9 +373,6 @@ def test_traces_show_its_calls_under_the_worker() -> None:
     assert traces.paths("model").count("/r/guest/guest/model/model") == 2
 
 
-# -- questions ------------------------------------------------------------------------------------------------------
-
-
 def test_names_and_descriptions_are_its_own_where_it_has_them() -> None:
     worker = Worker.of(last_line)
     assert (worker.name, worker.description) == ("last_line", "Shouts")

@@ -65,3 +65,8 @@ def statuses(outcomes: Any) -> dict[str, str]:
 def model_of(orchestrator: TaskOrchestrator) -> Any:
     """Return the scripted model of a team."""
     return orchestrator.supervisor.model
+
+
+def retry(sub_task: str) -> dict[str, Any]:
+    """Return the change of a plan that tries a sub-task again."""
+    return {"action": "retry", "sub_task_id": sub_task, "target_agent": "worker", "depends_on": [], "text": "again"}

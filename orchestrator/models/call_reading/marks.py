@@ -54,7 +54,7 @@ GAP = re.compile(rf"(?:{'|'.join(_INNER)})*")
 BETWEEN = re.compile(rf"(?:{'|'.join((*_INNER, '[,;]'))})*")
 
 NAME = re.compile(r"[\"'`]?([A-Za-z_][\w.:/-]*)[\"'`]?")
-# What may stand between a name and its arguments.
+# Signs that may stand between a name and its arguments.
 SEPARATOR = re.compile(
     r"(?:\s+|<\uff5ctool▁sep\uff5c>|<\|tool_call_argument_begin\|>|\[CALL_ID\][\w-]+|\[ARGS\]|<\|channel\|>\s*\w+"
     r"|<\|constrain\|>\s*\w+|<\|message\|>|\b(?:json|code)\b|```(?:json)?)*"

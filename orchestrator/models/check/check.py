@@ -11,7 +11,7 @@ from orchestrator.errors import ModelError
 from orchestrator.models.check.form_words import form_words
 from orchestrator.models.check.report import CheckedRequest, ModelCheck
 from orchestrator.models.check.requests import REQUESTS, Answers, Asker, Reading, tokens_of
-from orchestrator.models.check.window import forget_window, listed_window, window_source
+from orchestrator.models.check.window import listed_window, window_source
 from orchestrator.models.error_texts import explain, reason_of
 from orchestrator.models.errors import RefusedRequestError, is_transient, retry_after
 from orchestrator.models.factory import as_model, chat_model
@@ -50,7 +50,6 @@ def check_model(
     chosen = chat_model(model) if model is None or isinstance(model, ModelSettings) else as_model(model)
     adaptive = chosen if isinstance(chosen, AdaptiveChatOpenAI) else None
     if adaptive is not None:
-        forget_window(adaptive)
         lessons.forget(str(adaptive.openai_api_base or ""), adaptive.model_name)
     answers = Answers()
     requests: list[CheckedRequest] = []
@@ -58,10 +57,9 @@ def check_model(
         if on_progress is not None:
             on_progress(name)
         requests.append(_checked(chosen, name, ask, answers))
-    listed = None if adaptive is None or adaptive.window is not None else listed_window(adaptive)
-    if adaptive is not None:
-        adaptive.capabilities.window = listed or adaptive.capabilities.window
-        adaptive.window = adaptive.window or listed
+    listed = None
+    if adaptive is not None and (adaptive.window or adaptive.learned_window) is None:
+        listed = adaptive.capabilities.window = listed_window(adaptive)
     if adaptive is not None and not adaptive.is_free:  # the embedded model has another port each time
         lessons.keep(str(adaptive.openai_api_base or ""), adaptive.model_name, adaptive.capabilities)
     profile = ModelProfile.of(chosen)

@@ -26,12 +26,6 @@ def listed_window(model: AdaptiveChatOpenAI) -> int | None:
     return plain.get(model.model_name.removeprefix("models/"))
 
 
-def forget_window(model: AdaptiveChatOpenAI) -> None:
-    """Forget a window that the endpoint has told. One that a person has set stays."""
-    if model.window is not None and model.window == model.capabilities.window:
-        model.window = None
-
-
 def window_source(profile: ModelProfile, *, is_listed: bool) -> str:
     """Return the source of the window that the engine uses, in words.
 
@@ -42,10 +36,10 @@ def window_source(profile: ModelProfile, *, is_listed: bool) -> str:
     model = profile.model
     if is_listed:
         return "the endpoint's list of models"
-    if isinstance(model, AdaptiveChatOpenAI) and model.window and model.window == model.capabilities.window:
-        return "a refusal of the endpoint"
     if isinstance(getattr(model, "window", None), int):
         return "set for this model"
+    if getattr(model, "learned_window", None) is not None:
+        return "a refusal of the endpoint"
     if (getattr(model, "profile", None) or {}).get("max_input_tokens"):
         return "LangChain's list of models"
     return "a guess: set ORCHESTRATOR_CONTEXT_WINDOW"

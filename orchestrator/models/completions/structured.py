@@ -3,7 +3,9 @@
 import json
 from typing import Any
 
+from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatResult
+from langchain_core.runnables import Runnable, RunnableLambda
 
 from orchestrator.models.json_answers import answered_json, fits
 
@@ -35,3 +37,28 @@ def read_json(result: ChatResult, schema: dict[str, Any]) -> bool:
             generation.message = message.model_copy(update={"content": message.text[:_MOST_JUNK]})
         fits_all = fits_all and (does_fit or ended != "stop")
     return fits_all
+
+
+def json_parser(*, include_raw: bool) -> Runnable[AIMessage, Any]:
+    """Return what parses an answer's JSON, and reports errors as LangChain's `with_structured_output` does.
+
+    Args:
+        include_raw: Return the answer and the error beside the parsed JSON, and raise nothing.
+    """
+
+    def parse(message: AIMessage) -> Any:
+        try:
+            parsed, error = json.loads(str(message.text)), None
+        except ValueError as problem:
+            parsed, error = None, problem
+        if include_raw:
+            return {"raw": message, "parsed": parsed, "parsing_error": error}
+        if error is not None:
+            raise error
+        return parsed
+
+    # LangChain runs a plain function under `ainvoke` in an executor. This costs each call a hop between threads.
+    async def aparse(message: AIMessage) -> Any:
+        return parse(message)
+
+    return RunnableLambda(parse, aparse)

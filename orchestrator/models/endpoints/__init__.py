@@ -1,1 +1,1 @@
-"""What endpoints need before the first request, and what they say of themselves: keys, addresses, models, reasons."""
+"""Needs and words of endpoints: keys before the first request, the loading of models, and reasons of failures."""

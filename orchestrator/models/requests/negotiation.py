@@ -67,11 +67,10 @@ class Negotiation:
         if self._capabilities.also_in_words and JSON_TOOLS.name not in self._forms and not body.get("tools"):
             body = also_in_words(body)
         body = applied(body, self._forms)
-        known = (self._most_answer, self._capabilities.longest_answer, self._room(body))
-        most = min((n for n in known if n is not None), default=None)
         for name in LIMIT_NAMES:
-            if most is not None and name in body and body[name] > most:
-                body = {**body, name: most}
+            if name in body:
+                known = (body[name], self._most_answer, self._capabilities.longest_answer, self._room(body))
+                body = {**body, name: min(n for n in known if n is not None)}
         return body
 
     def _room(self, body: Body) -> int | None:
@@ -90,7 +89,9 @@ class Negotiation:
     @property
     def streams(self) -> bool:
         """True if the words of the answer come one by one, and are of use so."""
-        return bool(self.body.get("stream")) and bool(self._usual.get("stream")) and not self.uses_json_tools
+        if not self._usual.get("stream") or self.uses_json_tools:
+            return False
+        return bool(applied(self._usual, self._forms).get("stream"))
 
     @property
     def uses_json_tools(self) -> bool:
@@ -121,6 +122,7 @@ class Negotiation:
         try:
             if self._tries is None:
                 self._first = refusal
+                self._seen.add(self._forms)
                 self._tries = self._explore(self._forms, refusal)
                 self._forms = next(self._tries)
             else:
@@ -161,6 +163,7 @@ class Negotiation:
         if refusal.may_mean_any_form and light | heavy:
             yield from self._together(forms, ALL - self._forbidden | light | heavy, refusal)
         if forms == self._base != self._fixed:  # the endpoint may have changed, and refuse what it has taught
+            self._seen.add(self._fixed)
             answer = yield self._fixed
             yield from self._explore(self._fixed, answer)
 

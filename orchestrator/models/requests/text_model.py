@@ -4,17 +4,16 @@ LangChain's `BaseChatModel` demands no more than that of a class. Tools are desc
 answer becomes their calls, as for an endpoint without tools.
 """
 
-import json
 from collections.abc import Callable
 from typing import Any
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, BaseMessage, convert_to_messages, convert_to_openai_messages
 from langchain_core.outputs import ChatResult
-from langchain_core.runnables import Runnable, RunnableLambda
+from langchain_core.runnables import Runnable
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from orchestrator.models.completions.structured import read_json
+from orchestrator.models.completions.structured import json_parser, read_json
 from orchestrator.models.json_answers import schema_prompt
 from orchestrator.models.json_tool_calls import restore_calls, tool_prompt
 from orchestrator.models.profile import ModelProfile
@@ -64,24 +63,7 @@ class TextModel(BaseChatModel):
         self, schema: Any, *, include_raw: bool = False, method: str = "", **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
         """Ask in the prompt for JSON of a schema."""
-        asked = self.bind(schema=schema, **kwargs)
-
-        def parse(message: AIMessage) -> Any:
-            try:
-                parsed, error = json.loads(str(message.text)), None
-            except ValueError as problem:
-                parsed, error = None, problem
-            if include_raw:
-                return {"raw": message, "parsed": parsed, "parsing_error": error}
-            if error is not None:
-                raise error
-            return parsed
-
-        # LangChain runs a plain function under `ainvoke` in an executor. This costs each call a hop between threads.
-        async def aparse(message: AIMessage) -> Any:
-            return parse(message)
-
-        return asked | RunnableLambda(parse, aparse)
+        return self.bind(schema=schema, **kwargs) | json_parser(include_raw=include_raw)
 
     def _generate(
         self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **kwargs: Any

@@ -10,7 +10,7 @@ _WITNESS: ContextVar["Witness | None"] = ContextVar("_WITNESS", default=None)
 
 @dataclass
 class Witness:
-    """What has happened to the requests of a block.
+    """The refusals of the requests of a block.
 
     Args:
         refusals: The words of each refusal.

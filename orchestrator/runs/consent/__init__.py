@@ -1,1 +1,1 @@
-"""What a run does only if a person agrees."""
+"""Consent: things that a run does only if a person agrees."""

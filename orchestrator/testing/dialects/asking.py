@@ -1,9 +1,10 @@
 """The model behind a dialect: it understands a request in any form, and answers in the form that was asked for."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from orchestrator.models.json_answers import json_objects
 from orchestrator.testing.dialects.dialect import Body
 from orchestrator.testing.script import Reply, Request
 
@@ -24,7 +25,7 @@ def schema_of(body: Body) -> dict[str, Any]:
         return {"title": wanted.get("name", ""), **wanted.get("schema", {})}
     found: dict[str, Any] = {}
     for message in body["messages"]:
-        for value in _objects(str(message.get("content") or "")):
+        for value in json_objects(str(message.get("content") or "")):
             if "properties" in value or "anyOf" in value:
                 found = _titled(value)
     return found
@@ -96,15 +97,3 @@ def _steps(schema: Mapping[str, Any]) -> dict[str, Any]:
 def _only_value(schema: Mapping[str, Any]) -> str:
     values: Sequence[Any] = [schema["const"]] if "const" in schema else schema.get("enum") or ()
     return str(values[0]) if len(values) == 1 else ""
-
-
-def _objects(text: str) -> Iterator[dict[str, Any]]:
-    decoder, start = json.JSONDecoder(), text.find("{")
-    while start >= 0:
-        try:
-            value, end = decoder.raw_decode(text, start)
-        except ValueError:
-            end = start + 1
-        else:
-            yield value
-        start = text.find("{", end)

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from orchestrator.models.capabilities import KNOWN, Capabilities
 from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
+from orchestrator.models.profile import ModelProfile
 from orchestrator.models.requests import lessons
 from orchestrator.models.requests.negotiation import Negotiation
 from orchestrator.models.requests.refusal import Refusal
@@ -175,8 +176,8 @@ def test_once_the_window_is_known_an_answer_is_limited_to_what_the_prompt_leaves
         for length in (10, 2000, 8000):
             assert model.invoke("x" * length, max_tokens=4096).text == "done"
         assert len(server.bodies) == 4, "the first request was refused, and no other"
-        assert model.window == 4096
-        assert model_at(server).window == 4096, "and other objects of this model know it"
+        assert ModelProfile.of(model).window == 4096
+        assert ModelProfile.of(model_at(server)).window == 4096, "and other objects of this model know it"
         assert model_at(server, window=2048).window == 2048
 
 
