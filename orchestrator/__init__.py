@@ -53,7 +53,8 @@ if TYPE_CHECKING:
         ToolRefused,
         ToolReturned,
     )
-    from orchestrator.graph.build import GATES, build_graph, compile_graph
+    from orchestrator.graph.build import build_graph, compile_graph
+    from orchestrator.graph.shape.wiring import GATES
     from orchestrator.memory.conversation import ConversationTurn
     from orchestrator.memory.entry import Entry
     from orchestrator.memory.reference import Reference
@@ -74,7 +75,7 @@ if TYPE_CHECKING:
     from orchestrator.runs.client import OrchestratorClient
     from orchestrator.runs.run import Run
     from orchestrator.runs.task_orchestrator import TaskOrchestrator
-    from orchestrator.runs.thread_list import ThreadRecord
+    from orchestrator.runs.threads.record import ThreadRecord
     from orchestrator.tool_calls.ask_human import ask_human
     from orchestrator.tool_calls.declaration import declare
     from orchestrator.tool_calls.policy import Policy, Rule
@@ -209,7 +210,8 @@ _MODULES = {
         "ToolRefused",
         "ToolReturned",
     ),
-    "graph.build": ("GATES", "build_graph", "compile_graph"),
+    "graph.build": ("build_graph", "compile_graph"),
+    "graph.shape.wiring": ("GATES",),
     "memory.conversation": ("ConversationTurn",),
     "memory.entry": ("Entry",),
     "memory.reference": ("Reference",),
@@ -229,7 +231,7 @@ _MODULES = {
     "runs.client": ("OrchestratorClient",),
     "runs.run": ("Run",),
     "runs.task_orchestrator": ("TaskOrchestrator",),
-    "runs.thread_list": ("ThreadRecord",),
+    "runs.threads.record": ("ThreadRecord",),
     "tool_calls.ask_human": ("ask_human",),
     "tool_calls.declaration": ("declare",),
     "tool_calls.policy": ("Policy", "Rule"),

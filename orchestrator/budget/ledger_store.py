@@ -9,7 +9,8 @@ from orchestrator.budget.accounts import Row
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
-from orchestrator.persistence.namespaces import delete_all, namespace, read_all
+from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.rows.pages import delete_all, read_all
 
 BUDGET_ROW = "budget"
 _KIND = "ledger"

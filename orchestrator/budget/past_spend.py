@@ -11,7 +11,8 @@ from langgraph.store.base import BaseStore, GetOp, PutOp
 
 from orchestrator.budget.accounts import Accounts
 from orchestrator.concurrency import Bridge
-from orchestrator.persistence.namespaces import PAST_SPEND, read_all
+from orchestrator.persistence.namespaces import PAST_SPEND
+from orchestrator.persistence.rows.pages import read_all
 
 _MOST = 20  # sub-tasks of a worker: enough for a range, and a worker's tasks change with time
 

@@ -4,13 +4,13 @@ import json
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from orchestrator.cli.output import print_subject
 from orchestrator.reviews.review import Decision, Review
 
 
-def ask_at_terminal(review: Review, console: Console, read: Callable[[str], str] | None = None) -> Decision | None:
+def ask_at_terminal(review: Review, console: Console, read: Callable[[Text], str] | None = None) -> Decision | None:
     """Show a review and read the decision. Return None if the person leaves the review open.
 
     Args:
@@ -20,15 +20,16 @@ def ask_at_terminal(review: Review, console: Console, read: Callable[[str], str]
     """
     read = read or console.input
     console.print()
-    console.print(f"[bold yellow]?[/bold yellow] [bold]{escape(review.question)}[/bold]", highlight=False)
+    console.print(Text.assemble(("?", "bold yellow"), " ", (review.question, "bold")))
     if review.stake:
-        console.print(f"  at stake: {escape(review.stake)}", style="dim", highlight=False)
+        console.print(f"  at stake: {review.stake}", style="dim")
     print_subject(review, console)
     # The letter that suffices is printed in bold.
-    choices = ", ".join(f"[b]{action[0]}[/b]{action[1:]}" for action in review.allowed)
+    choices = Text(", ").join(Text.assemble((action[0], "bold"), action[1:]) for action in review.allowed)
+    question = Text.assemble(choices, ", or Enter to leave it open: ")
     try:
         while True:
-            typed = read(f"{choices}, or Enter to leave it open: ").strip().lower()
+            typed = read(question).strip().lower()
             if not typed:
                 return None
             # Any beginning of the word will do, but "stay" must not stop the run.
@@ -36,10 +37,10 @@ def ask_at_terminal(review: Review, console: Console, read: Callable[[str], str]
             if action is None:
                 console.print("  not one of these")
             elif action == "reject":
-                feedback = read("What should be different? ").strip()
+                feedback = read(Text("What should be different? ")).strip()
                 return Decision(review_id=review.id, action=action, text=feedback)
             elif action == "answer":
-                return Decision(review_id=review.id, action=action, text=read("Your answer: ").strip())
+                return Decision(review_id=review.id, action=action, text=read(Text("Your answer: ")).strip())
             elif action != "edit":
                 return Decision(review_id=review.id, action=action)
             elif (edited := _edited(review, console)) is not None:
@@ -69,7 +70,7 @@ def _edited(review: Review, console: Console) -> Decision | None:
             return Decision(review_id=review.id, action="edit", text=saved)
         return Decision(review_id=review.id, action="edit", data=json.loads(saved))
     except click.ClickException as error:
-        console.print(f"[red]no editor: {escape(error.format_message())}; EDITOR names another[/red]")
+        console.print(f"no editor: {error.format_message()}; EDITOR names another", style="red")
     except ValueError as error:
-        console.print(f"[red]this cannot be used: {escape(str(error))}[/red]")
+        console.print(f"this cannot be used: {error}", style="red")
     return None

@@ -6,7 +6,6 @@ from collections.abc import Callable, Generator
 from dataclasses import replace
 
 import typer
-from rich.markup import escape
 
 from orchestrator.cli.console import err
 from orchestrator.cli.echo import echo, echo_json
@@ -54,7 +53,7 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
 def print_model(orchestrator: TaskOrchestrator) -> None:
     """Print the model of the supervisor."""
     model = ModelProfile.of(orchestrator.supervisor.model).description
-    err.print(f"model: {escape(model)}", style="dim", highlight=False, soft_wrap=True)
+    err.print(f"model: {model}", style="dim", soft_wrap=True)
 
 
 def can_ask() -> bool:

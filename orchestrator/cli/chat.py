@@ -68,7 +68,10 @@ def chat(
     max_calls: MaxCalls = None,
     price: Price = None,
 ) -> None:
-    """Give one task after the other on one thread; each knows those before. Limits hold for each task."""
+    """Give one task after the other on one thread.
+
+    Each task knows those before. Limits hold for each task.
+    """
     from orchestrator.cli.attend import can_ask
     from orchestrator.cli.models.consent import may_use_other_model
     from orchestrator.runs.loading import open_orchestrator, open_thread

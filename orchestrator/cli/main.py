@@ -25,6 +25,7 @@ app = typer.Typer(
     name="orchestrator",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (run, chat, resume, cancel, steer, reviews, decide, threads, show, graph, tools, delete):
@@ -46,7 +47,10 @@ def every_command(
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
     verbose: Annotated[
-        int, typer.Option("--verbose", "-v", count=True, help="Log what the run does; -vv logs each step.")
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, show_default=False, help="Log what the run does; -vv logs each step."
+        ),
     ] = 0,
 ) -> None:
     """Give a team of LLM agents one large task: they plan it, carry it out in parallel, and you approve."""

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from orchestrator.budget.spend import Spend
 from orchestrator.cli.console import err, out
@@ -49,12 +49,10 @@ def _python() -> str:
 
 def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
     """Print each review with the commands that answer it."""
-    if not reviews:
-        out.print("nothing waits for a human")
     for review in reviews:
-        out.print(f"[bold]{escape(review.question)}[/bold]", highlight=False, soft_wrap=True)
+        out.print(review.question, style="bold", soft_wrap=True)
         if review.stake:
-            out.print(f"  at stake: {escape(review.stake)}", highlight=False, soft_wrap=True)
+            out.print(f"  at stake: {review.stake}", soft_wrap=True)
         print_subject(review, out)
         edit = ["--text", _raised_limit(review)] if "budget" in review.subject else ["--file", "FILE"]
         # Not printed by rich, which would wrap a command so that it cannot be copied.
@@ -79,17 +77,17 @@ def print_subject(review: Review, console: Console) -> None:
     elif review.kind == "tool":
         console.print_json(data={"tool": subject["tool"], "args": subject["args"]})
     elif review.kind == "question":
-        console.print(f"  asked by the tool {escape(subject['tool'])}", highlight=False)
+        console.print(f"  asked by the tool {subject['tool']}")
         if subject["asked"] != review.question:
             console.print_json(data=subject["asked"])
     elif review.kind == "result":
-        console.print(escape(subject["result"]), highlight=False)
+        console.print(subject["result"])
     else:
         for line in subject.get("problems", ()):
-            console.print(f"  - {escape(line)}", highlight=False)
+            console.print(f"  - {line}")
         if "budget" in subject:
-            console.print(f"  limits: {escape(json.dumps(subject['budget']))}", highlight=False)
-            console.print(f"  spent:  {escape(json.dumps(subject['spent']))}", highlight=False)
+            console.print(f"  limits: {json.dumps(subject['budget'])}")
+            console.print(f"  spent:  {json.dumps(subject['spent'])}")
 
 
 def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) -> Table:
@@ -107,26 +105,26 @@ def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) ->
         if tokens:
             low, high = tokens.get(task.id, (0, 0))
             row.append(f"{low:,} to {high:,}" if high else "done")
-        table.add_row(*row, escape(task.description))
+        table.add_row(*row, task.description)
     return table
 
 
 def print_run(run: Run, db: str | None) -> None:
     """Print a run: its task, plan, outcomes and end."""
-    out.print(f"[bold]{escape(run.thread_id)}[/bold]: {run.status}", highlight=False)
+    out.print(Text.assemble((run.thread_id, "bold"), f": {run.status}"))
     for turn in run.turns:
-        out.print(f"task {turn.number}: {escape(shorten(normal_text(turn.task), _TURN_CHARS))}", highlight=False)
+        out.print(f"task {turn.number}: {shorten(normal_text(turn.task), _TURN_CHARS)}")
         answer = shorten(normal_text(turn.answer), _TURN_CHARS) or f"no answer, {turn.status}"
-        out.print(f"  {escape(answer)}", style="dim", highlight=False)
+        out.print(f"  {answer}", style="dim")
     number = f" {len(run.turns) + 1}" if run.turns else ""
-    out.print(f"task{number}: {escape(run.task)}", highlight=False)
+    out.print(f"task{number}: {run.task}")
     for instruction in run.instructions:
         said = (
             f"instruction of {instruction.by or 'a human'}, {instruction.at:%Y-%m-%d %H:%M:%S} UTC: {instruction.text}"
         )
-        out.print(escape(said), highlight=False)
+        out.print(said)
     for line in UsedModels.parse(run.models).lines():
-        out.print(f"model: {escape(line)}", style="dim", highlight=False, soft_wrap=True)
+        out.print(f"model: {line}", style="dim", soft_wrap=True)
     if run.plan:
         echo(run.plan.table(run.outcomes))
     print_end(run, db)
@@ -141,7 +139,7 @@ def print_end(run: Run, db: str | None) -> None:
     """Print how a run ended, and how to continue it. The answer goes to stdout, and everything else to stderr."""
     go_on = command("resume", run.thread_id, db=db)
     for error in run.errors:
-        err.print(f"[yellow]![/yellow] {escape(error)}", highlight=False)
+        err.print(Text.assemble(("!", "yellow"), f" {error}"))
     if run.reviews:
         print_reviews(run.reviews, db)
         echo(f"then: {go_on}")
@@ -156,13 +154,12 @@ def print_end(run: Run, db: str | None) -> None:
         err.rule(style="dim")
     if run.references:
         names = ", ".join(map(str, run.references))
-        err.print(f"from {escape(names)}", style="dim", highlight=False, soft_wrap=True)
+        err.print(f"from {names}", style="dim", soft_wrap=True)
     for artifact in run.artifacts:
-        err.print(f"file: {escape(artifact.name)}, {artifact.bytes:,} bytes", highlight=False, soft_wrap=True)
+        err.print(f"file: {artifact.name}, {artifact.bytes:,} bytes", soft_wrap=True)
     err.print(
-        f"{run.status} · {run.spending} · thread {escape(run.thread_id)}{_all_tasks(run)}",
+        f"{run.status} · {run.spending} · thread {run.thread_id}{_all_tasks(run)}",
         style="dim",
-        highlight=False,
         soft_wrap=True,
     )
 

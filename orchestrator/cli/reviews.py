@@ -13,7 +13,7 @@ from orchestrator.cli.threads import open_client
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
-    from orchestrator.reviews.review import Decision
+    from orchestrator.reviews.review import Decision, Review
     from orchestrator.runs.client import OrchestratorClient
 
 
@@ -23,14 +23,22 @@ def reviews(
     as_json: Json = False,
 ) -> None:
     """List the open reviews, each with the commands that answer it."""
-    from orchestrator.cli.output import print_reviews
+    from orchestrator.runs.threads.listing import list_threads
+    from orchestrator.runs.threads.record import MAY_WAIT
 
-    with open_client(db) as client:
-        open_reviews = client.reviews(thread)
+    open_reviews: list[Review] = []
+    # States are read by LangGraph, which takes over a second to load: only where a review may be open.
+    if thread is not None or any(record.status in MAY_WAIT for record in list_threads(db)):
+        with open_client(db) as client:
+            open_reviews = client.reviews(thread)
     if as_json:
         echo_json([review.model_dump(mode="json") for review in open_reviews])
-    else:
+    elif open_reviews:
+        from orchestrator.cli.output import print_reviews
+
         print_reviews(open_reviews, db)
+    else:
+        echo("nothing waits for a human")
 
 
 def decide(

@@ -37,7 +37,10 @@ def tools(
     mcp: McpFile = None,
     as_json: Json = False,
 ) -> None:
-    """List the tools of each worker: their risk, and when a human is asked."""
+    """List the tools of each worker.
+
+    Each line tells the risk of a tool, and when a human is asked.
+    """
     from orchestrator.runs.loading import equip, load_team
 
     loaded = load_team(team, full_path(docs))
@@ -83,7 +86,6 @@ def tool_rows(team: "Team") -> list[dict[str, Any]]:
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    from rich.markup import escape
     from rich.table import Table
 
     from orchestrator.cli.console import out
@@ -97,7 +99,7 @@ def _print_table(rows: list[dict[str, Any]]) -> None:
         may = row["risk"] + (" (contained)" if row["contained"] and row["risk"] != "read" else "")
         rulings = (row["unasked"], row["after_untrusted"])
         asks = _ASKS.get(rulings, "/".join(rulings))
-        table.add_row(*map(escape, (row["worker"], tool, may, row["returns"], asks, row["about"])))
+        table.add_row(row["worker"], tool, may, row["returns"], asks, row["about"])
     out.print(table)
 
 

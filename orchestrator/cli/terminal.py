@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from rich.console import Console
-from rich.markup import escape
+from rich.text import Text
 
 from orchestrator.cli.ask import ask_at_terminal
 from orchestrator.errors import DecisionError
@@ -69,7 +69,7 @@ class Terminal:
                 try:
                     return check_decision(review, decision.model_copy(update={"by": user_name()}))
                 except DecisionError as error:  # such as an edited plan that is not sound: ask again
-                    self._console.print(f"[red]{escape(str(error))}[/red]")
+                    self._console.print(str(error), style="red")
         except _GivenUpError:
             _forget_typed()
         return None
@@ -90,10 +90,10 @@ class Terminal:
 
     def _tell_standing(self) -> None:
         if (decision := self._standing) is not None:
-            who = f" by {escape(decision.by)}" if decision.by else ""
-            self._console.print(f"\n  answered elsewhere: {decision.action}{who}", highlight=False)
+            who = f" by {decision.by}" if decision.by else ""
+            self._console.print(f"\n  answered elsewhere: {decision.action}{who}")
 
-    def _read(self, prompt: str) -> str:
+    def _read(self, prompt: Text) -> str:
         """Read a line, unless the review is answered elsewhere first.
 
         Raises:

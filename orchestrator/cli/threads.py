@@ -27,15 +27,12 @@ def open_client(db: str | None) -> "OrchestratorClient":
 
 def threads(db: Db = None, as_json: Json = False) -> None:
     """List the threads of the database, newest first."""
-    with open_client(db) as client:
-        rows: list[dict[str, Any]] = []
-        for record in client.threads():
-            status = record.status
-            # A killed run leaves its status behind. Its lease died with the process.
-            if status == "running" and not client.persistence.is_leased(record.id):
-                status = "interrupted"
-            shown = {"thread_id": record.id, "status": status, "task": record.task, "created": record.created}
-            rows.append({**shown, "models": record.models, "usage": record.usage})
+    from orchestrator.runs.threads.listing import list_threads
+
+    rows: list[dict[str, Any]] = []
+    for record in list_threads(db):
+        shown = {"thread_id": record.id, "status": record.status, "task": record.task, "created": record.created}
+        rows.append({**shown, "models": record.models, "usage": record.usage})
     if as_json:
         echo_json(rows)
         return
@@ -128,10 +125,13 @@ def continued_thread(db: str | None, name: str) -> str:
     Raises:
         UnknownThreadError: There is no such thread, or none at all.
     """
-    with open_client(db) as client:
-        if name != LAST or client.has_thread(LAST):
-            return name
-        records = client.threads()
+    from orchestrator.runs.threads.listing import list_threads
+
+    if name != LAST:
+        return name
+    records = list_threads(db)
+    if any(record.id == LAST for record in records):
+        return name
     if not records:
         raise UnknownThreadError("there is no thread to continue yet")
     return max(records, key=lambda record: record.updated).id

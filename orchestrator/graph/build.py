@@ -12,7 +12,7 @@ from typing import Any
 
 from langchain_core.runnables import RunnableLambda
 from langgraph.checkpoint.base import BaseCheckpointSaver
-from langgraph.graph import END, START, StateGraph
+from langgraph.graph import StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore
 from langgraph.types import Checkpointer, Send
@@ -23,12 +23,11 @@ from orchestrator.graph.nodes.summarize import summarize
 from orchestrator.graph.nodes.supervisor import supervise
 from orchestrator.graph.nodes.worker import worker
 from orchestrator.graph.routing import after_supervisor
+from orchestrator.graph.shape.wiring import GATES, wired
 from orchestrator.graph.state import Output, State, TaskInput
 from orchestrator.memory.own_embedder import MemoryIndex, OwnEmbedder
 from orchestrator.persistence.own_savers import adapted_saver
 from orchestrator.validation import expect
-
-GATES = ["approve_plan", "human_review"]
 
 
 def build_graph(
@@ -44,24 +43,16 @@ def build_graph(
     expect(Team, team, "team", "a Team, as in Team(Supervisor(), [researcher()])")
     model = OwnEmbedder.of(index)
     team = copy(team)  # the graph keeps its policy and budget, whatever is set on the team later; agents are shared
-    # Studio asks a person for the fields of the input schema only, and callers get those of the output schema only.
-    graph: StateGraph[State, Any, TaskInput, Output] = StateGraph(
-        State, context_schema, input_schema=TaskInput, output_schema=Output
-    )
-    graph.add_node("supervisor", supervise(team))
-    graph.add_node("approve_plan", approve_plan())
-    for agent in team.workers.values():
-        graph.add_node(agent.name, worker(team, agent, model))
-    graph.add_node("human_review", human_review())
-    graph.add_node("summarize", summarize(team))
-    graph.add_edge(START, "supervisor")
+    nodes = {
+        "supervisor": supervise(team),
+        "approve_plan": approve_plan(),
+        **{agent.name: worker(team, agent, model) for agent in team.workers.values()},
+        "human_review": human_review(),
+        "summarize": summarize(team),
+    }
     # LangGraph 1.2 calls a plain function in the loop's default executor, where the code of others may hang.
     route = RunnableLambda(after_supervisor, _aroute, name="after_supervisor")
-    graph.add_conditional_edges("supervisor", route, ["approve_plan", *team.workers, "human_review", "summarize", END])
-    for name in (*GATES, *team.workers):
-        graph.add_edge(name, "supervisor")
-    graph.add_edge("summarize", END)
-    return graph
+    return wired(nodes, team.workers, route, context_schema)
 
 
 async def _aroute(state: State) -> str | list[Send]:

@@ -24,7 +24,8 @@ from orchestrator.memory.entry import Entry
 from orchestrator.memory.own_index import StoreIndex, index_of, put_entries, recall_beside
 from orchestrator.memory.recall import LexicalIndex, Ranking, RecallIndex
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
-from orchestrator.persistence.namespaces import namespace, read_all, serves_loops
+from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.rows.pages import read_all, serves_loops
 from orchestrator.validation import described, expect
 
 _TICK_S = 1e-6

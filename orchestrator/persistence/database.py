@@ -19,7 +19,6 @@ from pathlib import Path
 from types import NoneType
 from typing import Self
 
-import platformdirs
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import BaseStore
@@ -27,6 +26,7 @@ from langgraph.store.base import BaseStore
 from orchestrator.errors import ConfigError, PersistenceError
 from orchestrator.forks import forget_in_children, keep_for_ever
 from orchestrator.persistence.leases import Leases
+from orchestrator.persistence.location import database_path, default_url
 from orchestrator.persistence.own_savers import AnySaver, adapted_saver, check_loop
 from orchestrator.persistence.private_files import make_private_file, make_private_folder
 from orchestrator.persistence.row_watch import RowWatch
@@ -36,29 +36,6 @@ from orchestrator.persistence.workspace import workspaces_beside
 from orchestrator.validation import expect
 
 _CHECKPOINTER = "a checkpointer of LangGraph, such as InMemorySaver(), open already"
-
-
-def default_url() -> str:
-    """Return the URL of the database under the user's data folder."""
-    return "sqlite:///" + str(Path(platformdirs.user_data_dir("agent-task-orchestrator")) / "orchestrator.db")
-
-
-def database_path(url: str) -> Path | None:
-    """Return the file that a database URL names; None for a database in memory.
-
-    Args:
-        url: `sqlite:///relative/or//absolute.db`, a plain path, or `memory://`.
-
-    Raises:
-        ConfigError: The URL has another scheme.
-    """
-    if url in ("memory://", ":memory:", "sqlite://", "sqlite:///:memory:"):
-        return None
-    if url.startswith("sqlite:///"):
-        url = url.removeprefix("sqlite:///")
-    if "://" in url:
-        raise ConfigError(f"unknown database URL '{url}': use sqlite:///path/to/file.db, a path, or memory://")
-    return Path(url).expanduser()
 
 
 def _check_kind(path: Path) -> None:

@@ -17,8 +17,9 @@ from pydantic import ValidationError
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import DecisionError, PersistenceError
-from orchestrator.persistence.inserts import InsertingStore, insert_if_absent
-from orchestrator.persistence.namespaces import delete_all, namespace
+from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.rows.inserts import InsertingStore, insert_if_absent
+from orchestrator.persistence.rows.pages import delete_all
 from orchestrator.reviews.answers import read_answer
 from orchestrator.reviews.listeners import LISTENERS
 from orchestrator.reviews.open_reviews import close_review, forget_open_reviews

@@ -21,8 +21,9 @@ from langgraph.store.memory import InMemoryStore
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
-from orchestrator.persistence.inserts import insert_if_absent
-from orchestrator.persistence.namespaces import THREADS, namespace, read_all
+from orchestrator.persistence.namespaces import THREADS, namespace
+from orchestrator.persistence.rows.inserts import insert_if_absent
+from orchestrator.persistence.rows.pages import read_all
 from orchestrator.text import count_tokens, sound
 from orchestrator.validation import expect
 

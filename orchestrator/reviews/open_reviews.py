@@ -8,7 +8,8 @@ from langgraph.store.base import BaseStore, PutOp
 from pydantic import ValidationError
 
 from orchestrator.concurrency import Bridge
-from orchestrator.persistence.namespaces import delete_all, namespace, read_all
+from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.rows.pages import delete_all, read_all
 from orchestrator.reviews.review import Review
 
 _KIND = "reviews"

@@ -20,13 +20,13 @@ from orchestrator.reviews.review import Action, Data, Decision, Review
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.interventions import Interventions, user_name
 from orchestrator.runs.run import Run
-from orchestrator.runs.thread_list import UNREADABLE, ThreadList, ThreadRecord
+from orchestrator.runs.thread_list import ThreadList
 from orchestrator.runs.thread_states import Graph, ThreadStates
+from orchestrator.runs.threads.record import MAY_WAIT, ThreadRecord
 from orchestrator.text import sound
 from orchestrator.validation import expect
 
 _log = logger(__name__)
-_MAY_WAIT = ("waiting", "running", "interrupted", UNREADABLE)
 
 
 class OrchestratorClient(Interventions):
@@ -79,9 +79,7 @@ class OrchestratorClient(Interventions):
             await self._states.record(thread_id)
             return [r for r in (await self._states.run_of(thread_id)).reviews if not await self._is_answered(r)]
         records = await self.athreads()
-        # Threads of another status have no open review. To read their states would take long where there are many.
-        # "running" counts too: after a crash the record still has it.
-        names = [record.id for record in records if record.status in _MAY_WAIT]
+        names = [record.id for record in records if record.status in MAY_WAIT]
         return [review for name in names for review in await self._open_reviews(name)]
 
     async def _open_reviews(self, thread_id: str) -> list[Review]:

@@ -40,8 +40,9 @@ from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.cancellation import CancelScope, forget_cancelled
 from orchestrator.runs.run import Run
 from orchestrator.runs.streaming import Streams
-from orchestrator.runs.thread_list import DELETING, check_thread_id, new_thread_id
+from orchestrator.runs.thread_list import check_thread_id, new_thread_id
 from orchestrator.runs.thread_states import Graph
+from orchestrator.runs.threads.record import DELETING
 from orchestrator.runs.user_config import for_graph
 
 _log = logger(__name__)

@@ -12,15 +12,12 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 from langgraph.types import StateSnapshot
 
-from orchestrator.agents.supervisor import Supervisor
-from orchestrator.agents.team import Team
-from orchestrator.agents.worker import Worker
 from orchestrator.budget.ledger_store import BUDGET_ROW, read_rows
 from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import ConfigError, PersistenceError, PlanError, UnknownThreadError
-from orchestrator.graph.build import compile_graph
 from orchestrator.graph.rework import note_key, reworked, reworks_in
+from orchestrator.graph.shape.wiring import reading_graph
 from orchestrator.memory.conversation import read_turns
 from orchestrator.memory.entry import Entry
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
@@ -38,7 +35,8 @@ from orchestrator.runs.interventions.cancellation import (
     mark_cancelled,
 )
 from orchestrator.runs.run import Run
-from orchestrator.runs.thread_list import DELETING, UNREADABLE, ThreadList, ThreadRecord
+from orchestrator.runs.thread_list import ThreadList
+from orchestrator.runs.threads.record import DELETING, UNREADABLE, ThreadRecord
 from orchestrator.text import sound
 from orchestrator.validation import expect
 
@@ -206,11 +204,8 @@ class ThreadStates:
     def _stand_in(self, agents: frozenset[str]) -> Graph:
         """Return a graph that can read the state of a thread with these workers, and run nothing."""
         if (graph := self._graphs.get(agents)) is None:
-            # LangGraph drops sends to unknown nodes, and the reviews of their sub-tasks with them. So the graph gets
-            # placeholder workers of the right names.
-            team = Team(Supervisor(), [Worker(name, "looks on") for name in sorted(agents or {"worker"})])
             saver, store = self._persistence.checkpointer, self._persistence.store
-            graph = self._graphs[agents] = compile_graph(team, checkpointer=saver, store=store)
+            graph = self._graphs[agents] = reading_graph(agents or {"worker"}, saver, store)
         return graph
 
 

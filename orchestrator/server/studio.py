@@ -27,7 +27,8 @@ from langgraph.checkpoint.base import (
 from langgraph.store.base import BaseStore, Item, Op, PutOp, Result
 
 from orchestrator.concurrency import BLOCKING, run_blocking
-from orchestrator.persistence.database import Persistence, default_url
+from orchestrator.persistence.database import Persistence
+from orchestrator.persistence.location import default_url
 from orchestrator.persistence.sqlite import Saver, Store
 from orchestrator.runs.deletion import delete_thread
 

@@ -14,7 +14,7 @@ from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 from langgraph.store.base import BaseStore, Item, Op, PutOp, Result
 
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
-from orchestrator.persistence.inserts import insert_if_absent
+from orchestrator.persistence.rows.inserts import insert_if_absent
 
 TIME_LIMIT_S = 300.0
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from orchestrator import OrchestratorClient
 from orchestrator.cli.console import VisibleConsole
 from orchestrator.cli.output import print_subject
 from orchestrator.cli.progress import LiveDisplay
@@ -63,7 +62,7 @@ def test_an_error_that_nobody_foresaw_shows_them(cli: Cli, monkeypatch: pytest.M
     def fail(*_: object) -> None:
         raise RuntimeError(HOSTILE)
 
-    monkeypatch.setattr(OrchestratorClient, "threads", fail)
+    monkeypatch.setattr("orchestrator.runs.threads.listing.list_threads", fail)
     code, out, err = cli("threads")
     assert code == 1
     assert "RuntimeError: ␛]52" in err

@@ -10,16 +10,23 @@ import pytest
 
 import orchestrator
 from orchestrator.cli.output import command
+from orchestrator.testing import OpenAIServer, TeamScript
+from tests.support.teams import step
 
-HEAVY = ("langgraph", "langchain_core", "openai", "orchestrator.runs.run")  # typer loads pydantic by itself
-COUNT_HEAVY = f"import atexit, sys; atexit.register(lambda: print([m for m in {HEAVY} if m in sys.modules]));"
+# Each takes from a fifth of a second to two seconds of CPU to load. Typer loads pydantic by itself.
+HEAVY = ("langgraph", "langchain", "langchain_core", "langsmith", "openai", "numpy", "orchestrator.runs.run")
+TEAM_AND_MODELS = ("openai", "langchain", "langchain_openai")
 
 
-def run(*arguments: str, **environment: str) -> list[str]:
+def run(*arguments: str, heavy: tuple[str, ...] = HEAVY, code: int = 0, **environment: str) -> list[str]:
     """The lines that `python -m orchestrator` prints; the last one lists the heavy modules that it loaded."""
-    code = f"{COUNT_HEAVY} import runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
+    script = (
+        f"import atexit, sys; atexit.register(lambda: print([m for m in {heavy} if m in sys.modules]));"
+        "import runpy; runpy.run_module('orchestrator', run_name='__main__', alter_sys=True)"
+    )
     env = {**os.environ, **environment}
-    done = subprocess.run([sys.executable, "-c", code, *arguments], env=env, capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", script, *arguments], env=env, capture_output=True, text=True)
+    assert done.returncode == code, done.stderr
     return done.stdout.splitlines()
 
 
@@ -63,3 +70,32 @@ def test_under_python_m_the_commands_that_are_printed_are_called_so_too(monkeypa
     assert command("resume", "t 1") == f"{sys.executable} -m orchestrator resume 't 1'"
     monkeypatch.setattr(shutil, "which", lambda _: sys.executable)
     assert command("resume", "t 1") == f"{Path(sys.executable).name} -m orchestrator resume 't 1'"
+
+
+COMMANDS = ("run", "chat", "resume", "cancel", "steer", "reviews", "decide", "threads", "show", "graph", "tools")
+
+
+@pytest.mark.parametrize("names", [[], *([name] for name in COMMANDS), ["delete"], ["model"], ["model", "check"]])
+def test_help_loads_nothing_heavy(names: list[str]) -> None:
+    assert run(*names, "--help", heavy=(*HEAVY, "rich"))[-1] == "[]"
+
+
+def test_looking_at_threads_and_at_the_models_loads_nothing_heavy(tmp_path: Path) -> None:
+    db = ["--db", str(tmp_path / "runs.db")]
+    with OpenAIServer(TeamScript([step("a", agent="researcher")], summary="Done.")) as server:
+        run("run", "x", "--base-url", server.base_url, "--auto-approve", *db, "--thread", "t")
+    *lines, heavy = run("threads", *db)
+    assert lines[0].startswith("t  done")
+    assert heavy == "[]"
+    assert run("reviews", *db) == ["nothing waits for a human", "[]"]
+    assert run("model", "list")[-1] == "[]"
+
+
+def test_neither_a_team_nor_a_provider_is_loaded_to_look_at_a_thread(tmp_path: Path) -> None:
+    db = ["--db", str(tmp_path / "runs.db")]
+    with OpenAIServer(TeamScript([step("a", agent="researcher")])) as server:
+        run("run", "x", "--base-url", server.base_url, *db, "--thread", "t", code=3)
+    for looking in (["reviews"], ["show", "t"]):
+        *lines, heavy = run(*looking, *db, heavy=TEAM_AND_MODELS)
+        assert any("approve" in line for line in lines)
+        assert heavy == "[]"

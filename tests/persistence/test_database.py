@@ -11,7 +11,7 @@ import pytest
 
 from orchestrator import Persistence
 from orchestrator.errors import ConfigError, PersistenceError, ThreadBusyError
-from orchestrator.persistence.database import database_path
+from orchestrator.persistence.location import database_path
 from orchestrator.persistence.serializer import PackedSerializer
 from orchestrator.testing import TeamScript
 from tests.support.teams import open_team, step

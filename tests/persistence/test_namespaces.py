@@ -10,7 +10,8 @@ from langgraph.store.memory import InMemoryStore
 
 from orchestrator import Persistence
 from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
-from orchestrator.persistence.namespaces import delete_all, namespace, read_all
+from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.rows.pages import delete_all, read_all
 
 HERE = namespace("thread", "memory")
 THERE = namespace("thread", "decisions")

@@ -16,7 +16,7 @@ from langgraph.store.sqlite import AsyncSqliteStore, SqliteStore
 
 from orchestrator import OrchestratorClient, Persistence, TaskOrchestrator, compile_graph
 from orchestrator.errors import ConfigError, OrchestratorError
-from orchestrator.persistence.database import default_url
+from orchestrator.persistence.location import default_url
 from orchestrator.testing import TeamScript
 from tests.support.teams import make_team, model_of, statuses, step, worked
 

@@ -6,16 +6,51 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.echo import echo
-from orchestrator.cli.models.check import check
-from orchestrator.errors import MissingModelError
+from orchestrator.cli.echo import echo, echo_json
+from orchestrator.cli.options import BaseUrl, Json
+from orchestrator.errors import EXIT_FAILED, MissingModelError
 
-app = typer.Typer(help="Check a model and its endpoint; fetch the embedded model's weights.", no_args_is_help=True)
-app.command("check")(check)
+_DEFAULT_TIMEOUT_S = 60.0
+
+app = typer.Typer(
+    help="Check a model; fetch the embedded model's weights.", no_args_is_help=True, rich_markup_mode=None
+)
+CheckedModel = Annotated[
+    str | None, typer.Option("--model", help="Name of the model at the endpoint, or provider:model.", metavar="TEXT")
+]
+Timeout = Annotated[float, typer.Option("--timeout", min=1, help="Most seconds for one request.", metavar="SECONDS")]
 Name = Annotated[
     str | None,
     typer.Argument(help="A name from `orchestrator model list`.", show_default="the model for runs that name none"),
 ]
+
+
+@app.command()
+def check(
+    model: CheckedModel = None, base_url: BaseUrl = None, timeout: Timeout = _DEFAULT_TIMEOUT_S, as_json: Json = False
+) -> None:
+    """Ask a model by six small requests what it can do.
+
+    The exit code is 1 if no team could work with the model. What was learned of the endpoint before is forgotten.
+    """
+    from orchestrator.cli.console import err, out
+    from orchestrator.cli.models.check import checking, print_check
+    from orchestrator.models.check.check import check_model
+    from orchestrator.models.factory import names_provider
+    from orchestrator.models.settings import ModelSettings
+
+    given = {name: value for name, value in (("model", model), ("base_url", base_url)) if value}
+    chosen: ModelSettings | str = ModelSettings(timeout_s=timeout, **given)
+    if model and not base_url and names_provider(model):
+        chosen = model
+    with checking(err) as tell:
+        found = check_model(chosen, tell)
+    if as_json:
+        echo_json(found.plain())
+    else:
+        print_check(found, out)
+    if not found.can_work:
+        raise typer.Exit(EXIT_FAILED)
 
 
 @app.command()

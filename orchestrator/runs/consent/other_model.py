@@ -12,7 +12,8 @@ from orchestrator.models.profile import THIS_MACHINE
 from orchestrator.models.proxies import OPENAI_URL
 from orchestrator.models.settings import ModelSettings
 from orchestrator.persistence.used_models import UsedModel, UsedModels, told
-from orchestrator.runs.thread_list import ThreadList, ThreadRecord
+from orchestrator.runs.thread_list import ThreadList
+from orchestrator.runs.threads.record import ThreadRecord
 
 _KEPT_FACTS = ("model", "base_url")  # of the options that a person gave with a consent
 

@@ -1,0 +1,1 @@
+"""The shape of the graph, apart from the work of its nodes."""

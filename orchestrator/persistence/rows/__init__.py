@@ -1,0 +1,1 @@
+"""Rows of the store: reading, inserting and deleting them."""

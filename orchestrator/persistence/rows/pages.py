@@ -1,0 +1,39 @@
+"""All items of a namespace of any store: reading and deleting them, page by page."""
+
+from typing import cast
+
+from langgraph.store.base import BaseStore, PutOp, SearchItem, SearchOp
+
+from orchestrator.concurrency import Bridge
+
+# A store's search returns at most as many items as it is asked for; LangGraph's default is 10.
+_PAGE = 500
+
+
+def serves_loops(store: BaseStore) -> bool:
+    """True for a store that an event loop may call directly, as it says itself. The engine's `Store` is one."""
+    return bool(getattr(store, "serves_loops", False))
+
+
+async def read_all(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...]) -> list[SearchItem]:
+    """Return all items of a namespace, in no certain order."""
+    items: list[SearchItem] = []
+    while True:
+        page = await _read_page(bridge, store, namespace, offset=len(items))
+        items += page
+        if len(page) < _PAGE:
+            return items
+
+
+async def delete_all(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...]) -> None:
+    """Delete all items of a namespace, one transaction a page."""
+    # Always from the first page: each deletion moves the next items there.
+    while page := await _read_page(bridge, store, namespace, offset=0):
+        await bridge.batch(store, [PutOp(namespace, item.key, None) for item in page])
+        if len(page) < _PAGE:
+            return
+
+
+async def _read_page(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...], offset: int) -> list[SearchItem]:
+    op = SearchOp(namespace, limit=_PAGE, offset=offset)
+    return cast(list[SearchItem], (await bridge.batch(store, [op]))[0])
