@@ -11,6 +11,8 @@ from pathlib import Path  # noqa: E402 - the environment has to be set before an
 
 import pytest  # noqa: E402
 
+from orchestrator.models.capabilities import KNOWN  # noqa: E402
+
 
 @pytest.fixture(autouse=True)
 def recall_by_words(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,6 +26,12 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of a test reaches the user's data, cache or settings."""
     for name in ("XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
+
+
+@pytest.fixture(autouse=True)
+def own_lessons() -> None:
+    """Nothing is known of an endpoint that had the same port in another test."""
+    KNOWN.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,7 @@
 
 import copy
 import threading
+from functools import partial
 from typing import Self
 
 from langchain_core.language_models import BaseChatModel
@@ -9,6 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.forks import forget_in_children
+from orchestrator.models.endpoints.window import find_window, lacks_window
 from orchestrator.models.factory import as_model, chat_model
 from orchestrator.models.profile import ModelProfile, identity_of
 from orchestrator.validation import expect
@@ -81,9 +83,12 @@ class Agent:
         return identity_of(self._model)
 
     async def prepare(self, bridge: Bridge) -> None:
-        """Make the default model off the event loop, since making it reads files."""
+        """Make the default model, and ask for its window, off the event loop, since this reads files and waits."""
         if self._model is None:
             await bridge.offload(lambda: self.model)
+        model = self.model
+        if lacks_window(model):
+            await bridge.offload(partial(find_window, model))
 
     @property
     def window(self) -> int:

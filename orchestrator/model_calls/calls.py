@@ -41,9 +41,10 @@ from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokeniz
 from orchestrator.model_calls.retries import call_endpoint
 from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
 from orchestrator.models.endpoints.loading import is_loading
+from orchestrator.models.endpoints.window import find_window, lacks_window
 from orchestrator.models.error_texts import note_endpoint
 from orchestrator.models.errors import cost_nothing, is_endpoint_failure
-from orchestrator.models.profile import ModelProfile, address_of
+from orchestrator.models.profile import ModelProfile, address_of, known_window
 from orchestrator.redaction import redact_error
 
 LEAST_ANSWER = 64
@@ -210,12 +211,14 @@ class ModelCalls:
         messages_of: MessagesOf,
         text: TextStream | None,
     ) -> Any:
+        if lacks_window(model):  # a fallback model, or one that has loaded since
+            await self.bridge.offload(partial(find_window, model))
         reserves = self._reserves_tokens  # once for all tries: other workers may spend meanwhile
         if reserves and needs_tokenizer(model):
             await self.bridge.offload(partial(load_tokenizer, model))  # the first time, over the network
         is_counted = reserves or self.policy.resilience.tokens_per_minute is not None
         prompt = self._prompt_tokens(model, question) if is_counted else 0
-        answer = self._longest_answer(model) if reserves else 0
+        answer = self._longest_answer(model, prompt) if reserves else 0
         attempt = partial(self._attempt, model, question, self._worst(model, prompt, answer), send, messages_of)
         if text is not None:
             attempt = partial(_told, text, attempt)
@@ -288,9 +291,15 @@ class ModelCalls:
                 remedy = "give CallPolicy a higher time_limit_s"
             raise TimeoutError(f"no answer within {seconds:g} s; {remedy}") from error
 
-    def _longest_answer(self, model: BaseChatModel) -> int:
-        own, wanted = ModelProfile.of(model).max_tokens, self.allowance.budget.answer_tokens
-        return wanted if own is None else min(wanted, own)
+    def _longest_answer(self, model: BaseChatModel, prompt: int) -> int:
+        """Return the most tokens that an answer to a prompt can have: more need not be reserved."""
+        profile = ModelProfile.of(model)
+        window = known_window(model)
+        room = None if window is None else window - prompt
+        if room is not None and room < LEAST_ANSWER:
+            room = None  # the prompt is an estimate from above, and the endpoint knows better
+        limits = (self.allowance.budget.answer_tokens, profile.max_tokens, room)
+        return min(limit for limit in limits if limit is not None)
 
     def _worst(self, model: BaseChatModel, prompt: int, answer: int) -> Spend:
         return Spend(prompt, answer, 1, 0, self._price(model, prompt, answer))

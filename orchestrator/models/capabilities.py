@@ -10,6 +10,7 @@ LEAST_WINDOW = 1024  # tokens; less is not said of a window
 LIMIT_NAMES = ("max_completion_tokens", "max_tokens")  # OpenAI's name, and the name that others understand
 KEPT_S = 24 * 3600.0
 """Seconds after which a lesson is forgotten: endpoints are upgraded."""
+_PAUSE_S = 60.0  # between questions for a window that an endpoint could not answer
 _MOST_BROKEN = 2  # streams in a row that broke off
 _SURE = 2  # refusals in unknown words after which a costly form is learned
 _EXCLUSIVE = {"streamed": "unstreamed", "unstreamed": "streamed"}
@@ -25,6 +26,10 @@ class Capabilities:
         is_unopened: True if answers begin inside thoughts, so that only the end of the thoughts can be seen.
         window: Tokens that the model takes at once, as the endpoint says; None if it does not.
         longest_answer: Most tokens of an answer, as the endpoint says; None if it does not.
+        window_source: Where the window comes from, in words; empty if it is not known.
+        window_at: The time of day when the endpoint told its window, or that it tells none; 0 before.
+        is_window_sure: False for a window that may turn out larger once the endpoint has loaded its model.
+        prefix: What has to stand before the endpoint's paths. It is in the entry of the endpoint that names no model.
     """
 
     forms: dict[str, float] = field(default_factory=dict)
@@ -32,9 +37,15 @@ class Capabilities:
     is_unopened: bool = False
     window: int | None = None
     longest_answer: int | None = None
+    window_source: str = field(default="", compare=False)
+    window_at: float = field(default=0.0, compare=False)
+    is_window_sure: bool = True
+    prefix: str = ""
     hopeless: set[str] = field(default_factory=set, compare=False)
     _suspects: dict[str, dict[str, int]] = field(default_factory=dict, compare=False)
     _broken_streams: int = field(default=0, compare=False)
+    _ask_window_at: float = field(default=0.0, compare=False)
+    _has_answered: bool = field(default=False, compare=False)
 
     def learned(self) -> frozenset[str]:
         """Return the names of the forms that requests need."""
@@ -73,6 +84,41 @@ class Capabilities:
         return frozenset(self._suspects.get(reason, ()))
 
     @property
+    def lacks_window(self) -> bool:
+        """True if the endpoint should be asked for its window now."""
+        now = time.time()
+        is_known = self.is_window_sure and abs(now - self.window_at) < KEPT_S
+        return not is_known and now >= self._ask_window_at
+
+    def tell_window(self, tokens: int | None, source: str = "", *, is_sure: bool = True) -> None:
+        """Learn the window.
+
+        Args:
+            tokens: The window; None if the endpoint tells none.
+            source: Where the number comes from, in words.
+            is_sure: False for a window that may turn out larger once the endpoint has loaded its model.
+        """
+        self.window_at, self.is_window_sure = time.time(), is_sure
+        if tokens is not None:
+            self.window, self.window_source = tokens, source
+        if not is_sure:
+            self.ask_window_later()
+
+    def ask_window_later(self) -> None:
+        """Put off the next question for the window, since the endpoint could not answer it."""
+        self._ask_window_at = time.time() + _PAUSE_S
+
+    @property
+    def has_answered(self) -> bool:
+        """True if the model has answered in this process after its window was not sure."""
+        return self._has_answered
+
+    def answered(self) -> None:
+        """Note that the model has answered, so that the endpoint has loaded it."""
+        if not self.is_window_sure and not self._has_answered:
+            self._has_answered, self._ask_window_at = True, 0.0
+
+    @property
     def has_tools(self) -> bool:
         """True unless the endpoint is known to take tool calls as JSON only."""
         return "json_tools" not in self.learned()
@@ -104,4 +150,4 @@ class Capabilities:
 
 
 KNOWN: dict[tuple[str, str], Capabilities] = {}
-"""Capabilities that this process has learned, by address and model."""
+"""Capabilities that this process has learned, by address and model. The name of no model stands for the endpoint."""

@@ -10,9 +10,10 @@ import openai
 from pydantic import SecretStr
 
 from orchestrator.errors import MissingModelError, ModelError
-from orchestrator.models.capabilities import LEAST_WINDOW
 from orchestrator.models.completions.answer import parsed
 from orchestrator.models.endpoint import make_endpoint
+from orchestrator.models.endpoints.listed import LISTED, NoListError, ToldWindow, list_or_error, window_in
+from orchestrator.models.endpoints.routes import asked_addresses, routed
 from orchestrator.models.error_texts import explain
 from orchestrator.models.http_client import blocking_client
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
@@ -31,11 +32,6 @@ _NOT_FOR_CHAT = re.compile(
     r"embed|rerank|colbert|minilm|mpnet|whisper|transcri|moderation|llama-?guard|shieldgemma|dall-?e|gpt-image|"
     r"stable-diffusion|davinci|babbage|(^|[-_/.:])(tts|stt|bge|e5|gte|clip|sora|flux|sdxl)([-_/.:0-9]|$)",
     re.I,
-)
-# As vLLM, LM Studio, llama.cpp, OpenRouter, Groq and Mistral call it. What a model was trained for is no window.
-_WINDOWS = (
-    *("max_model_len", "loaded_context_length", "meta.n_ctx", "top_provider.context_length"),
-    *("context_length", "context_window", "max_context_length"),
 )
 
 
@@ -70,8 +66,8 @@ def configured_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
     fields: dict[str, Any] = {"default_headers": headers} if headers else {}
     if not name and base_url and not _OPENAIS_OWN.match(base_url):  # OpenAI lists dozens, in no order
         name, window = _first_model(base_url, key, settings.timeout_s, proxy, headers, query)
-        if window is not None:
-            recall(base_url, name).window = window
+        if window is not None and not window.is_most:
+            recall(base_url, name).tell_window(window.tokens, LISTED)
     if query:
         fields["default_query"] = query
     return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy, **fields)
@@ -84,7 +80,7 @@ def _first_model(
     proxy: str | None,
     headers: dict[str, str],
     query: dict[str, object],
-) -> tuple[str, int | None]:
+) -> tuple[str, ToldWindow | None]:
     """Return the first model that an endpoint lists and that seems to be for chat, and its window if the list has it.
 
     Raises:
@@ -100,44 +96,29 @@ def _first_model(
         default_headers=headers or None,
         default_query=query or None,
     )
-    try:
+    recall(base_url, "")  # the path that an earlier process has found
+
+    def ask(path: str) -> dict[str, ToldWindow | None]:
         # `models.list()` takes an answer of another shape for an empty list, or fails on it with an unclear error.
-        windows = listed_windows(parsed(client.get("/models", cast_to=object)))
-    except json.JSONDecodeError as error:  # the content type promised JSON
-        windows = listed_windows(parsed(error.doc))
+        try:
+            answer = parsed(client.get(path, cast_to=object))
+        except json.JSONDecodeError as error:  # the content type promised JSON
+            answer = parsed(error.doc)
+        models = list_or_error(answer)
+        return {model["id"]: window_in(model) for model in models if isinstance(model.get("id"), str) and model["id"]}
+
+    try:
+        windows = routed(base_url, "/models", ask)
+    except NoListError as error:
+        where = asked_addresses(error) or f"{base_url.rstrip('/')}/models"
+        raise ModelError(f"{base_url} is no OpenAI-compatible endpoint: no list of models at {where}") from error
     except openai.OpenAIError as error:
         explained = explain(error, base_url)
         raise explained if explained is not None else ModelError(redact(str(error))) from error
-    if windows is None:
-        raise ModelError(
-            f"{base_url} is no OpenAI-compatible endpoint: {base_url.rstrip('/')}/models gave no list of models. "
-            "Does the URL have to end in /v1?"
-        )
     if not windows:
         raise MissingModelError(f"{base_url} lists no models: name one with --model")
     name = next((name for name in windows if not _NOT_FOR_CHAT.search(name)), next(iter(windows)))
     return name, windows[name]
-
-
-def listed_windows(listed: object) -> dict[str, int | None] | None:
-    """Return the models of a list by name, with their windows where they are told; None for anything else."""
-    if isinstance(listed, dict) and "data" in listed:
-        listed = listed["data"] or []  # Ollama sends null for an empty list
-    if not isinstance(listed, list):
-        return None
-    models = [model if isinstance(model, dict) else {"id": model} for model in listed]
-    return {model["id"]: _window(model) for model in models if isinstance(model.get("id"), str) and model["id"]}
-
-
-def _window(model: dict[str, Any]) -> int | None:
-    """Return the tokens that a listed model takes at once; None if the list does not say it."""
-    for name in _WINDOWS:
-        outer, _, inner = name.rpartition(".")
-        fields = model.get(outer) if outer else model
-        size = fields.get(inner) if isinstance(fields, dict) else None
-        if isinstance(size, int) and not isinstance(size, bool) and size >= LEAST_WINDOW:
-            return size
-    return None
 
 
 def split_query(url: str | None) -> tuple[str | None, dict[str, object]]:

@@ -30,7 +30,8 @@ def make_endpoint(
     """
     import httpx2
 
-    recall(base_url or "", name)  # reads a file, so not later on an event loop
+    for model in (name, ""):  # the model's lessons, and the endpoint's own
+        recall(base_url or "", model)  # reads a file, so not later on an event loop
     chosen = {"temperature": settings.temperature, "reasoning_effort": settings.reasoning_effort}
     optional: dict[str, Any] = {name: value for name, value in chosen.items() if value is not None}
     return AdaptiveChatOpenAI(

@@ -11,6 +11,7 @@ import openai
 from orchestrator.errors import ModelError
 from orchestrator.models.endpoints.loading import is_loading
 from orchestrator.models.endpoints.reasons import is_page, reason_in
+from orchestrator.models.endpoints.routes import asked_addresses
 from orchestrator.models.errors import RefusedRequestError, causes, retry_after
 from orchestrator.models.proxies import proxy_for
 from orchestrator.redaction import redact, redact_error
@@ -88,7 +89,8 @@ def _explain(error: openai.OpenAIError, where: str) -> ModelError:
         return _explain_status(error, where)
     reason = reason_in(getattr(error, "message", "") or str(error))
     if is_page(str(error)):
-        reason += ". This is a web page: check --base-url, and whether a proxy stands between"
+        asked = f" (asked were {addresses})" if (addresses := asked_addresses(error)) else ""
+        reason += f". This is a web page: check --base-url{asked}, and whether a proxy stands between"
     return RefusedRequestError(f"{where}: {reason}")
 
 
@@ -105,7 +107,7 @@ def _explain_connection(error: openai.APIConnectionError, where: str) -> ModelEr
 
 
 def _explain_status(error: openai.APIStatusError, where: str) -> ModelError:
-    reason, status = _reason(error), error.status_code
+    reason, status, asked = _reason(error), error.status_code, asked_addresses(error)
     advice = next((told for words, told in _ADVICE if re.search(words, reason, re.IGNORECASE)), "")
     if status != 404 and is_page(_body(error)):
         reason += ", as a web page: a proxy may stand between"
@@ -119,7 +121,8 @@ def _explain_status(error: openai.APIStatusError, where: str) -> ModelError:
         case 403:
             return ModelError(f"{where} does not allow this ({reason}): {advice or 'check what the key may do'}")
         case 404:
-            return ModelError(f"{where} knows no such model or path ({reason}): {_advice_of_404(reason, where)}")
+            advice = f"asked were {asked}; check --base-url" if asked else _advice_of_404(reason, where)
+            return ModelError(f"{where} knows no such model or path ({reason}): {advice}")
         case 407:
             return ModelError(f"the proxy before {where} wants a login ({reason}): write it into the proxy's address")
         case 429:
@@ -128,6 +131,8 @@ def _explain_status(error: openai.APIStatusError, where: str) -> ModelError:
             return ModelError(f"{where} refuses more requests now ({reason}): {advice or wait}, and resume")
         case _ if is_loading(error):
             return ModelError(f"{where} still loads its model ({reason}): resume when it is ready")
+        case _ if asked:
+            return ModelError(f"{where} knows no such path ({reason}): asked were {asked}; check --base-url")
         case _ if status >= 500:
             return ModelError(f"{where} failed with {status} ({reason}): try again later with resume")
         case _:

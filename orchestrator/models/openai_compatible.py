@@ -32,6 +32,7 @@ from orchestrator.models.completions.checks import checked, reading
 from orchestrator.models.completions.extras import keep, send_back
 from orchestrator.models.completions.stream import CompletionStream, breaking_off, whole_chunk
 from orchestrator.models.completions.structured import read_json
+from orchestrator.models.endpoints.routes import Route
 from orchestrator.models.json_answers import may_be_strict, without_thoughts
 from orchestrator.models.json_tool_calls import restore_calls
 from orchestrator.models.requests import lessons
@@ -76,6 +77,16 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     def learned_window(self) -> int | None:
         """The window that the endpoint has told; None if it has told none."""
         return self.capabilities.window
+
+    @property
+    def sure_window(self) -> int | None:
+        """The window that the endpoint has told, unless it may turn out larger; None if it has told none."""
+        return self.capabilities.window if self.capabilities.is_window_sure else None
+
+    @property
+    def longest_answer(self) -> int | None:
+        """The most tokens of an answer that the endpoint has told in a refusal; None if it has told none."""
+        return self.capabilities.longest_answer
 
     @property
     def is_openai(self) -> bool:
@@ -141,7 +152,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                 body["stream_options"] = {"include_usage": True}
         fixed = frozenset({JSON_TOOLS.name} if self.tool_mode == "json" else ())
         forbidden = frozenset({JSON_TOOLS.name} if self.tool_mode == "native" else ())
-        return Asked(self.capabilities, body, fixed, forbidden)
+        route = Route(str(self.openai_api_base or ""), "/chat/completions")
+        return Asked(self.capabilities, body, fixed, forbidden, route)
 
     async def _complete(self, bridge: Bridge, client: openai.OpenAI | openai.AsyncOpenAI, asked: Asked) -> ChatResult:
         """Send a request, and send it in another form while the endpoint's refusals teach one.
@@ -157,7 +169,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         while True:
             # `post` instead of the typed method: turning arguments and answers into models and back takes half of
             # the client's time, and `checked` needs a plain dict.
-            post = partial(client.post, "/chat/completions", cast_to=object, body=asked.body)
+            post = partial(client.post, asked.route.path, cast_to=object, body=asked.body)
             try:
                 try:
                     answer = await bridge.call(post)
@@ -166,11 +178,11 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                 except RecursionError as error:
                     raise no_completion(str(error)) from error
                 result = self._read(asked, answer)
-            except openai.APIStatusError as error:
+            except openai.APIError as error:
                 asked.refused(error)
                 continue
-            if asked.negotiation.taken():
-                await bridge.offload(self._keep_lessons)
+            if asked.taken():
+                await bridge.offload(partial(self._keep_lessons, asked))
             return result
 
     def _stream(
@@ -183,17 +195,17 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         asked = self._asked(messages, stop, kwargs, is_streamed=True)
         while asked.negotiation.streams:
             stream = self._reader()
-            post = partial(self.root_client.post, "/chat/completions", cast_to=object, body=asked.body)
+            post = partial(self.root_client.post, asked.route.path, cast_to=object, body=asked.body)
             try:
                 with post(stream=True, stream_cls=openai.Stream[object]) as opened, breaking_off(self.capabilities):
                     for data in opened.response.iter_bytes():
                         yield from stream.feed(data)
                     yield from self._rest(asked, stream)
-            except openai.APIStatusError as error:
+            except openai.APIError as error:
                 asked.refused(error, stream.has_begun)
                 continue
-            if asked.negotiation.taken():
-                self._keep_lessons()
+            if asked.taken():
+                self._keep_lessons(asked)
             return
         yield whole_chunk(run_blocking(self._complete(BLOCKING, self.root_client, asked)))
 
@@ -207,7 +219,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         asked = self._asked(messages, stop, kwargs, is_streamed=True)
         while asked.negotiation.streams:
             stream = self._reader()
-            post = partial(self.root_async_client.post, "/chat/completions", cast_to=object, body=asked.body)
+            post = partial(self.root_async_client.post, asked.route.path, cast_to=object, body=asked.body)
             try:
                 async with await post(stream=True, stream_cls=openai.AsyncStream[object]) as opened:
                     with breaking_off(self.capabilities):
@@ -216,11 +228,11 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                                 yield chunk
                         for chunk in self._rest(asked, stream):
                             yield chunk
-            except openai.APIStatusError as error:
+            except openai.APIError as error:
                 asked.refused(error, stream.has_begun)
                 continue
-            if asked.negotiation.taken():
-                await AWAITING.offload(self._keep_lessons)
+            if asked.taken():
+                await AWAITING.offload(partial(self._keep_lessons, asked))
             return
         yield whole_chunk(await self._complete(AWAITING, self.root_async_client, asked))
 
@@ -237,6 +249,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             return
         yield from stream.end()
         self.capabilities.streamed(True)
+        self.capabilities.answered()
         self.capabilities.is_unopened = self.capabilities.is_unopened or stream.is_unopened
 
     def _get_request_payload(self, input_: Any, *, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
@@ -262,6 +275,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             completion = checked(answer)
             result = reading(lambda: converted(completion, self._create_chat_result))
             keep(result, completion["choices"], self._endpoint)
+        self.capabilities.answered()
         result = _thoughtless(result)
         if asked.negotiation.uses_json_tools:
             return reading(lambda: restore_calls(result, asked.tools))
@@ -273,8 +287,9 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     def _endpoint(self) -> str:
         return f"{self.openai_api_base or ''} {self.model_name}"
 
-    def _keep_lessons(self) -> None:
+    def _keep_lessons(self, asked: Asked) -> None:
         lessons.keep(str(self.openai_api_base or ""), self.model_name, self.capabilities)
+        asked.route.keep()
 
 
 def _as_model(schema: type[BaseModel], include_raw: bool, reply: dict[str, Any]) -> Any:

@@ -88,8 +88,8 @@ class ModelProfile:
 
     @property
     def max_tokens(self) -> int | None:
-        """The model's own limit for the tokens of one answer; None without one."""
-        limits = [self._read(name) for name in ("max_tokens", self.limit_field or "max_tokens")]
+        """The model's own limit for the tokens of one answer, or the endpoint's, once it has told one; None without."""
+        limits = [self._read(name) for name in ("max_tokens", self.limit_field or "max_tokens", "longest_answer")]
         return min((limit for limit in limits if isinstance(limit, int) and limit > 0), default=None)
 
     @property
@@ -154,6 +154,12 @@ class ModelProfile:
             return values[name]
         # pydantic 2.14 takes 2.5 µs to find out that an attribute is missing, and some are read at every call.
         return getattr(self.model, name, None) if _may_have(type(self.model), name) else None
+
+
+def known_window(model: BaseChatModel) -> int | None:
+    """Return the tokens of prompt and answer together, as set or as the endpoint says; None if neither is sure."""
+    windows = (ModelProfile(model)._read(name) for name in ("window", "sure_window"))
+    return next((window for window in windows if isinstance(window, int)), None)
 
 
 def identity_of(model: BaseChatModel) -> tuple[str, str]:

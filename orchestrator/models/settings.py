@@ -1,5 +1,6 @@
 """ModelSettings: the choice of a chat model, from arguments and environment variables."""
 
+import re
 from typing import Any
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
@@ -9,6 +10,8 @@ from orchestrator.errors import ConfigError
 from orchestrator.models.capabilities import ToolMode
 from orchestrator.models.endpoints.keys import bare, bare_key, problem_of_key
 from orchestrator.redaction import redact
+
+_REQUESTED = re.compile(r"(/chat/completions|(?<=/v1)/(completions|models|responses))/?(?=\?|$)")
 
 
 class ModelSettings(BaseSettings):
@@ -87,7 +90,13 @@ class ModelSettings(BaseSettings):
             raise ValueError(problem)
         return SecretStr(key) if key else None
 
-    @field_validator("base_url", "model")
+    @field_validator("base_url")
+    @classmethod
+    def _bare_address(cls, value: str | None) -> str | None:
+        # Documentation shows whole addresses of requests, and people paste them.
+        return _REQUESTED.sub("", bare(value)) or None if value is not None else None
+
+    @field_validator("model")
     @classmethod
     def _bare_text(cls, value: str | None) -> str | None:
         return bare(value) or None if value is not None else None

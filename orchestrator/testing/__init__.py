@@ -1,7 +1,7 @@
 """Doubles for tests of teams: a scripted model, a loopback server with the same script, and crash helpers."""
 
 from orchestrator.testing.crash import CrashAfter, CrashingSaver, CrashingStore, EffectLog, run_until_killed
-from orchestrator.testing.dialects.dialect import Dialect, Quirk, Refusal, Streaming, Window
+from orchestrator.testing.dialects.dialect import Dialect, Quirk, Refusal, Stray, Streaming, Window
 from orchestrator.testing.openai_server import Fault, OpenAIServer
 from orchestrator.testing.script import (
     Gate,
@@ -34,6 +34,7 @@ __all__ = [
     "Request",
     "Script",
     "ScriptedModel",
+    "Stray",
     "Streaming",
     "TeamScript",
     "ToolReport",

@@ -97,7 +97,12 @@ class OpenAIServer:
     @property
     def base_url(self) -> str:
         """The address for `--base-url`."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/v1"
+        return f"{self.root_url}{'/v1' if self.speaker is None else self.speaker.dialect.base}"
+
+    @property
+    def root_url(self) -> str:
+        """The address without a path."""
+        return f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -139,9 +144,29 @@ class _Handler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing: tests are quiet."""
 
+    def version_string(self) -> str:
+        """Return the header `Server`."""
+        speaker = self.server.double.speaker
+        return dict(speaker.dialect.headers if speaker is not None else ()).get("Server") or super().version_string()
+
+    def _is_elsewhere(self) -> bool:
+        """True if the request is for another address than chats and the list of models, and is answered."""
+        double, path = self.server.double, self.path.partition("?")[0]
+        if (speaker := double.speaker) is None:
+            return False
+        if (page := speaker.page(path, double.models[0] if double.models else "", double.bodies)) is not None:
+            self._send(200, page)
+            return True
+        if (stray := speaker.stray(self.command, path)) is None:
+            return False
+        self._write(stray.status, stray.text.encode(), kind=stray.content_type, is_json=None)
+        return True
+
     def do_GET(self) -> None:
         double = self.server.double
         double.targets.append(self.path)
+        if self._is_elsewhere():
+            return
         if isinstance(double.listing, str):
             self._write(200, double.listing.encode(), kind="text/html")
             return
@@ -154,6 +179,8 @@ class _Handler(BaseHTTPRequestHandler):
         double = self.server.double
         double.targets.append(self.path)
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        if self._is_elsewhere():
+            return
         double.bodies.append(body)
         if double.key is not None and self.headers.get("Authorization") != f"Bearer {double.key}":
             self._fail(Fault(401, "Incorrect API key provided"))
@@ -227,16 +254,17 @@ class _Handler(BaseHTTPRequestHandler):
         body: bytes,
         headers: Sequence[tuple[str, str]] = (),
         kind: str = "application/json",
-        is_json: bool = True,
+        is_json: bool | None = True,
     ) -> None:
         speaker = self.server.double.speaker
-        if speaker is not None:
+        if speaker is not None and is_json is not None:
             kind = speaker.dialect.content_type if is_json else "text/plain; charset=utf-8"
             body = speaker.dialect.prefix + body if is_json else body
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
-        for name, value in headers:
+        own = () if speaker is None else [each for each in speaker.dialect.headers if each[0] != "Server"]
+        for name, value in (*headers, *own):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(body)

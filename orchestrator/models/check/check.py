@@ -11,7 +11,8 @@ from orchestrator.errors import ModelError
 from orchestrator.models.check.form_words import form_words
 from orchestrator.models.check.report import CheckedRequest, ModelCheck
 from orchestrator.models.check.requests import REQUESTS, Answers, Asker, Reading, tokens_of
-from orchestrator.models.check.window import listed_window, window_source
+from orchestrator.models.check.window import window_source
+from orchestrator.models.endpoints.window import find_window
 from orchestrator.models.error_texts import explain, reason_of
 from orchestrator.models.errors import RefusedRequestError, is_transient, retry_after
 from orchestrator.models.factory import as_model, chat_model
@@ -57,14 +58,12 @@ def check_model(
         if on_progress is not None:
             on_progress(name)
         requests.append(_checked(chosen, name, ask, answers))
-    listed = None
-    if adaptive is not None and (adaptive.window or adaptive.learned_window) is None:
-        listed = adaptive.capabilities.window = listed_window(adaptive)
+    find_window(chosen)
     if adaptive is not None and not adaptive.is_free:  # the embedded model has another port each time
         lessons.keep(str(adaptive.openai_api_base or ""), adaptive.model_name, adaptive.capabilities)
     profile = ModelProfile.of(chosen)
-    source = window_source(profile, is_listed=listed is not None)
-    return ModelCheck(*identity_of(chosen), tuple(requests), profile.window, source, _settings_of(adaptive))
+    settings = _settings_of(adaptive)
+    return ModelCheck(*identity_of(chosen), tuple(requests), profile.window, window_source(profile), settings)
 
 
 def _settings_of(model: AdaptiveChatOpenAI | None) -> tuple[tuple[str, str], ...]:

@@ -6,6 +6,7 @@ import openai
 
 from orchestrator.models.call_reading.native import failed_call
 from orchestrator.models.capabilities import Capabilities
+from orchestrator.models.endpoints.routes import Route
 from orchestrator.models.error_texts import reason_of
 from orchestrator.models.requests.form import Body
 from orchestrator.models.requests.negotiation import Negotiation
@@ -22,6 +23,7 @@ class Asked:
         body: The request in its usual form.
         fixed: See `Negotiation`.
         forbidden: See `Negotiation`.
+        route: Finds the path that the endpoint has.
 
     Attributes:
         negotiation: Finds the form that the endpoint takes.
@@ -30,8 +32,9 @@ class Asked:
     """
 
     def __init__(
-        self, capabilities: Capabilities, body: Body, fixed: frozenset[str], forbidden: frozenset[str]
+        self, capabilities: Capabilities, body: Body, fixed: frozenset[str], forbidden: frozenset[str], route: Route
     ) -> None:
+        self.route = route
         self.negotiation = Negotiation(capabilities, body, fixed, forbidden)
         self.tools: list[dict[str, Any]] = body.get("tools") or []
         self.schema = wanted_schema(body)
@@ -48,16 +51,25 @@ class Asked:
         wanted = self.body.get("response_format") or {}
         return bool((wanted.get("json_schema") or {}).get("strict"))
 
-    def refused(self, error: openai.APIStatusError, has_begun: bool = False) -> None:
-        """Choose another form after a refusal.
+    def taken(self) -> bool:
+        """Learn from a request that the endpoint has taken. True if there was something to learn."""
+        is_new_path = self.route.arrived()
+        return self.negotiation.taken() or is_new_path
+
+    def refused(self, error: openai.APIError, has_begun: bool = False) -> None:
+        """Choose another path or another form after a refusal.
 
         Args:
             error: The endpoint's answer.
             has_begun: True if words of an answer came before the error.
 
         Raises:
-            openai.APIStatusError: No other form may help. The error is the first, which is about the usual request.
+            openai.APIError: No other form may help. The error is the first, which is about the usual request.
         """
+        if not has_begun and self.route.leads_on(error):
+            return
+        if not isinstance(error, openai.APIStatusError):
+            raise error
         if failed_call(error) is not None:
             raise error  # about the model's answer, and not about the request
         refusal = Refusal.of(error.status_code, error.body, error.message)

@@ -15,7 +15,10 @@ from orchestrator.logs import logger
 from orchestrator.models.capabilities import KEPT_S, KNOWN, Capabilities
 from orchestrator.redaction import redact
 
-_FACTS = ("also_in_words", "is_unopened", "window", "longest_answer")
+_FACTS = (
+    *("also_in_words", "is_unopened", "longest_answer"),
+    *("window", "window_source", "window_at", "is_window_sure", "prefix"),
+)
 _log = logger(__name__)
 
 
@@ -32,7 +35,7 @@ def recall(address: str, model: str) -> Capabilities:
         model: The model's name there.
     """
     if (known := KNOWN.get((address, model))) is None:
-        known = KNOWN[address, model] = _read(_path(address, model))
+        known = KNOWN[address, model] = capabilities_in(read_file(_path(address, model)))
     return known
 
 
@@ -52,9 +55,13 @@ def keep(address: str, model: str, capabilities: Capabilities) -> None:
 
 
 def forget(address: str, model: str) -> None:
-    """Forget what is known of a model at an endpoint, so that it is asked in the usual form again."""
-    KNOWN.pop((address, model), None)
-    _path(address, model).unlink(missing_ok=True)
+    """Forget what is known of a model at an endpoint, so that it is asked in the usual form again.
+
+    The path that the endpoint has is forgotten too.
+    """
+    for name in (model, ""):
+        KNOWN.pop((address, name), None)
+        _path(address, name).unlink(missing_ok=True)
 
 
 def _path(address: str, model: str) -> Path:
@@ -62,18 +69,30 @@ def _path(address: str, model: str) -> Path:
     return lessons_folder() / f"{digest}.json"
 
 
-def _read(path: Path) -> Capabilities:
+def read_file(path: Path) -> dict[str, Any]:
+    """Return what a file of lessons says; nothing if it is missing, damaged or too old."""
     try:
         lessons = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return Capabilities()  # nothing is known, or the file is damaged
-    if not isinstance(lessons, dict) or not _is_fresh(lessons.get("at")):
+        return {}
+    return lessons if isinstance(lessons, dict) and _is_fresh(lessons.get("at")) else {}
+
+
+def capabilities_in(lessons: dict[str, Any]) -> Capabilities:
+    """Return the lessons that a file says."""
+    if not lessons:
         return Capabilities()
     forms = lessons.get("forms")
     known = Capabilities(forms={n: at for n, at in forms.items() if _is_fresh(at)} if isinstance(forms, dict) else {})
     known.also_in_words = lessons.get("also_in_words") is True
     known.is_unopened = lessons.get("is_unopened") is True
-    known.window, known.longest_answer = _count(lessons.get("window")), _count(lessons.get("longest_answer"))
+    known.prefix = "/v1" if lessons.get("prefix") == "/v1" else ""
+    known.longest_answer = _count(lessons.get("longest_answer"))
+    at = lessons.get("window_at", lessons["at"])  # versions before 0.2 have one time for all
+    if _is_fresh(at):
+        known.window, known.window_at = _count(lessons.get("window")), at
+        known.window_source = str(lessons.get("window_source") or "")
+        known.is_window_sure = lessons.get("is_window_sure") is not False
     return known
 
 

@@ -74,8 +74,8 @@ class Negotiation:
         return body
 
     def _room(self, body: Body) -> int | None:
-        """Return the tokens that the window leaves for an answer; None if the endpoint has not told its window."""
-        if self._capabilities.window is None:
+        """Return the tokens that the window leaves for an answer; None if the endpoint's window is not sure."""
+        if self._capabilities.window is None or not self._capabilities.is_window_sure:
             return None
         prompt = json.dumps([body["messages"], body.get("tools")], ensure_ascii=False)
         left = self._capabilities.window - len(prompt.encode()) // _BYTES_PER_TOKEN
@@ -186,7 +186,7 @@ class Negotiation:
         """True if a shorter answer may make the request fit."""
         limits = [self.body[name] for name in LIMIT_NAMES if name in self.body]  # before the window is known
         if refusal.window is not None and refusal.window >= LEAST_WINDOW:
-            self._capabilities.window = refusal.window
+            self._capabilities.tell_window(refusal.window, "a refusal of the endpoint")
             self._has_learned = True
         if not limits:
             return False

@@ -129,6 +129,26 @@ class Window:
     field_name: str = ""
 
 
+Page = Callable[[str, list[Body]], object]
+"""Returns what a server answers at an address of its own, as JSON-plain data. The arguments are the name of its model,
+and the bodies of the chat requests so far."""
+
+
+@dataclass(frozen=True)
+class Stray:
+    """The answer of a server at an address that it does not have.
+
+    Args:
+        status: The HTTP status.
+        text: The body. `{method}` and `{path}` stand for those of the request.
+        content_type: The type of the body.
+    """
+
+    status: int = 404
+    text: str = '{"detail": "Not Found"}'
+    content_type: str = "application/json"
+
+
 def _openai_error(failure: Failure) -> object:
     fields = {"type": "invalid_request_error", "param": None, "code": None, **failure.details}
     return {"error": {"message": failure.message, **fields}}
@@ -155,6 +175,11 @@ class Dialect:
         content_type: The type of answers and errors.
         stream_type: The type of streams.
         prefix: Bytes before each JSON body.
+        headers: Further headers of each answer.
+        owner: The owner of its models in the list.
+        pages: What it answers at addresses of its own, such as `/props`. A page that raises `LookupError` is a stray.
+        base: The path under which it serves chats and the list, as `--base-url` has it.
+        stray: The answer elsewhere; None to serve chats and the list under every path.
         source: Where the facts come from, where single refusals do not say it.
     """
 
@@ -170,4 +195,9 @@ class Dialect:
     content_type: str = "application/json"
     stream_type: str = "text/event-stream"
     prefix: bytes = b""
+    headers: tuple[tuple[str, str], ...] = ()
+    owner: str = "organisation"
+    pages: Mapping[str, Page] = field(default_factory=dict)
+    base: str = "/v1"
+    stray: Stray | None = None
     source: str = ""

@@ -1,5 +1,6 @@
 """Shapes of lists of models."""
 
+from collections.abc import Callable
 from typing import Any
 
 
@@ -22,3 +23,8 @@ def prefixed(models: list[dict[str, Any]]) -> object:
 def nameless(models: list[dict[str, Any]]) -> object:
     """Return data without ids."""
     return {"data": [{"object": "model"} for _ in models]}
+
+
+def with_fields(**fields: object) -> Callable[[list[dict[str, Any]]], object]:
+    """Return a list whose models have further fields."""
+    return lambda models: {"object": "list", "data": [{**model, **fields} for model in models]}

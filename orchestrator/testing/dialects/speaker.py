@@ -10,7 +10,7 @@ from typing import Any
 
 from orchestrator.testing.dialects.asking import reply_in_form, request_of
 from orchestrator.testing.dialects.conditions import too_long
-from orchestrator.testing.dialects.dialect import Body, Completion, Dialect, Failure, Refusal
+from orchestrator.testing.dialects.dialect import Body, Completion, Dialect, Failure, Refusal, Stray
 from orchestrator.testing.script import Reply, Request
 
 
@@ -85,12 +85,33 @@ class Speaker:
 
     def models(self, names: list[str]) -> object:
         """Return the list of models."""
-        models: list[dict[str, Any]] = [{"id": name, "object": "model", "owned_by": "organisation"} for name in names]
+        owner = self.dialect.owner
+        models: list[dict[str, Any]] = [{"id": name, "object": "model", "owned_by": owner} for name in names]
         if (window := self.dialect.window) is not None and window.field_name:
             outer, _, inner = window.field_name.rpartition(".")
             size = {inner: window.tokens}
             models = [{**model, **({outer: size} if outer else size)} for model in models]
         return self.dialect.listing(models)
+
+    def page(self, path: str, name: str, bodies: list[Body]) -> object | None:
+        """Return what the server answers at an address of its own; None if it has none there.
+
+        Args:
+            path: The path, without a query.
+            name: The name of its model.
+            bodies: The bodies of the chat requests so far.
+        """
+        try:
+            return self.dialect.pages[path](name, bodies)
+        except LookupError:
+            return None
+
+    def stray(self, method: str, path: str) -> Stray | None:
+        """Return the answer at an address that the server does not have; None if it has the address."""
+        stray, base = self.dialect.stray, self.dialect.base
+        if stray is None or path in (f"{base}/chat/completions", f"{base}/models"):
+            return None
+        return replace(stray, text=stray.text.replace("{method}", method).replace("{path}", path))
 
     def _is_due(self, key: int, times: int | None) -> bool:
         if times is None:

@@ -60,8 +60,9 @@ def test_calls_in_texts_and_broken_calls_are_told() -> None:
     ("dialect", "window", "source"),
     [
         ("vllm", 32_768, "the endpoint's list of models"),
-        ("lm studio", 8192, "the endpoint's list of models"),
-        ("ollama", 8192, "a guess: set ORCHESTRATOR_CONTEXT_WINDOW"),
+        ("lm studio", 8192, "what LM Studio tells of the model"),
+        ("ollama", 32_768, "what Ollama tells of the model"),
+        ("deepseek", 8192, "a guess: set ORCHESTRATOR_CONTEXT_WINDOW"),
     ],
 )
 def test_the_window_says_where_it_comes_from(dialect: str, window: int, source: str) -> None:

@@ -1,6 +1,6 @@
 """Dialects of hosted endpoints: OpenAI's reasoning models, Azure, OpenRouter, xAI, Groq, Gemini."""
 
-from orchestrator.testing.dialects import calls, conditions, errors, listings, quirks
+from orchestrator.testing.dialects import calls, conditions, errors, listings, pages, quirks
 from orchestrator.testing.dialects import message_conditions as messages
 from orchestrator.testing.dialects.dialect import Dialect, Quirk, Refusal, Streaming
 
@@ -164,6 +164,12 @@ OPENROUTER = Dialect(
         quirks.usage_fields(cost=0.0001),
     ),
     streaming=Streaming(before=(": OPENROUTER PROCESSING", ": OPENROUTER PROCESSING"), every={"provider": "DeepInfra"}),
+    listing=listings.with_fields(
+        context_length=131_072,
+        top_provider={"context_length": 40_960, "max_completion_tokens": 8192},
+        pricing={"prompt": "0.00000008", "input": 2048},
+        per_request_limits=None,
+    ),
     model="qwen/qwen3-32b",
 )
 
@@ -255,6 +261,7 @@ GROQ = Dialect(
         quirks.usage_fields(queue_time=0.02, prompt_time=0.001, completion_time=0.4),
     ),
     streaming=Streaming(usage_in="finish", every={"x_groq": {"id": "req_1"}}),
+    listing=listings.with_fields(active=True, context_window=131_072, max_completion_tokens=65_536),
     model="openai/gpt-oss-20b",
 )
 
@@ -304,6 +311,8 @@ GEMINI = Dialect(
     streaming=Streaming(usage_in="every"),
     listing=listings.prefixed,
     model="gemini-3-pro-preview",
+    pages={"/v1beta/models/gemini-3-pro-preview": pages.gemini_model(1_048_576)},
+    base="/v1beta/openai",
 )
 
 HOSTED_SERVERS = (

@@ -1,8 +1,8 @@
 """Dialects of servers that people run themselves: vLLM, Ollama, LM Studio, llama.cpp, and the proxy LiteLLM."""
 
-from orchestrator.testing.dialects import calls, conditions, errors, listings, quirks
+from orchestrator.testing.dialects import calls, conditions, errors, listings, pages, quirks
 from orchestrator.testing.dialects import message_conditions as messages
-from orchestrator.testing.dialects.dialect import Dialect, Quirk, Refusal, Streaming, Window
+from orchestrator.testing.dialects.dialect import Dialect, Quirk, Refusal, Stray, Streaming, Window
 
 _VLLM_CONTEXT = (
     "This model's maximum context length is {window} tokens. However, you requested {total} tokens ({prompt} in the "
@@ -130,7 +130,10 @@ OLLAMA = Dialect(
     ),
     streaming=Streaming(usage_in="last"),
     model="qwen3:8b",
-    source="ollama/ollama#8678",
+    owner="library",
+    pages={"/api/ps": pages.ollama_loaded(32_768), "/api/show": pages.ollama_shown(40_960)},
+    stray=Stray(404, "404 page not found", "text/plain"),
+    source="ollama/ollama#8678, sigoden/aichat#1100",
 )
 
 OLLAMA_WITHOUT_TOOLS = Dialect(
@@ -146,6 +149,9 @@ OLLAMA_WITHOUT_TOOLS = Dialect(
     answer=quirks.each(quirks.fields(system_fingerprint="fp_ollama")),
     tools=False,
     model="gemma3:4b",
+    owner="library",
+    pages={"/api/ps": pages.ollama_loaded(6144), "/api/show": pages.ollama_shown(131_072, "num_ctx    6144\ntop_k 64")},
+    stray=Stray(404, "404 page not found", "text/plain"),
 )
 
 LM_STUDIO = Dialect(
@@ -180,8 +186,12 @@ LM_STUDIO = Dialect(
             "length, or provide a shorter input",
             source="lmstudio-ai/lmstudio-bug-tracker#2339",
         ),
-        "loaded_context_length",
     ),
+    headers=(("X-Powered-By", "Express"),),
+    owner="organization_owner",
+    pages={"/api/v0/models": pages.lm_studio_models(8192, 40_960)},
+    stray=Stray(200, '{"error":"Unexpected endpoint or method. ({method} {path})"}'),
+    source="lmstudio-ai/lmstudio-bug-tracker#618",
 )
 
 _JINJA = (
@@ -224,7 +234,20 @@ LLAMA_CPP = Dialect(
         ),
         "meta.n_ctx",
     ),
+    headers=(("Server", "llama.cpp"),),
+    owner="llamacpp",
     source="ggml-org/llama.cpp#15780",
+)
+
+LLAMA_CPP_OLDER = Dialect(
+    "llama.cpp that lists what a model was trained for",
+    error=errors.coded,
+    answer=quirks.each(quirks.thoughts_in("reasoning_content")),
+    listing=listings.with_fields(meta={"vocab_type": 2, "n_ctx_train": 131_072, "n_embd": 4096}),
+    headers=(("Server", "llama.cpp"),),
+    owner="llamacpp",
+    pages={"/props": pages.llama_cpp_props(16_384)},
+    source="can1357/oh-my-pi#440",
 )
 
 LLAMA_CPP_WITHOUT_JINJA = Dialect(
@@ -278,6 +301,9 @@ LITELLM = Dialect(
         quirks.usage_fields(prompt_tokens_details=None, completion_tokens_details=None),
     ),
     model="glm",
+    headers=(("x-litellm-version", "1.80.0"),),
+    owner="openai",
+    pages={"/model/info": pages.litellm_info(24_000)},
 )
 
 LOCAL_SERVERS = (
@@ -293,6 +319,7 @@ LOCAL_SERVERS = (
     OLLAMA_WITHOUT_TOOLS,
     LM_STUDIO,
     LLAMA_CPP,
+    LLAMA_CPP_OLDER,
     LLAMA_CPP_WITHOUT_JINJA,
     LLAMA_CPP_TEMPLATE,
     LITELLM,
