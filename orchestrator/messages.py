@@ -13,6 +13,7 @@ ATTEMPT_END = "attempt_end"
 ASKED = "asked"  # within the mark of an end
 _STEERED = "steered"
 _STOPPED = "stopped"
+_WINDOW = "window"
 _CALL_PROBLEMS = "call_problems"
 
 
@@ -36,6 +37,16 @@ def mark_steered(message: BaseMessage, number: int) -> None:
 def steered_up_to(messages: Iterable[BaseMessage]) -> int:
     """Return the number of the newest instruction that a conversation holds; 0 for none."""
     return max((int(message.additional_kwargs.get(_STEERED, 0)) for message in messages), default=0)
+
+
+def mark_window(message: BaseMessage, tokens: int) -> None:
+    """Mark a message that was made for a model with a window of so many tokens."""
+    message.additional_kwargs[_WINDOW] = tokens
+
+
+def window_of(message: BaseMessage) -> int:
+    """Return the window of the model that a message was made for; 0 if it has no such mark."""
+    return int(message.additional_kwargs.get(_WINDOW, 0))
 
 
 def mark_stopped(message: ToolMessage) -> ToolMessage:

@@ -2,18 +2,25 @@
 
 import copy
 import threading
-from functools import partial
-from typing import Self
+from collections.abc import Callable, Coroutine
+from functools import partial, update_wrapper
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from langchain_core.language_models import BaseChatModel
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.forks import forget_in_children
+from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.models.endpoints.window import find_window, lacks_window
+from orchestrator.models.errors import is_endpoint_failure
 from orchestrator.models.factory import as_model, chat_model
 from orchestrator.models.profile import ModelProfile, identity_of
 from orchestrator.validation import expect
+
+A = TypeVar("A", bound="Agent")
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class Agent:
@@ -94,3 +101,25 @@ class Agent:
     def window(self) -> int:
         """Tokens that the model takes at once."""
         return ModelProfile.of(self.model).window
+
+
+def condensed(
+    ask: Callable[Concatenate[A, ModelCalls, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[A, ModelCalls, P], Coroutine[Any, Any, T]]:
+    """Let a method of an agent, which asks the agent's model, run again if a refusal tells a smaller window.
+
+    The method makes its prompt by `Agent.window`, so the second prompt is shorter. The model is prepared before.
+    """
+
+    async def asked(agent: A, calls: ModelCalls, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        await agent.prepare(calls.bridge)
+        while True:
+            window = agent.window
+            try:
+                return await ask(agent, calls, *args, **kwargs)
+            except Exception as error:
+                if not is_endpoint_failure(error) or agent.window >= window:
+                    raise
+
+    update_wrapper(asked, ask)
+    return asked

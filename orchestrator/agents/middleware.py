@@ -22,14 +22,14 @@ from orchestrator.agents.task_message import news
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.memory.briefing import shorter
-from orchestrator.messages import is_first_call, is_stopped
+from orchestrator.messages import is_first_call, is_stopped, window_of
 from orchestrator.model_calls.calls import Question
 from orchestrator.model_calls.content_blocks import as_seen, has_pictures
 from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
 from orchestrator.model_calls.truncation import as_part, can_go_on, is_cut, is_lost, request_for_the_rest
 from orchestrator.models.call_reading.answer import Toolbox, with_calls
 from orchestrator.models.call_reading.native import failed_call
-from orchestrator.models.errors import is_refusal
+from orchestrator.models.errors import is_endpoint_failure, is_refusal
 from orchestrator.models.profile import ModelProfile
 from orchestrator.text import READ_ON, count_tokens
 from orchestrator.tool_calls.calls import call_tool
@@ -124,8 +124,8 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             messages.append(HumanMessage(notice))
         elif repeated and repeated[-1].at == _last_answer(messages):
             messages.append(HumanMessage(_REPEATS.format(what=repeated[-1].what)))
-        if len(messages) > 1:  # only tool results are shortened, and a single message is none
-            messages = fit_messages(messages, context)
+        window = _window(request)
+        messages = await _fitted(bridge, request, messages)
         question = Question(_with_system(request, messages), tools)
         spent = context.calls.last_call(request.model, question, of_run=context.finishes_when_spent) if tools else None
         if spent is not None:
@@ -138,6 +138,11 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
             except BudgetSpentError as error:
                 if (end := await _end_of_budget(context, error)) is not None:
                     return _ended(request, end)
+            except Exception as error:
+                if not is_endpoint_failure(error) or _window(request) >= window:
+                    raise
+                window = _window(request)  # the refusal has told it
+                messages = await _fitted(bridge, request, messages)
         if calls_so_far + 1 < self.steps and can_go_on(last := answer.result[-1]):
             tools = tools if calls_so_far + 2 < self.steps else []
             answer = await self._continued(bridge, request, handler, last, messages, tools, text)
@@ -197,7 +202,7 @@ class WorkerMiddleware(AgentMiddleware[AgentState[Any], WorkerContext, Any]):
         part = as_part(answer)
         if text is not None and is_lost(part):
             text.void("it was cut off", forget=True)
-        prompt = fit_messages([*messages, part, request_for_the_rest(part)], request.runtime.context)
+        prompt = fit_messages([*messages, part, request_for_the_rest(part)], _window(request))
         try:
             rest = await self._ask(bridge, request, handler, prompt, tools, text)
         except Exception as error:
@@ -344,13 +349,28 @@ def so_far(messages: Sequence[AnyMessage]) -> str:
     return "Not finished. So far:\n" + "\n".join(parts) if parts else ""
 
 
-def fit_messages(messages: list[AnyMessage], context: WorkerContext) -> list[AnyMessage]:
-    """Return the conversation within the window, with the oldest tool results shortened further until it fits.
+def _window(request: ModelRequest[WorkerContext]) -> int:
+    """Return the tokens that a prompt may have now: a model's window can turn out smaller during an attempt."""
+    return min(request.runtime.context.window, ModelProfile.of(request.model).window)
+
+
+async def _fitted(bridge: Bridge, request: ModelRequest[WorkerContext], messages: list[AnyMessage]) -> list[AnyMessage]:
+    """Return a conversation within the window, with a new first message if that was made for a larger window."""
+    make = request.runtime.context.shorter_first
+    if make is not None and ModelProfile.of(request.model).window < window_of(messages[0]):
+        first = await make(bridge, _window(request))
+        messages = [first.model_copy(update={"id": messages[0].id}), *messages[1:]]
+    # Only tool results are shortened, and a single message is none.
+    return fit_messages(messages, _window(request)) if len(messages) > 1 else messages
+
+
+def fit_messages(messages: list[AnyMessage], window: int) -> list[AnyMessage]:
+    """Return the conversation within a window, with the oldest tool results shortened further until it fits.
 
     The first message (the sub-task) stays whole, and the newest result for as long as possible. A worker can read on
     in every result that is shortened here.
     """
-    budget = context.window * 3 // 4  # the rest is for the system prompt, the tools and the answer
+    budget = window * 3 // 4  # the rest is for the system prompt, the tools and the answer
     total = sum(count_tokens(message.text) + _calls_tokens(message) for message in messages)
     fitted = list(messages)
     for most in _SHORTENED_CHARS:

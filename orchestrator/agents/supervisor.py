@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from langchain_core.runnables import RunnableConfig
 
 from orchestrator import prompts
-from orchestrator.agents.agent import Agent
+from orchestrator.agents.agent import Agent, condensed
 from orchestrator.agents.answer import EMPTY, REFUSED, Answer, assembled, has_words, left_out_note
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.limits import Limits
@@ -149,6 +149,7 @@ class Supervisor(Agent):
 
     # -- inside the graph -----------------------------------------------------------------------------------------
 
+    @condensed
     async def plan(
         self,
         calls: ModelCalls,
@@ -168,7 +169,6 @@ class Supervisor(Agent):
             conversation: Earlier tasks of the thread. With them, the plan may have no sub-task.
             instructions: What humans have told the run so far.
         """
-        await self.prepare(calls.bridge)
         shown = _instructed(excerpt(task, self.window // (4 if conversation else 2), "task"), instructions, self.window)
         if conversation:
             shown = f"{self._in_conversation(shown, conversation)}\n\n{prompts.text('plan_on')}"
@@ -203,6 +203,7 @@ class Supervisor(Agent):
             config=config,
         )
 
+    @condensed
     async def revise(
         self,
         calls: ModelCalls,
@@ -221,7 +222,6 @@ class Supervisor(Agent):
         Raises:
             PlanError: No usable decision came.
         """
-        await self.prepare(calls.bridge)
         names = list(self.workers)
         shown = _instructed(excerpt(task, self.window // 4, "task"), instructions, self.window)
 
@@ -249,6 +249,7 @@ class Supervisor(Agent):
             config=config,
         )
 
+    @condensed
     async def answer(
         self,
         calls: ModelCalls,
@@ -277,8 +278,8 @@ class Supervisor(Agent):
         Raises:
             BudgetSpentError: Not even a short request fits into the rest of the budget.
         """
-        await self.prepare(calls.bridge)
-        window = calls.allowance.window(self.window, share=0.8)
+        own = self.window
+        window = calls.allowance.window(own, share=0.8)
         shown = fit(entries, window // 2) if entries else Briefing()
         gaps = [*missing, *(notes := [left_out_note(shown.left_out)] if shown.left_out else [])]
         asked = _instructed(excerpt(task, window // 6, "task"), instructions, window)
@@ -298,7 +299,7 @@ class Supervisor(Agent):
             stream, prompt = calls.text_stream(ReferenceFilter(results)), [SystemMessage(self.summary_prompt), request]
             reply = await self._in_words(calls, prompt, config, stream)
         except Exception as error:
-            if not is_refusal(error):
+            if not is_refusal(error) or self.window < own:
                 raise
             return _refused(error, entries, missing, titles)
         text, named = split_references("" if is_call(reply.text) else reply.text, results)

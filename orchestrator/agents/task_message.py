@@ -1,6 +1,7 @@
 """The first message of an attempt: the task, results of other sub-tasks, feedback, and the sub-task itself."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 
 from langchain_core.messages import BaseMessage, HumanMessage
 
@@ -47,6 +48,26 @@ async def task_message(
     if assignment.instructions:
         mark_steered(message, assignment.instructions[-1].number)
     return message
+
+
+def shorter_first(
+    assignment: Assignment, context: WorkerContext, *, is_small: bool
+) -> Callable[[Bridge, int], Awaitable[HumanMessage]]:
+    """Return a function that makes the first message anew for a smaller window, and only once for each.
+
+    Args:
+        assignment: The sub-task.
+        context: The surroundings of the attempt.
+        is_small: As for `task_message`.
+    """
+    made: dict[int, HumanMessage] = {}
+
+    async def make(bridge: Bridge, window: int) -> HumanMessage:
+        if window not in made:
+            made[window] = await task_message(bridge, assignment, replace(context, window=window), is_small=is_small)
+        return made[window]
+
+    return make
 
 
 def news(instructions: Sequence[Instruction], messages: Sequence[BaseMessage], window: int) -> list[HumanMessage]:

@@ -25,14 +25,14 @@ from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.guests.forms import own_description, own_name
 from orchestrator.agents.guests.guest import WINDOW, Guest
 from orchestrator.agents.middleware import WorkerMiddleware
-from orchestrator.agents.task_message import news, task_message
+from orchestrator.agents.task_message import news, shorter_first, task_message
 from orchestrator.agents.verdict import ask_verdict, with_verdict
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry, checked_entries
 from orchestrator.memory.shared_memory import SharedMemory
-from orchestrator.messages import steered_up_to
+from orchestrator.messages import mark_window, steered_up_to
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.model_calls.reported_spend import reported_spend
 from orchestrator.model_calls.truncation import marked, truncated_by, whole_text
@@ -255,6 +255,8 @@ class Worker(Agent):
             return own if wanted is None or own.end is not None else own.checked(OutputSchema(wanted))
         is_small = ModelProfile.of(self.model).is_small
         first = await task_message(bridge, assignment, context, is_small=is_small)
+        mark_window(first, self.window)
+        context = replace(context, shorter_first=shorter_first(assignment, context, is_small=is_small))
         messages: list[BaseMessage] = [first]
         # Without tools there is nothing to find out first, and the result is asked for at once in its schema.
         if self.tools or not (self.reviews or wanted is not None):

@@ -4,10 +4,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from langchain_core.messages import HumanMessage
 from langgraph.store.base import BaseStore
 
 from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import BudgetSpentError
+from orchestrator.concurrency import Bridge
 from orchestrator.events import SILENT, Emit
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
@@ -101,6 +103,7 @@ class WorkerContext:
         instructions: Returns what humans have told the run so far.
         finishes_when_spent: When the run's budget is spent, end the attempt with its results so far and ask no human.
         more_budget: Asks a human for more budget while other work goes on; None as its answer pauses the run.
+        shorter_first: Makes the first message of the conversation anew for a smaller window.
     """
 
     actor: Actor
@@ -114,6 +117,7 @@ class WorkerContext:
     instructions: Callable[[], Awaitable[tuple[Instruction, ...]]] = _no_instructions
     finishes_when_spent: bool = False
     more_budget: MoreBudget = _pause
+    shorter_first: Callable[[Bridge, int], Awaitable[HumanMessage]] | None = None
 
     @property
     def allowance(self) -> Allowance:

@@ -189,15 +189,12 @@ def test_what_is_read_by_the_id_of_its_sub_task_is_as_untrusted_as_by_its_key(tm
 def test_messages_of_the_agent_are_left_alone() -> None:
     from orchestrator.agents.middleware import fit_messages
 
-    class Small:
-        window = 400
-
     call_ = {"name": "fetch", "args": {"page": 1}, "id": "1"}
     said: list[Any] = [
         HumanMessage("Sub-task a: look"),
         AIMessage("I look", tool_calls=[call_]),
         ToolMessage(long(), tool_call_id="1", name="fetch"),
     ]
-    fitted = fit_messages(said, Small())  # type: ignore[arg-type]
+    fitted = fit_messages(said, 400)
     assert fitted[:2] == said[:2]
     assert count_tokens(fitted[2].text) < count_tokens(said[2].text)
