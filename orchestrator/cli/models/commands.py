@@ -89,13 +89,27 @@ def path(name: Name = None) -> None:
 
 
 @app.command("list")
-def list_() -> None:
-    """List the embedded models, and which of them are fetched."""
+def list_(as_json: Json = False) -> None:
+    """List the embedded models, and what was learned of endpoints within the last day. No endpoint is asked."""
+    from orchestrator.cli.models.learned import learned_line
+    from orchestrator.models.requests.kept import kept_lessons
     from orchestrator.models.weights import CATALOGUE, cached
 
+    lessons = kept_lessons()
+    if as_json:
+        embedded = [
+            {"name": weights.name, "is_fetched": cached(weights) is not None, "about": weights.about}
+            for weights in CATALOGUE.values()
+        ]
+        echo_json({"embedded": embedded, "endpoints": [each.plain() for each in lessons]})
+        return
     for weights in CATALOGUE.values():
         there = "fetched" if cached(weights) else "not fetched"
         echo(f"{weights.name}  {there}  {weights.about}")
+    if lessons:
+        echo("\nlearned of endpoints, and kept for a day:")
+    for each in lessons:
+        echo(learned_line(each))
 
 
 class _Bar:
