@@ -18,7 +18,7 @@ from orchestrator.models.error_texts import explain
 from orchestrator.models.http_client import blocking_client
 from orchestrator.models.openai_compatible import AdaptiveChatOpenAI
 from orchestrator.models.proxies import OPENAI_URL, plain_address, proxy_for
-from orchestrator.models.requests.lessons import recall
+from orchestrator.models.requests.lessons import keep, recall
 from orchestrator.models.settings import ModelSettings
 from orchestrator.redaction import redact, remember_secret
 
@@ -67,10 +67,18 @@ def configured_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
     if not name and base_url and not _OPENAIS_OWN.match(base_url):  # OpenAI lists dozens, in no order
         name, window = _first_model(base_url, key, settings.timeout_s, proxy, headers, query)
         if window is not None and not window.is_most:
-            recall(base_url, name).tell_window(window.tokens, LISTED)
+            _learn(base_url, name, window.tokens)
     if query:
         fields["default_query"] = query
     return make_endpoint(name or DEFAULT_OPENAI_MODEL, base_url, key, settings, proxy, **fields)
+
+
+def _learn(base_url: str, name: str, window: int) -> None:
+    """Learn the window in a list of models, unless the endpoint has told another one elsewhere today."""
+    known = recall(base_url, name)
+    if known.lacks_window or (known.window_source == LISTED and known.window != window):
+        known.tell_window(window, LISTED)
+        keep(base_url, name, known)
 
 
 def _first_model(

@@ -47,6 +47,18 @@ def test_a_dead_model_is_left_alone_after_a_few_failures() -> None:
     assert len(first.requests) == 3
 
 
+def test_no_more_is_reserved_for_an_answer_than_the_window_leaves() -> None:
+    model = ScriptedModel(TeamScript([step("a")]))
+    model.window = 3000  # type: ignore[attr-defined]
+    with team_on(model, budget=Budget(tokens=100_000, answer_tokens=4096)) as team:
+        assert team.run("sum up", auto_approve=True).status == "done"
+    assert all(request.max_tokens and 1000 < request.max_tokens < 3000 for request in model.requests)
+    model.window = 1_000_000  # type: ignore[attr-defined]
+    with team_on(model, budget=Budget(tokens=100_000, answer_tokens=4096)) as team:
+        team.run("sum up", auto_approve=True)
+    assert model.requests[-1].max_tokens == 4096
+
+
 class SlowModel(ScriptedModel):
     """A model with a time limit of its own, as those at endpoints have."""
 

@@ -9,10 +9,12 @@ from pydantic import SecretStr
 from orchestrator import Budget, Supervisor, TaskOrchestrator, Worker, chat_model
 from orchestrator.budget.prices import Price
 from orchestrator.errors import ConfigError, MissingModelError, ModelError
+from orchestrator.models.capabilities import KNOWN
 from orchestrator.models.configured import is_configured
 from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.profile import UNKNOWN_WINDOW, ModelProfile
 from orchestrator.models.proxies import is_private_network, proxy_for
+from orchestrator.models.requests.lessons import recall
 from orchestrator.models.settings import ModelSettings
 from orchestrator.runs.run import Run
 from orchestrator.testing import Dialect, OpenAIServer, TeamScript
@@ -148,6 +150,18 @@ def test_the_window_in_a_list_of_models_counts_unless_another_is_set(told: Any, 
         assert ModelProfile.of(chat_model(ModelSettings(base_url=server.base_url))).window == window
         own = chat_model(ModelSettings(base_url=server.base_url, window=2000))
     assert ModelProfile.of(own).window == 2000
+
+
+def test_a_window_in_a_list_is_kept_and_gives_way_to_one_that_a_refusal_has_told() -> None:
+    with OpenAIServer([], listing={"data": [{"id": "m", "max_model_len": 32_768}]}) as server:
+        settings = ModelSettings(base_url=server.base_url)
+        chat_model(settings)
+        KNOWN.clear()  # as in another process
+        assert recall(server.base_url, "m").window == 32_768
+        server.listing = {"data": [{"id": "m", "max_model_len": 16_384}]}  # it was started anew
+        assert ModelProfile.of(chat_model(settings)).window == 16_384
+        recall(server.base_url, "m").tell_window(4096, "a refusal of the endpoint")
+        assert ModelProfile.of(chat_model(settings)).window == 4096
 
 
 def test_ollama_without_a_model_lists_none() -> None:

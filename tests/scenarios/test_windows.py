@@ -125,7 +125,7 @@ def test_a_prompt_that_cannot_become_shorter_fails_as_before(tmp_path: Path) -> 
         orchestrator.run("task", auto_approve=True)
 
 
-def test_no_more_is_reserved_for_an_answer_than_the_window_leaves(tmp_path: Path) -> None:
+def test_an_answer_is_limited_to_what_the_window_in_the_list_leaves(tmp_path: Path) -> None:
     budget = Budget(tokens=9000, answer_tokens=4096)
     script = TeamScript([step("a")], results={"a": Reply("done")})
     with (
