@@ -70,8 +70,8 @@ class Branch(Parking):
             self._has_slot = False
             self._round.release_slot()
 
-    @contextlib.contextmanager
-    def call(self) -> Iterator[None]:
+    @contextlib.asynccontextmanager
+    async def call(self) -> AsyncIterator[None]:
         """Count a tool call of the node in for the length of the block. The first one stands for the node itself.
 
         Raises:
@@ -89,8 +89,12 @@ class Branch(Parking):
         finally:
             self._calls -= 1
             if self._calls:
-                self._round.end_work()
                 self._free_if_parked()
+                try:
+                    # Before the work is counted out: a quiet round sends away the nodes that would do the rework.
+                    await self._begin_rework()
+                finally:
+                    self._round.end_work()
 
     async def park(self, review: Review) -> bool:
         """Wait for a decision while another branch works, without a slot."""
@@ -152,10 +156,10 @@ class Branch(Parking):
         Raises:
             SupersededError: The rework has replaced the version that pauses.
         """
-        if not self._can_park:
-            return
-        self._place.state = "asking"
-        await self._begin_rework()
+        # A node that was parked has let the rework begin before. Now the nodes that would do it may have left.
+        if self._can_park and self._place.state == "working":
+            self._place.state = "asking"
+            await self._begin_rework()
         self.check_version()
 
     async def _begin_rework(self) -> None:

@@ -1,7 +1,7 @@
 """Parking: how a question waits for its answer while other work of the run goes on, before it pauses the run."""
 
 import contextlib
-from contextlib import AbstractContextManager
+from contextlib import AbstractAsyncContextManager
 
 from orchestrator.reviews.review import Review
 
@@ -21,7 +21,7 @@ class Parking:
         """
         return False
 
-    def call(self) -> AbstractContextManager[None]:
+    def call(self) -> AbstractAsyncContextManager[None]:
         """Count a tool call in for the length of the block. A sub-task may wait in several calls at once."""
         return contextlib.nullcontext()
 

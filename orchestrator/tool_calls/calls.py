@@ -69,7 +69,7 @@ async def call_tool(bridge: Bridge, request: ToolCallRequest, handler: Handler) 
         unknown: ToolMessage = await bridge.call(handler, request)
         return unknown
     context = cast(WorkerContext, request.runtime.context)
-    with context.oversight.parking.call():
+    async with context.oversight.parking.call():
         return await _Call(bridge, request, handler, context, request.tool).carry_out()
 
 

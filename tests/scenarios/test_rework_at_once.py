@@ -160,6 +160,45 @@ def test_a_reviewer_that_waits_for_a_human_holds_up_no_rework(tmp_path: Path) ->
     assert effects == ["careful"]
 
 
+@pytest.mark.parametrize("is_alone", [True, False], ids=["alone", "beside another branch"])
+def test_a_reviewer_that_waits_in_one_call_holds_up_rework_until_its_other_call_has_ended(
+    tmp_path: Path, is_alone: bool
+) -> None:
+    effects: list[str] = []
+    entered, may_end, slow = threading.Event(), threading.Event(), Gate()
+
+    @tool
+    def look() -> str:
+        """Look at something for a while."""
+        entered.set()
+        assert may_end.wait(LIMIT_S)
+        return "saw it"
+
+    tools = [writer(effects), declare(look, risk="read", effect="none")]
+    asking = Worker("asking", "You judge.", tools=tools, reviews=True)
+    steps = [step("a"), step("careful", "a", agent="asking"), step("quick", "a", agent="reviewer")]
+    plan = planned(*steps, *([] if is_alone else [step("slow")]))
+    calls = Reply(calls=(("write", {"text": "careful"}), ("look", {})))
+    results = {**BETTER, "careful": [calls, say("looked")], "slow": say("slow").behind(slow)}
+    script = TeamScript([], results=results, verdicts={"quick": [again(), ACCEPT], "careful": ACCEPT})
+    team = Team(Supervisor(), [Worker("worker", "You work."), reviewer(), asking], model=ScriptedModel(script))
+    with TaskOrchestrator(team=team, db=str(tmp_path / "x.db")) as engine:
+        running = Running(engine.run, "go", plan=plan, thread_id="t")
+        old = running.seen.until_asked("careful")
+        assert entered.wait(LIMIT_S)
+        running.seen.until_status("quick", "succeeded")
+        may_end.set()
+        running.seen.until(lambda e: getattr(e, "id", "") == "a" and e.attempt == 2 and e.status == "succeeded")  # type: ignore[attr-defined]
+        assert not running.seen.has_status("slow", "succeeded")
+        slow.release()
+        run = running.result()
+        assert [review.sub_task_id for review in run.reviews] == ["careful"]
+        assert run.reviews[0].id != old, "it is asked about the new result"
+        engine.decide(run.reviews[0], "approve")
+        assert engine.resume("t").status == "done"
+    assert effects == ["careful"]
+
+
 def test_a_verdict_that_comes_after_a_pause_is_followed_beside_an_open_question(tmp_path: Path) -> None:
     effects: list[str] = []
     asking = Worker("asking", "You judge.", tools=[writer(effects)], reviews=True)

@@ -105,7 +105,7 @@ class Guest:
         if permission.args is None:
             raise WorkerError(permission.refusal)
         attempt = _Attempt(self, bridge, assignment, context, config or {}, first, dict(permission.args))
-        with context.oversight.parking.call():
+        async with context.oversight.parking.call():
             return await attempt.result()
 
     def text_of(self, output: Any) -> str:

@@ -87,7 +87,7 @@ class Questions:
             return await parking.park(waiting[0])
 
         async def parked(review: Review) -> bool:
-            with parking.call():
+            async with parking.call():
                 return await parking.park(review)
 
         # The call that asks waits for one of them, so the others count as calls of their own.
