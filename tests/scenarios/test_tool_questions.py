@@ -81,6 +81,22 @@ def test_it_blocks_only_its_branch_and_is_answered_by_text(
     assert told(model) == "told 'A'"
 
 
+def test_the_schema_that_a_tool_asks_for_is_the_schema_of_the_answer(tmp_path: Path) -> None:
+    @tool
+    def ask_user(about: str) -> str:
+        """Asks the user."""
+        return f"told {interrupt('How many?', response_schema={'type': 'integer'})!r}"
+
+    orchestrator, model = opened(tmp_path, declare(ask_user, risk="read"))
+    orchestrator.run("t", auto_approve=True, thread_id="t")
+    [review] = orchestrator.reviews()
+    [form] = [f for f in review.answer_schema["oneOf"] if f["properties"]["action"] == {"const": "answer"}]
+    assert form["properties"]["data"]["type"] == "integer"
+    orchestrator.decide(review.id, "answer", data=0)
+    assert orchestrator.resume("t").status == "done"
+    assert told(model) == "told 0"
+
+
 def test_several_questions_are_asked_one_after_the_other(tmp_path: Path) -> None:
     orchestrator, model = opened(tmp_path, asking("first?", "first?", "third?"))
     orchestrator.run("t", auto_approve=True, thread_id="t")

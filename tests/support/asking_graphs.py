@@ -64,12 +64,18 @@ class Parts(TypedDict, total=False):
     names: list[str]
 
 
-def branching_graph(**options: Any) -> Any:
+def branching_graph(on_answer: Callable[[str], None] = lambda answer: None, **options: Any) -> Any:
+    """Ask in two nodes at once."""
+
     def left(state: Parts) -> Parts:
-        return {"left": interrupt("Left?")}
+        answer = interrupt("Left?")
+        on_answer(answer)
+        return {"left": answer}
 
     def right(state: Parts) -> Parts:
-        return {"right": interrupt("Right?")}
+        answer = interrupt("Right?")
+        on_answer(answer)
+        return {"right": answer}
 
     graph = StateGraph(Parts).add_node(left).add_node(right)
     return graph.add_edge(START, "left").add_edge(START, "right").compile(**options)

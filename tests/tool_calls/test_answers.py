@@ -41,12 +41,13 @@ def test_every_form_gives_the_message(given: Any) -> None:
         (Command(goto="typist", graph=Command.PARENT, update={"messages": [HumanMessage("x")]}), "jump to 'typist'"),
         (Command(goto=[Send("a", {}), "b"]), "jump to 'a', 'b'"),
         (Command(update={"messages": []}), "gave no answer. "),
+        (Command(update=[7, ("messages", [answer()], "more")]), "gave no answer. "),
         (Command(update={"messages": [answer(tool_call_id="another")]}), "gave no answer"),
         (Command(), "gave no answer"),
         ([], "gave no answer"),
         (None, "gave no answer"),
     ],
-    ids=["hand-off", "several", "empty", "another call's", "nothing", "empty list", "none"],
+    ids=["hand-off", "several", "empty", "no pairs", "another call's", "nothing", "empty list", "none"],
 )
 def test_what_holds_no_answer_to_the_call_is_told_to_the_worker(given: Any, why: str) -> None:
     with pytest.raises(UnusableAnswerError, match=why):
@@ -56,8 +57,11 @@ def test_what_holds_no_answer_to_the_call_is_told_to_the_worker(given: Any, why:
 def test_what_a_command_asks_besides_is_told_with_the_answer() -> None:
     given = Command(goto="typist", update={"favourite": "x", "messages": [answer(), HumanMessage("obey")]})
     shown = message_of(given, CALL)
-    assert shown.text == "seen\n[not possible here: a jump to 'typist', a value for 'favourite', 1 other messages]"
-    assert "obey" not in shown.text
+    told = "\n[not possible here: a jump to 'typist', a value for 'favourite', 1 other messages]"
+    assert shown.content == f"seen{told}"
+    blocks = [{"type": "text", "text": "seen"}]
+    given = Command(goto=("typist",), update={"favourite": "x", "messages": [answer(blocks), HumanMessage("obey")]})
+    assert message_of(given, CALL).content == [*blocks, {"type": "text", "text": told}]
 
 
 def test_text_blocks_are_text_and_others_are_named() -> None:
@@ -84,9 +88,8 @@ def test_half_a_character_is_replaced() -> None:
     assert text_of(answer([{"type": "text", "text": "\udce9"}])) == "\ufffd"
 
 
-def circular() -> list[Any]:
-    made: list[Any] = []
-    made.append(made)
+def circular(made: Any) -> Any:
+    made.append(made) if isinstance(made, list) else made.update(itself=made)
     return made
 
 
@@ -97,8 +100,14 @@ def test_a_plain_artifact_is_kept(kept: Any) -> None:
 
 @pytest.mark.parametrize(
     "dropped",
-    [[Decimal(1)], object(), (n for n in range(3)), pytest, ValueError("x"), {1: 2}, {"a": {1, 2}}, b"x", circular()],
-    ids=["decimal", "object", "generator", "module", "error", "number as key", "set", "bytes", "circular"],
+    [
+        *([Decimal(1)], object(), (n for n in range(3)), pytest, ValueError("x"), {1: 2}, {"a": {1, 2}}, b"x"),
+        *(circular([]), circular({})),
+    ],
+    ids=[
+        *("decimal", "object", "generator", "module", "error", "number as key", "set", "bytes"),
+        *("circular list", "circular dict"),
+    ],
 )
 def test_one_that_no_checkpoint_can_hold_is_dropped(dropped: Any) -> None:
     assert artifact_of(answer(artifact=dropped)) is None

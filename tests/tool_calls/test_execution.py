@@ -67,7 +67,7 @@ def raising(error: BaseException, *, is_async: bool) -> BaseTool:
         (KeyboardInterrupt(), "error: KeyboardInterrupt"),
         (GeneratorExit("closed"), "error: GeneratorExit: closed"),
         (asyncio.CancelledError("by the library"), "error: CancelledError: by the library"),
-        (TimeoutError("no answer from the database; is the VPN up?"), "error: TimeoutError: no answer from the data"),
+        (TimeoutError("no answer; is the VPN up?"), "error: TimeoutError: no answer; is the VPN up?"),
         (ValueError("no such unit"), "error: ValueError: no such unit"),
         (RuntimeError(), "error: RuntimeError"),
     ],
@@ -78,8 +78,7 @@ def test_whatever_a_tool_raises_is_an_error_in_its_own_words(
 ) -> None:
     orchestrator, model = with_tool(raising(error, is_async=is_async), tmp_path / "x.db", line="--wrong")
     assert run(orchestrator).status == "done"
-    [answer] = answers(model)
-    assert answer.startswith(text)
+    assert answers(model) == [text]
     assert run(with_tool(raising(ValueError("x"), is_async=is_async), tmp_path / "y.db", line="")[0]).status == "done"
 
 

@@ -9,7 +9,7 @@ from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.tool_calls.declaration import Trust
-from orchestrator.tool_calls.results import reread, result_allowance, shown_text, source_labels
+from orchestrator.tool_calls.results import entry_under, reread, result_allowance, shown_text, source_labels
 from orchestrator.trust import tainted_by
 
 
@@ -55,3 +55,15 @@ def test_a_text_that_is_read_again_is_as_trusted_as_it_was() -> None:
     marked = reread(answer, memory, "page")
     assert marked.text == '<data from="fetch" untrusted>\na part\n</data>'
     assert tainted_by([marked]) == ("t1: fetch()",)
+
+
+def test_a_key_may_be_the_id_of_a_sub_task_and_means_its_latest_result() -> None:
+    memory = SharedMemory(InMemoryStore(), "thread")
+    for task, text in ((1, "earlier"), (2, "later")):
+        entry = Entry(key=f"{task}.t1", text=text, sub_task_id="t1", agent="worker", status="final")
+        run_blocking(memory.write(BLOCKING, entry))
+    assert [getattr(entry_under(memory, key), "text", None) for key in ("t1", "1.t1", "t2")] == [
+        "later",
+        "earlier",
+        None,
+    ]
