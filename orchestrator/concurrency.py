@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import contextvars
 import threading
-import time
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from functools import partial
@@ -19,6 +18,7 @@ from typing import Any, Protocol, TypeVar, cast
 from langchain_core.runnables import Runnable, RunnableConfig
 from langgraph.store.base import BaseStore, Op, Result
 
+from orchestrator.cancel_signal import WaitCancelledError, wait_for
 from orchestrator.daemon_threads import as_exception, in_own_thread, with_ordinary_tasks
 from orchestrator.errors import ConfigError
 
@@ -90,7 +90,7 @@ class _ThreadWaiter:
         self._event.set()
 
     async def wait(self) -> None:
-        self._event.wait()
+        wait_for(self._event)
 
 
 class _LoopWaiter:
@@ -144,19 +144,22 @@ class _Blocking:
 
         # A daemon: a function that never returns must not keep the process from ending.
         threading.Thread(target=work, daemon=True, name="orchestrator-tool").start()
+        is_done = threading.Event()
+        done.add_done_callback(lambda _: is_done.set())
         try:
-            return done.result(seconds)
-        # Python 3.11: a future's own TimeoutError is the builtin one, so the class does not tell whose it is.
-        except TimeoutError:
-            if done.done():  # the function's own TimeoutError
+            wait_for(is_done, min(seconds, threading.TIMEOUT_MAX))
+        except WaitCancelledError:
+            if not done.done() or done.exception() is not None:
                 raise
-            raise TimeLimitError from None
+        if not done.done():
+            raise TimeLimitError
+        return done.result()
 
     async def offload(self, function: Callable[[], T]) -> T:
         return function()
 
     async def sleep(self, seconds: float) -> None:
-        time.sleep(seconds)  # noqa: ASYNC251 - this bridge is the one for threads
+        wait_for(threading.Event(), seconds)
 
     async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
         try:

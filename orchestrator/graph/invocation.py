@@ -8,6 +8,7 @@ import itertools
 import threading
 import uuid
 from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -36,6 +37,7 @@ from orchestrator.memory.own_index import index_for
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.used_models import UsedModels, told
 from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
+from orchestrator.reviews.cancellation import BareRun
 from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.reviews.decisions import is_stopped
 from orchestrator.reviews.instructions import Instruction, Steering
@@ -60,12 +62,16 @@ class Shared:
         ledger: The ledger of the run; not loaded yet.
         watch: Notices decisions while nodes wait for them.
         steering: The instructions to the run.
+        bare_run: Takes orders to cancel; None for a run of `TaskOrchestrator`, which takes them itself.
     """
 
-    def __init__(self, ledger: Ledger, watch: DecisionWatch, steering: Steering) -> None:
+    def __init__(
+        self, ledger: Ledger, watch: DecisionWatch, steering: Steering, bare_run: BareRun | None = None
+    ) -> None:
         self.ledger = ledger
         self.watch = watch
         self.steering = steering
+        self.bare_run = bare_run
         self.announced: set[str] = set()
         self.has_compared_models = False
         self.told = 0
@@ -160,6 +166,7 @@ class Invocation:
         context: What the caller gave as `context`.
         check_output: Returns what is wrong with an answer of the caller's output type; None without one.
         task_number: Number of the task on the thread, for the ids of reviews.
+        is_bare: True for a graph that `TaskOrchestrator` does not run.
     """
 
     bridge: Bridge
@@ -174,6 +181,7 @@ class Invocation:
     context: Any
     check_output: Callable[[Any], list[str]] | None = None
     task_number: int = 1
+    is_bare: bool = False
 
     @classmethod
     def of(cls, bridge: Bridge, config: RunnableConfig, memory_id: str = "", task_number: int = 1) -> "Invocation":
@@ -207,6 +215,7 @@ class Invocation:
             context=held.context,
             check_output=held.check_output,
             task_number=task_number,
+            is_bare=held is not runtime.context,
         )
 
     @cached_property  # another invocation may take the key over while this node still works
@@ -214,7 +223,9 @@ class Invocation:
         def create() -> Shared:
             ledger = Ledger(Budget(), self.store, self.memory_id, self.bridge.lock())
             watch = DecisionWatch(self.store, self.memory_id)
-            return Shared(ledger, watch, Steering(self.store, self.memory_id))
+            is_reached = self.is_bare and self.thread_id
+            bare_run = BareRun(self.store, self.thread_id, self.control, ledger.flush) if is_reached else None
+            return Shared(ledger, watch, Steering(self.store, self.memory_id), bare_run)
 
         return SHARED.find(shared_key(self.namespace, self.memory_id), self.control, create)
 
@@ -345,6 +356,16 @@ class Invocation:
         drop = getattr(self.checkpointer, "drop_namespace" if self.bridge is BLOCKING else "adrop_namespace", None)
         if drop is not None:
             await self.bridge.call(drop, self.thread_id, self.namespace)
+
+
+def cancellable(invocation: Invocation) -> AbstractAsyncContextManager[object]:
+    """Surround the work of a node. In a bare graph, an order to cancel ends the block.
+
+    Raises:
+        GraphDrained: An order has come.
+    """
+    bare_run = invocation._shared.bare_run
+    return nullcontext() if bare_run is None else bare_run.node(invocation.bridge)
 
 
 def warn_of_other_models(invocation: Invocation, team: Team, former: Mapping[str, Any] | None = None) -> None:

@@ -29,7 +29,7 @@ from orchestrator.persistence.leases import Leases
 from orchestrator.persistence.location import database_path, default_url
 from orchestrator.persistence.own_savers import AnySaver, adapted_saver, check_loop
 from orchestrator.persistence.private_files import make_private_file, make_private_folder
-from orchestrator.persistence.row_watch import RowWatch
+from orchestrator.persistence.row_watch import watch_of
 from orchestrator.persistence.schema import set_up
 from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S, Saver, Store, explain_sqlite
 from orchestrator.persistence.workspace import workspaces_beside
@@ -110,7 +110,7 @@ class Persistence:
         self.checkpointer: AnySaver = self._saver if checkpointer is None else adapted_saver(checkpointer)
         self.store: BaseStore = self._store if store is None else store
         self._leases = Leases(self.path)
-        self.watch = RowWatch(self.store)
+        self.watch = watch_of(self.store)
         forget_in_children(self)
 
     def forget_parent(self) -> None:
@@ -122,7 +122,6 @@ class Persistence:
         for part in (self._saver, self._store):
             part.conn, part.lock = self._conn, lock
         self._leases = Leases(self.path)
-        self.watch = RowWatch(self.store)
 
     def __enter__(self) -> Self:
         return self

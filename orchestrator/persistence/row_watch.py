@@ -7,12 +7,14 @@ cannot tell is read each time. The thread ends when nobody listens any more.
 
 import contextlib
 import threading
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from langgraph.store.base import BaseStore, GetOp, Item
 
+from orchestrator.forks import forget_in_children
 from orchestrator.logs import logger
 
 POLL_S = 0.5
@@ -36,8 +38,13 @@ class RowWatch:
     """
 
     def __init__(self, store: BaseStore) -> None:
-        self._store = store
-        self._changes: Callable[[], object] = getattr(store, "foreign_changes", object)  # an object() is always new
+        # Weakly, for `watch_of`. Whoever listens keeps the store.
+        self._store = weakref.ref(store)
+        self.forget_parent()
+        forget_in_children(self)
+
+    def forget_parent(self) -> None:
+        """Begin anew: a forked child has neither the thread nor the work that listens."""
         self._seen: object = None
         self._is_stale = False
         self._listeners: list[_Listener] = []
@@ -46,7 +53,9 @@ class RowWatch:
         self._is_served = False
 
     @contextlib.contextmanager
-    def listening(self, namespace: tuple[str, ...], key: str, on_row: OnRow) -> Iterator[None]:
+    def listening(
+        self, namespace: tuple[str, ...], key: str, on_row: OnRow, *, only_changes: bool = False
+    ) -> Iterator[None]:
         """Call a function with the value of a row, inside the block, when the row is there and after changes.
 
         The function is called on a thread of the watch, perhaps several times with the same value.
@@ -55,11 +64,12 @@ class RowWatch:
             namespace: The row's namespace.
             key: The row's key.
             on_row: The function.
+            only_changes: A row that is older than the listener need not be told, which spares the store a reading.
         """
         listener = _Listener(namespace, key, on_row)
         with self._lock:
             self._listeners.append(listener)
-            self._is_stale = True  # the row may be older than the listener
+            self._is_stale = self._is_stale or not only_changes
             if not self._is_served:
                 self._is_served = True
                 threading.Thread(target=self._serve, name="orchestrator-watch", daemon=True).start()
@@ -67,7 +77,8 @@ class RowWatch:
             yield
         finally:
             with self._lock:
-                self._listeners.remove(listener)
+                if listener in self._listeners:  # a forked child has forgotten it
+                    self._listeners.remove(listener)
 
     def look(self) -> None:
         """Read the rows at once. Call this after writing a row in this process."""
@@ -88,17 +99,31 @@ class RowWatch:
             try:
                 self._tell(listeners, is_stale)
             except Exception as error:  # noqa: BLE001 - a database that is locked now can be read the next time
-                _log.warning("the database could not be watched: %s", error)
                 with self._lock:
                     self._is_stale = True
+                    is_ending = not self._listeners  # and perhaps the event loop of a store with it
+                if not is_ending:
+                    _log.warning("the database could not be watched: %s", error)
 
     def _tell(self, listeners: list[_Listener], is_stale: bool) -> None:
-        changes = self._changes()
+        if (store := self._store()) is None:
+            return
+        changes = getattr(store, "foreign_changes", object)()  # an object() is always new
         if changes == self._seen and not is_stale:
             return
-        rows = self._store.batch([GetOp(each.namespace, each.key) for each in listeners])
+        rows = store.batch([GetOp(each.namespace, each.key) for each in listeners])
         # The number from before the reading: what is written meanwhile is another change.
         self._seen = changes
         for listener, row in zip(listeners, cast("list[Item | None]", rows), strict=True):
             if row is not None:
                 listener.on_row(row.value)
+
+
+# One watch for a store, whoever asks: a run of a bare graph hears at once what its own process writes.
+_WATCHES: "weakref.WeakKeyDictionary[BaseStore, RowWatch]" = weakref.WeakKeyDictionary()
+
+
+def watch_of(store: BaseStore) -> RowWatch:
+    """Return the watch of a store, in this process."""
+    watch = _WATCHES.get(store)
+    return _WATCHES.setdefault(store, RowWatch(store)) if watch is None else watch

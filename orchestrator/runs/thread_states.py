@@ -26,10 +26,11 @@ from orchestrator.persistence.namespaces import namespace
 from orchestrator.persistence.used_models import UsedModels
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.planning.plan import Plan
+from orchestrator.reviews.cancellation import CancelOrder
 from orchestrator.reviews.instructions import instructions_of, leave_instructions
 from orchestrator.reviews.open_reviews import open_reviews
 from orchestrator.runs.interventions.cancellation import (
-    CancelOrder,
+    as_cancelled,
     forget_cancelled,
     last_cancelled,
     mark_cancelled,
@@ -175,11 +176,11 @@ class ThreadStates:
     async def shown_run_of(self, thread_id: str) -> Run:
         """Return a thread's state as `run_of` does, and say so if an order ended its last run."""
         run, order = await self.run_of(thread_id), await last_cancelled(AWAITING, self._persistence.store, thread_id)
-        return run if order is None else order.applied_to(run)
+        return run if order is None else as_cancelled(run, order)
 
     async def cancelled_run_of(self, thread_id: str, order: CancelOrder) -> Run:
         """Return the state of a thread whose run has just ended by an order, and record that it did."""
-        run = order.applied_to(await self.run_of(thread_id))
+        run = as_cancelled(await self.run_of(thread_id), order)
         if run.status == "interrupted":  # otherwise the run had ended at the same moment
             await mark_cancelled(AWAITING, self._persistence.store, thread_id, order)
         return run

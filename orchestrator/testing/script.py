@@ -1,6 +1,7 @@
 """Scripts: the answers of a double of a model. One script serves in process and over HTTP."""
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import re
@@ -31,8 +32,9 @@ class Gate:
             self._open.set()
             waiting, self._waiting = self._waiting, []
         for loop, future in waiting:
-            # The future of a caller that was cancelled is done already.
-            loop.call_soon_threadsafe(lambda f=future: f.done() or f.set_result(None))  # type: ignore[misc]
+            with contextlib.suppress(RuntimeError):  # a loop that was closed after its caller was cancelled
+                # The future of a caller that was cancelled is done already.
+                loop.call_soon_threadsafe(lambda f=future: f.done() or f.set_result(None))  # type: ignore[misc]
 
     def wait(self) -> None:
         """Wait in a thread.

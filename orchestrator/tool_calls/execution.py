@@ -84,11 +84,16 @@ async def execute(
 
 def with_context(config: RunnableConfig, context: Any) -> RunnableConfig:
     """Return a config whose `get_runtime()` has a context, also for graphs that the tool runs."""
-    configurable = config.get("configurable", {})
-    runtime = configurable.get(_RUNTIME_KEY)
-    if not isinstance(runtime, Runtime):  # an agent outside of LangGraph has none
+    runtime = runtime_of(config)
+    if runtime is None:
         return config
-    return {**config, "configurable": {**configurable, _RUNTIME_KEY: replace(runtime, context=context)}}
+    return {**config, "configurable": {**config["configurable"], _RUNTIME_KEY: replace(runtime, context=context)}}
+
+
+def runtime_of(config: RunnableConfig) -> Runtime[Any] | None:
+    """Return LangGraph's runtime in the config of a node; None for an agent outside of LangGraph."""
+    runtime = config.get("configurable", {}).get(_RUNTIME_KEY)
+    return runtime if isinstance(runtime, Runtime) else None
 
 
 class _OffLoop:

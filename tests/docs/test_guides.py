@@ -134,7 +134,7 @@ def test_guide_intervene(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> 
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "cancelled"
     assert lines[1].startswith("interrupted ('cancelled by ")
-    assert lines[2:] == ["Take the tram", "['No museums, please.'] Take the tram"]
+    assert lines[2:] == ["Take the tram", "Take the tram", "['No museums, please.'] Take the tram"]
 
 
 def test_guide_fastapi(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

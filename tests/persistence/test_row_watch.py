@@ -50,7 +50,8 @@ def test_without_changes_no_row_is_read() -> None:
             reads.append(1)
             return super().batch(ops)
 
-    with RowWatch(Still()).listening(PLACE, "k", lambda _: None):
+    store = Still()
+    with RowWatch(store).listening(PLACE, "k", lambda _: None):
         for _ in range(3):
             assert looks.acquire(timeout=SOON_S)
     assert len(reads) == 1  # for the new listener

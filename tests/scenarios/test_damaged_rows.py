@@ -82,6 +82,12 @@ def command(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, s
     return (code, *capsys.readouterr())
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing runs here, and `cancel` need not wait for it."""
+    monkeypatch.setattr("orchestrator.runs.interventions.cancellation._BARE_PATIENCE_S", 0.0)
+
+
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
 @pytest.mark.parametrize("place", [*ROWS, *COLUMNS])
 def test_a_damaged_row_is_one_line_and_hides_no_other_thread(
@@ -119,12 +125,17 @@ FAILURES = {
 
 
 class Failing(sqlite3.Connection):
-    """A connection of a database whose every write fails."""
+    """A connection of a database that can be opened and is of no use."""
 
     problem = ""
 
     def cursor(self, *arguments: Any, **named: Any) -> Any:
         raise sqlite3.OperationalError(self.problem)
+
+    def execute(self, statement: str, *arguments: Any) -> Any:
+        if statement.startswith("SELECT"):
+            raise sqlite3.OperationalError(self.problem)
+        return super().execute(statement, *arguments)
 
 
 @pytest.mark.parametrize("problem", FAILURES)

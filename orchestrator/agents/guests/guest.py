@@ -37,7 +37,7 @@ from orchestrator.reviews.questions import CallInQuestion, repeat_review
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.text import sound
 from orchestrator.tool_calls.declaration import declare, effect_of, is_trusted, output_limit_of
-from orchestrator.tool_calls.execution import with_context
+from orchestrator.tool_calls.execution import runtime_of, with_context
 from orchestrator.tool_calls.journal import CallJournal, is_answered, is_paused, repetition_of
 from orchestrator.tool_calls.pauses.answers import SCRATCHPAD_KEY, Answers, Question
 from orchestrator.tool_calls.pauses.asking import Asking
@@ -153,6 +153,8 @@ class _Attempt:
         # A remote graph takes only what JSON can hold.
         if is_local or (isinstance(guest.thing, PregelProtocol) and isinstance(context.users, Mapping)):
             options["context"] = context.users
+        if is_local and (runtime := runtime_of(config)) is not None:
+            options["control"] = runtime.control  # who ends the run ends the graph before its next step
         self._stretch = Stretch(bridge, guest.name, context.allowance, guest.time_limit_s, options)
 
     async def result(self) -> Result:

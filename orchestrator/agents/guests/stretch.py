@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.errors import GraphBubbleUp, GraphInterrupt
+from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt
 from langgraph.pregel.protocol import PregelProtocol
 
 from orchestrator.agents.guests.usage import UsageCounter
@@ -46,6 +46,7 @@ class Stretch:
 
         Raises:
             GraphInterrupt: It asks a human.
+            GraphDrained: The run was told to end.
             BudgetSpentError: A limit of the budget is used up.
             WorkerError: It took too long, or asks for what is not possible.
         """
@@ -60,7 +61,7 @@ class Stretch:
                 most = self._allowance.budget.wall_clock_s or 0
                 raise BudgetSpentError("wall_clock_s", "run", most, most) from None
             raise WorkerError(f"'{self._name}' did not finish within {limit:g} s and was given up") from None
-        except GraphInterrupt:
+        except (GraphInterrupt, GraphDrained):
             raise
         except GraphBubbleUp as error:  # a jump to a graph around it
             raise WorkerError(f"'{self._name}' asks for a jump to another graph, which is not possible here") from error

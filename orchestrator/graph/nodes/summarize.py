@@ -13,7 +13,7 @@ from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.past_spend import add_past, uses_of
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.events import Answered, Summarizing
-from orchestrator.graph.invocation import Invocation, described_config
+from orchestrator.graph.invocation import Invocation, cancellable, described_config
 from orchestrator.graph.output import results_of
 from orchestrator.graph.state import State
 from orchestrator.graph.wanted_output import wanted_output
@@ -32,50 +32,56 @@ def summarize(team: Team) -> BridgedNode:
     async def write(bridge: Bridge, state: State, config: RunnableConfig) -> dict[str, Any]:
         config = described_config(config, agent=SUPERVISOR)
         invocation = Invocation.of(bridge, config, state["memory_id"], state.get("task_number", 1))
-        invocation.emit(Summarizing())
-        await invocation.memory.load(bridge)
-        await invocation.ledger.load(bridge)
-        plan = Plan.parse(state["plan"])
-        accepted = _entries(invocation.memory, _keys(plan, state, is_accepted))
-        entries = accepted + _entries(invocation.memory, _keys(plan, state, is_unfinished))
-        titles = {sub_task.id: sub_task.description for sub_task in plan.sub_tasks}
-        notes = [*(state.get("notes") or []), *_cut_off(plan, state)]
-        allowance = invocation.allowance(Account(SUPERVISOR, is_summary=True))
-        calls = ModelCalls(bridge, allowance, team.calls, invocation.emit)
-        schema = wanted_output(invocation)
-        update: dict[str, Any] = {"phase": "end", "status": _status(plan, state, accepted)}
-        try:
-            with explaining():
-                answer = await team.supervisor.answer(
-                    calls,
-                    state["task"],
-                    entries,
-                    notes,
-                    config,
-                    titles,
-                    Conversation.of(invocation.memory),
-                    await invocation.instructions(),
-                    schema,
-                )
-        except BudgetSpentError:  # the share kept back for the answer does not suffice either
-            untyped = "there is no answer of the output type: the budget did not suffice"
-            answer = Answer(assembled(entries, notes, titles=titles), references_to(entries), untyped=untyped)
-            update |= {"status": "limited", "limited_by": "budget"}
-        answer_notes = list(answer.notes)
-        if answer.typed is not None:
-            update["output"] = answer.typed.value
-        elif schema is not None:
-            answer_notes.append(answer.untyped)
-            update["status"] = "limited" if update["status"] == "done" else update["status"]
-        await invocation.ledger.flush(bridge)
-        await _keep_spend(team, invocation, plan, state)
-        invocation.emit(Answered(answer.text, update["status"]))
-        references = [reference.plain() for reference in answer.references]
-        update |= {"answer": answer.text, "references": references, "notes": [*notes, *answer_notes]}
-        update["results"] = results_of(invocation.memory, _outcomes(plan, state))
-        return update | {"usage": invocation.ledger.spent.counters()}
+        async with cancellable(invocation):
+            return await _write(team, invocation, state, config)
 
     return BridgedNode("summarize", write)
+
+
+async def _write(team: Team, invocation: Invocation, state: State, config: RunnableConfig) -> dict[str, Any]:
+    """Return what to write to the state."""
+    invocation.emit(Summarizing())
+    await invocation.memory.load(invocation.bridge)
+    await invocation.ledger.load(invocation.bridge)
+    plan = Plan.parse(state["plan"])
+    accepted = _entries(invocation.memory, _keys(plan, state, is_accepted))
+    entries = accepted + _entries(invocation.memory, _keys(plan, state, is_unfinished))
+    titles = {sub_task.id: sub_task.description for sub_task in plan.sub_tasks}
+    notes = [*(state.get("notes") or []), *_cut_off(plan, state)]
+    allowance = invocation.allowance(Account(SUPERVISOR, is_summary=True))
+    calls = ModelCalls(invocation.bridge, allowance, team.calls, invocation.emit)
+    schema = wanted_output(invocation)
+    update: dict[str, Any] = {"phase": "end", "status": _status(plan, state, accepted)}
+    try:
+        with explaining():
+            answer = await team.supervisor.answer(
+                calls,
+                state["task"],
+                entries,
+                notes,
+                config,
+                titles,
+                Conversation.of(invocation.memory),
+                await invocation.instructions(),
+                schema,
+            )
+    except BudgetSpentError:  # the share kept back for the answer does not suffice either
+        untyped = "there is no answer of the output type: the budget did not suffice"
+        answer = Answer(assembled(entries, notes, titles=titles), references_to(entries), untyped=untyped)
+        update |= {"status": "limited", "limited_by": "budget"}
+    answer_notes = list(answer.notes)
+    if answer.typed is not None:
+        update["output"] = answer.typed.value
+    elif schema is not None:
+        answer_notes.append(answer.untyped)
+        update["status"] = "limited" if update["status"] == "done" else update["status"]
+    await invocation.ledger.flush(invocation.bridge)
+    await _keep_spend(team, invocation, plan, state)
+    invocation.emit(Answered(answer.text, update["status"]))
+    references = [reference.plain() for reference in answer.references]
+    update |= {"answer": answer.text, "references": references, "notes": [*notes, *answer_notes]}
+    update["results"] = results_of(invocation.memory, _outcomes(plan, state))
+    return update | {"usage": invocation.ledger.spent.counters()}
 
 
 async def _keep_spend(team: Team, invocation: Invocation, plan: Plan, state: State) -> None:

@@ -14,7 +14,7 @@ from orchestrator.budget.ledger_store import begin_ledger
 from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.errors import PlanError
 from orchestrator.events import Planning, RoundStarted
-from orchestrator.graph.invocation import warn_of_other_models
+from orchestrator.graph.invocation import cancellable, warn_of_other_models
 from orchestrator.graph.output import report_stop, reporting_pauses
 from orchestrator.graph.routing import unfinished
 from orchestrator.graph.state import INPUTS_OF_ONE_RUN, State, cleared
@@ -37,8 +37,9 @@ def supervise(team: Team) -> BridgedNode:
 
     async def decide(bridge: Bridge, state: State, config: RunnableConfig) -> Update:
         turn = Turn(team, bridge, state, config)
-        with explaining(), reporting_pauses(turn.invocation):
-            return await _decide(turn)
+        async with cancellable(turn.invocation):
+            with explaining(), reporting_pauses(turn.invocation):
+                return await _decide(turn)
 
     return BridgedNode("supervisor", decide)
 

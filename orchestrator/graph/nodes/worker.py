@@ -26,7 +26,7 @@ from orchestrator.concurrency import Bridge, BridgedNode
 from orchestrator.errors import ConfigError
 from orchestrator.graph.attempt import Attempt
 from orchestrator.graph.branch import Branch
-from orchestrator.graph.invocation import Invocation, is_resumed
+from orchestrator.graph.invocation import Invocation, cancellable, is_resumed
 from orchestrator.graph.output import HELD, reporting_pauses
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
@@ -52,8 +52,9 @@ def worker(team: Team, agent: Worker, model: OwnEmbedder | None = None) -> Bridg
     async def execute(bridge: Bridge, form: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         payload = Payload.parse(form)
         invocation = Invocation.of(bridge, config, payload.memory_id, payload.task_number)
-        with reporting_pauses(invocation):
-            outcome = await _Execution(team, agent, payload, invocation, model).run()
+        async with cancellable(invocation):
+            with reporting_pauses(invocation):
+                outcome = await _Execution(team, agent, payload, invocation, model).run()
         return {"outcomes": {outcome.id: outcome.plain()}}
 
     return BridgedNode(agent.name, execute)

@@ -2,7 +2,8 @@
 
 An order to cancel is a row of the store that names the run: one holding of the thread's lease. It can therefore not
 reach a later run of the thread, whatever is killed or overtaken between the order and the run's end. A run that obeys
-says so in a row of its own, which the next run deletes.
+says so in a row of its own, which the next run deletes. Runs of bare graphs hold no lease, and are ordered to end in
+another way; see `reviews.cancellation`.
 
 A run is cancelled as its caller would cancel it: through its asyncio task. Requests to models, asynchronous tools and
 all waits end at once. A blocking tool goes on unattended on its own thread, as after its time limit.
@@ -10,9 +11,11 @@ all waits end at once. A blocking tool goes on unattended on its own thread, as 
 
 import asyncio
 import contextlib
+import itertools
+import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -22,39 +25,22 @@ from orchestrator.concurrency import AWAITING, Bridge
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.leases import UNSIGNED
 from orchestrator.persistence.namespaces import ROOT
+from orchestrator.persistence.row_watch import POLL_S
+from orchestrator.reviews.cancellation import DRAINED, ORDERS, CancelOrder
 from orchestrator.runs.run import Run
 
 CancelResult = Literal["cancelled", "not running", "asked"]
 
-_ORDERS = (ROOT, "cancel")
 _OBEYED = (ROOT, "cancelled")
 _PATIENCE_S = 10.0
 _CHECK_S = 0.05
+_BEAT_S = 0.25
+_BARE_PATIENCE_S = 3.5 * POLL_S  # two beats are seen by then, and the first one may have been missed
 
 
-@dataclass(frozen=True)
-class CancelOrder:
-    """An order to cancel a run.
-
-    Args:
-        run: The run, as its thread's lease names it.
-        by: The user who gave the order; empty where the system has none.
-    """
-
-    run: str
-    by: str = ""
-
-    @classmethod
-    def parse(cls, row: Mapping[str, Any]) -> "CancelOrder":
-        """Read the row of an order."""
-        return cls(str(row.get("run", "")), str(row.get("by", "")))
-
-    def __str__(self) -> str:
-        return f"cancelled by {self.by}" if self.by else "cancelled"
-
-    def applied_to(self, run: Run) -> Run:
-        """Return the run as the order left it; a run that had ended before stays as it is."""
-        return replace(run, status="interrupted", errors=(str(self), *run.errors)) if run.is_resumable else run
+def as_cancelled(run: Run, order: CancelOrder) -> Run:
+    """Return the run as an order left it; a run that had ended before stays as it is."""
+    return replace(run, status="interrupted", errors=(str(order), *run.errors)) if run.is_resumable else run
 
 
 class CancelScope:
@@ -71,7 +57,7 @@ class CancelScope:
     def __init__(self, persistence: Persistence, thread_id: str) -> None:
         self.order: CancelOrder | None = None
         self._run = persistence.run_of(thread_id)
-        self._listening = persistence.watch.listening(_ORDERS, thread_id, self._receive)
+        self._listening = persistence.watch.listening(ORDERS, thread_id, self._receive)
         self._is_open = False
 
     async def __aenter__(self) -> Self:
@@ -117,16 +103,45 @@ async def cancel_run(persistence: Persistence, thread_id: str, by: str) -> Cance
     # Another process sends no signal when it has signed.
     while (run := persistence.run_of(thread_id)) == UNSIGNED and time.monotonic() < last:  # noqa: ASYNC110
         await asyncio.sleep(_CHECK_S)
+    if not run:
+        return await _cancel_bare_run(persistence, thread_id, by)
     # Between two looks another order may overwrite this one, but only an order to an earlier run.
     while run and persistence.run_of(thread_id) == run:
-        if await _read(persistence.store, _ORDERS, thread_id) != run:
-            await AWAITING.batch(persistence.store, [PutOp(_ORDERS, thread_id, {"run": run, "by": by}, index=False)])
+        if await _read(persistence.store, ORDERS, thread_id) != run:
+            await AWAITING.batch(persistence.store, [_put(thread_id, CancelOrder(run, by))])
             persistence.watch.look()
         elif time.monotonic() > last:
             return "asked"
         await asyncio.sleep(_CHECK_S)
-    is_obeyed = run and await _read(persistence.store, _OBEYED, thread_id) == run
+    is_obeyed = await _read(persistence.store, _OBEYED, thread_id) == run
     return "cancelled" if is_obeyed else "not running"
+
+
+async def _cancel_bare_run(persistence: Persistence, thread_id: str, by: str) -> CancelResult:
+    """Order whatever runs on a thread without a lease to end, and wait until it has. See `reviews.cancellation`."""
+    store, run, began = persistence.store, CancelOrder.for_any_run(secrets.token_hex(8)), time.monotonic()
+    beats, next_beat, is_obeyed = itertools.count(), began, False
+    try:
+        while True:
+            drained: Any = (await AWAITING.batch(store, [GetOp(DRAINED, thread_id)]))[0]
+            if drained is not None and drained.value.get("run") == run:
+                is_obeyed = True
+                if drained.value.get("is") == "ended":
+                    return "cancelled"
+            now = time.monotonic()
+            if now - began > (_PATIENCE_S if is_obeyed else _BARE_PATIENCE_S):
+                return "asked" if is_obeyed else "not running"
+            if now >= next_beat and not is_obeyed:
+                await AWAITING.batch(store, [_put(thread_id, CancelOrder(run, by, next(beats)))])
+                persistence.watch.look()
+                next_beat = now + _BEAT_S
+            await asyncio.sleep(_CHECK_S)
+    finally:
+        await AWAITING.batch(store, [PutOp(ORDERS, thread_id, None)])
+
+
+def _put(thread_id: str, order: CancelOrder) -> PutOp:
+    return PutOp(ORDERS, thread_id, order.plain(), index=False)
 
 
 async def _read(store: BaseStore, namespace: tuple[str, ...], thread_id: str) -> str:
@@ -158,4 +173,4 @@ async def forget_cancelled(bridge: Bridge, store: BaseStore, thread_id: str) -> 
 
 async def forget_orders(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Delete the rows of a deleted thread."""
-    await bridge.batch(store, [PutOp(namespace, thread_id, None) for namespace in (_ORDERS, _OBEYED)])
+    await bridge.batch(store, [PutOp(namespace, thread_id, None) for namespace in (ORDERS, _OBEYED, DRAINED)])

@@ -4,7 +4,7 @@ import getpass
 
 from orchestrator.background import run_in_background
 from orchestrator.concurrency import AWAITING
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, PersistenceError
 from orchestrator.persistence.database import Persistence
 from orchestrator.reviews.instructions import Instruction, check_instruction, record_instruction
 from orchestrator.runs.interventions.cancellation import CancelResult, cancel_run
@@ -21,7 +21,8 @@ class Interventions:
         """End the run of a thread, in whichever process it is. The thread can be resumed.
 
         The run ends within two seconds: requests to models, asynchronous tools and waits are cancelled, and blocking
-        tools go on unattended. `run` and the like return a `Run` with status `interrupted`. What is finished stays.
+        tools go on unattended. `run` and the like return a `Run` with status `interrupted`. `invoke` and the like of a
+        bare graph raise LangGraph's `GraphDrained`. What is finished stays.
 
         Args:
             thread_id: The thread.
@@ -38,7 +39,18 @@ class Interventions:
     async def acancel(self, thread_id: str) -> CancelResult:
         """Async twin of `cancel`."""
         await self._states.record(thread_id)
+        if not self.persistence.is_leased(thread_id) and await self._is_over(thread_id):
+            return "not running"
         return await cancel_run(self.persistence, thread_id, user_name())
+
+    async def _is_over(self, thread_id: str) -> bool:
+        """True if no run can be going on. A thread that cannot be read may have one."""
+        try:
+            snapshot = await self._states.snapshot(thread_id)
+        except PersistenceError:
+            return False
+        # The tasks of a graph around a team are not seen here, and it has no phase.
+        return not snapshot.tasks and snapshot.values.get("phase") == "end"
 
     def steer(self, thread_id: str, text: str) -> Instruction:
         """Give an instruction to a run that goes on, or that is to be resumed, from any process.
