@@ -90,7 +90,10 @@ def path(name: Name = None) -> None:
 
 @app.command("list")
 def list_(as_json: Json = False) -> None:
-    """List the embedded models, and what was learned of endpoints within the last day. No endpoint is asked."""
+    """List the embedded models, and what endpoints have taught.
+
+    Lessons are kept for a day. No endpoint is asked.
+    """
     from orchestrator.cli.models.learned import learned_line
     from orchestrator.models.requests.kept import kept_lessons
     from orchestrator.models.weights import CATALOGUE, cached
