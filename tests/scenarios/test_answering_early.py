@@ -119,6 +119,40 @@ def test_a_branch_that_waits_gives_its_slot_to_another(tmp_path: Path) -> None:
     assert effects == ["hello"]
 
 
+def test_a_branch_that_waits_twice_says_so_twice_and_gives_its_slot_to_another_each_time(tmp_path: Path) -> None:
+    first, second, effects = Gate(), Gate(), []
+    writes = [call("write", text="one"), call("write", text="two").behind(first), say("written")]
+    results = {"a": writes, "b": say("b").behind(first), "c": say("c").behind(second)}
+    plan = planned(step("a", agent="tooled"), step("b"), step("c", "b"))
+    with open_team(
+        TeamScript([], results=results), tmp_path / "x.db", writer(effects), limits=Limits(parallel_workers=2)
+    ) as team:
+        running = Running(team.run, "go", plan=plan, thread_id="t")
+        team.decide(running.seen.until_asked("a"), "approve")
+        first.release()
+        asked = running.seen.until(lambda e: isinstance(e, ReviewAsked) and e.review.subject["args"]["text"] == "two")
+        assert second.entered.wait(LIMIT_S)
+        running.seen.until(lambda _: running.seen.statuses("a") == ["running", "waiting", "running", "waiting"])
+        team.decide(asked.review, "approve")  # type: ignore[attr-defined]
+        second.release()
+        assert running.result().status == "done"
+    assert effects == ["one", "two"]
+
+
+def test_a_branch_whose_result_was_reviewed_keeps_no_slot(tmp_path: Path) -> None:
+    gate = Gate()
+    plan = planned(step("a", approval=True), step("b"), step("after", "a"))
+    script = TeamScript([], results={"b": say("b").behind(gate)})
+    with open_team(script, tmp_path / "x.db", limits=Limits(parallel_workers=1)) as team:
+        running = Running(team.run, "go", plan=plan, thread_id="t")
+        review = running.seen.until_asked("a")
+        assert gate.entered.wait(LIMIT_S)
+        team.decide(review, "approve")
+        running.seen.until_status("a", "succeeded")
+        gate.release()
+        assert running.result().status == "done"
+
+
 def test_a_stop_reaches_every_branch_that_waits(tmp_path: Path) -> None:
     gate, effects = Gate(), []
     plan = planned(step("a", approval=True), step("b", approval=True), step("c", agent="tooled"), step("slow"))

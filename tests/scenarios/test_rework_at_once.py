@@ -13,8 +13,18 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.memory import InMemoryStore
 
-from orchestrator import Limits, Supervisor, TaskOrchestrator, Team, Worker, compile_graph, declare, reviewer
-from orchestrator.testing import Gate, Reply, Request, ScriptedModel, TeamScript, call, say
+from orchestrator import (
+    Limits,
+    Supervisor,
+    TaskOrchestrator,
+    Team,
+    Worker,
+    compile_graph,
+    declare,
+    reviewer,
+)
+from orchestrator.events import ReviewAsked
+from orchestrator.testing import Gate, Reply, Request, ScriptedModel, TeamScript, call, fail, say, structure
 from tests.support.running import LIMIT_S, Running, planned
 from tests.support.teams import make_team, model_of, open_team, statuses, step, worked, writer
 
@@ -107,21 +117,52 @@ def test_a_dependent_that_runs_on_the_rejected_result_ends_before_its_next_call(
 
 
 def test_a_question_about_the_rejected_result_is_taken_back(tmp_path: Path) -> None:
-    verdict, effects = Gate(), []
-    plan = planned(step("a"), step("judge", "a", agent="reviewer"), step("b", "a", agent="tooled"))
-    results = {**BETTER, "b": [call("write", text="b"), say("result of b")]}
+    verdict, slow, effects = Gate(), Gate(), []
+    plan = planned(step("a"), step("judge", "a", agent="reviewer"), step("b", "a", agent="tooled"), step("slow"))
+    results = {**BETTER, "b": [call("write", text="b"), say("result of b")], "slow": say("slow").behind(slow)}
     script = behind(verdict, "judge", TeamScript([], results=results, verdicts={"judge": [again(), ACCEPT]}))
     with open_team(script, tmp_path / "x.db", writer(effects)) as team:
         running = Running(team.run, "go", plan=plan, thread_id="t")
         old = running.seen.until_asked("b")
         verdict.release()
+        new = running.seen.until(lambda e: isinstance(e, ReviewAsked) and e.review.id != old)
+        assert [review.id for review in team.reviews("t")] == [new.review.id]  # type: ignore[attr-defined]
+        slow.release()
         run = running.result()
         assert [review.sub_task_id for review in run.reviews] == ["b"]
-        assert run.reviews[0].id != old
         assert [review.id for review in team.reviews("t")] == [run.reviews[0].id]
         team.decide(run.reviews[0], "approve")
         assert team.resume("t").status == "done"
     assert effects == ["b"]
+
+
+def test_an_attempt_that_ends_early_gives_its_slot_back(tmp_path: Path) -> None:
+    verdicts, works, effects = [Gate(), Gate()], [Gate(), Gate()], []
+    plan = planned(step("a"), step("judge", "a", agent="reviewer"), step("b", "a", agent="tooled"))
+    of_b = [call("write", text="old").behind(works[0]), call("write", text="new").behind(works[1]), say("b")]
+    of_judge = [structure(again()).behind(verdicts[0]), structure(ACCEPT).behind(verdicts[1])]
+    replies = {"b": iter(of_b), "judge": iter(of_judge)}
+    work = TeamScript([], results=BETTER)
+
+    def script(request: Request) -> Reply:
+        if request.title == "Verdict":
+            return next(replies["judge"])
+        is_of_b = "Sub-task b: " in request.text and "final answer" not in request.text
+        return next(replies["b"]) if is_of_b else work(request)
+
+    limits = Limits(parallel_workers=2)
+    with open_team(script, tmp_path / "x.db", writer(effects, risk="read", effect="none"), limits=limits) as team:
+        running = Running(team.run, "go", plan=plan, thread_id="t")
+        assert works[0].entered.wait(LIMIT_S)
+        verdicts[0].release()
+        running.seen.until(lambda e: getattr(e, "id", "") == "a" and e.attempt == 2 and e.status == "succeeded")  # type: ignore[attr-defined]
+        works[0].release()
+        for gate in (works[1], verdicts[1]):
+            assert gate.entered.wait(LIMIT_S), "there is no second slot any more"
+        for gate in (works[1], verdicts[1]):
+            gate.release()
+        assert running.result().status == "done"
+    assert effects == ["new"]
 
 
 def test_one_attempt_answers_all_reviewers_who_read_the_result(tmp_path: Path) -> None:
@@ -197,6 +238,29 @@ def test_a_reviewer_that_waits_in_one_call_holds_up_rework_until_its_other_call_
         engine.decide(run.reviews[0], "approve")
         assert engine.resume("t").status == "done"
     assert effects == ["careful"]
+
+
+@pytest.mark.parametrize("ends", ["asks a human", "has no model"])
+def test_rework_waits_for_a_reviewer_at_work_only_until_that_one_pauses(tmp_path: Path, ends: str) -> None:
+    careful, slow, effects = Gate(), Gate(), []
+    asks = [call("write", text="careful").behind(careful), say("looked")]
+    of_careful = asks if ends == "asks a human" else fail(ConnectionError("no route")).behind(careful)
+    asking = Worker("asking", "You judge.", tools=[writer(effects)], reviews=True)
+    plan = planned(step("a"), step("careful", "a", agent="asking"), step("quick", "a", agent="reviewer"), step("slow"))
+    results = {**BETTER, "careful": of_careful, "slow": say("slow").behind(slow)}
+    script = TeamScript([], results=results, verdicts={"quick": [again(), ACCEPT], "careful": ACCEPT})
+    workers = [Worker("worker", "You work."), reviewer(), asking]
+    team = Team(Supervisor(), workers, model=ScriptedModel(script))
+    with TaskOrchestrator(team=team, db=str(tmp_path / "x.db")) as engine:
+        running = Running(engine.run, "go", plan=plan, thread_id="t")
+        assert careful.entered.wait(LIMIT_S)
+        running.seen.until_status("quick", "succeeded")
+        assert not running.seen.has_status("a", "pending"), "the next attempt answers all who read the result"
+        careful.release()
+        running.seen.until(lambda e: getattr(e, "id", "") == "a" and e.attempt == 2 and e.status == "succeeded")  # type: ignore[attr-defined]
+        assert not running.seen.has_status("slow", "succeeded")
+        slow.release()
+        assert running.result().outcomes["a"].attempt == 2
 
 
 def test_a_verdict_that_comes_after_a_pause_is_followed_beside_an_open_question(tmp_path: Path) -> None:

@@ -36,6 +36,10 @@ class Watcher:
         """True if a sub-task has had a status."""
         return any(isinstance(e, SubTaskChanged) and (e.id, e.status) == (id, status) for e in self.events)
 
+    def statuses(self, id: str) -> list[str]:
+        """Return the statuses that a sub-task has had, in order."""
+        return [e.status for e in self.events if isinstance(e, SubTaskChanged) and e.id == id]
+
     def until_asked(self, sub_task_id: str) -> str:
         """Wait for the review of a sub-task, and return its id."""
         event = self.until(lambda e: isinstance(e, ReviewAsked) and e.review.sub_task_id == sub_task_id)
