@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from langchain_core.tools import tool
 
-from orchestrator import declare
-from orchestrator.testing import TeamScript, call, say
+from orchestrator import Limits, declare
+from orchestrator.testing import Gate, TeamScript, call, say
+from tests.support.running import LIMIT_S, Running, planned
 from tests.support.teams import open_team, step
 
 WORK_S = 0.02
@@ -47,3 +48,20 @@ def test_a_failure_has_seconds_and_what_was_skipped_has_none(tmp_path: Path) -> 
     assert (outcomes["a"].status, outcomes["b"].status) == ("failed", "skipped")
     assert outcomes["a"].seconds >= WORK_S
     assert outcomes["b"].seconds == 0
+
+
+def test_a_human_who_rejects_a_result_of_an_earlier_run_adds_no_seconds(tmp_path: Path) -> None:
+    gate = Gate()
+    plan = planned(step("a", approval=True), step("b", approval=True), step("slow", "b"))
+    script = TeamScript([], results={"slow": say("slow").behind(gate)})
+    with open_team(script, tmp_path / "x", limits=Limits(attempts=1)) as team:
+        run = team.run("go", plan=plan, thread_id="t")
+        review = {review.sub_task_id: review for review in run.reviews}
+        team.decide(review["b"], "approve")
+        running = Running(team.resume, "t")
+        assert gate.entered.wait(LIMIT_S)
+        team.decide(review["a"], "reject", "no")
+        running.seen.until_status("a", "failed")
+        gate.release()
+        outcome = running.result().outcomes["a"]
+    assert (outcome.status, outcome.seconds) == ("failed", 0)

@@ -2,7 +2,8 @@
 
 import asyncio
 import selectors
-from collections.abc import Callable, Coroutine
+import threading
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
@@ -10,19 +11,21 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
+from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
-from orchestrator import Decision, Limits, Plan, Review, Supervisor, Team, Worker, compile_graph
+from orchestrator import Decision, Limits, Plan, Review, Supervisor, Team, Worker, compile_graph, declare
 from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
 from orchestrator.events import ReviewAsked, parse_event
 from orchestrator.graph.round import Round
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.reviews.decisions import record_decision
-from orchestrator.testing import ScriptedModel, TeamScript
+from orchestrator.testing import ScriptedModel, TeamScript, call, say
+from tests.support.running import LIMIT_S
 from tests.support.strategies import plans
-from tests.support.teams import statuses, worked
+from tests.support.teams import statuses, step, worked
 
 THREAD: Any = {"configurable": {"thread_id": "thread"}}
 
@@ -81,7 +84,8 @@ class TimedModel(ScriptedModel):
 def worked_by(messages: list[BaseMessage]) -> str:
     import re
 
-    ids = re.findall(r"^Sub-task ([\w-]+)", str(messages[-1].text), re.M)
+    asked = next((message for message in reversed(messages) if message.type == "human"), messages[-1])
+    ids = re.findall(r"^Sub-task ([\w-]+)", str(asked.text), re.M)
     return str(ids[-1]) if ids else ""
 
 
@@ -201,6 +205,24 @@ def test_the_makespan_is_the_critical_path_with_the_time_that_humans_take(plan: 
         assert took == pytest.approx(plan.critical_path({i: durations[i] + thinking[i] for i in durations})[1])
 
 
+def test_a_branch_that_has_its_answer_waits_for_a_slot_again() -> None:
+    @tool
+    async def write(text: str) -> str:
+        """Writes."""
+        return "written"
+
+    script = TeamScript([], results={"a": [call("write", text="x"), say("a")]})
+    model = TimedModel(script, durations={"a": 1, "b": 10}, spans={})
+    workers = [Worker("worker", "You work."), Worker("tooled", "You write.", tools=[declare(write, risk="write")])]
+    team = Team(Supervisor(), workers, model=model, limits=Limits(parallel_workers=1))
+    store = InMemoryStore()
+    graph = compile_graph(team, checkpointer=InMemorySaver(), store=store)
+    plan = Plan.parse([step("a", agent="tooled"), step("b")])
+    state, _ = on_virtual_clock(lambda: Human(store, {"a": 2}, set()).drive(graph, plan))
+    assert state["status"] == "done"
+    assert model.spans == {"a": [(0, 1), (11, 12)], "b": [(1, 11)]}
+
+
 class Human:
     """Answers each review some time after it was asked, whether the run goes on meanwhile or has paused."""
 
@@ -256,6 +278,33 @@ def test_waiting_for_what_has_signalled_already_returns_at_once() -> None:
     made.enter("a")
     made.leave("a", "succeeded")
     run_blocking(made.wait_for_any(BLOCKING, ["a"]))
+    assert made.signal_of("a") == "succeeded"
+
+
+def test_a_signal_that_comes_while_a_node_begins_to_wait_for_it_is_not_missed() -> None:
+    made, waited = make_round(), threading.Event()
+    made.enter("a")
+    made.enter("b")
+
+    class Needs(list[str]):
+        """The ids, which the round reads twice: before it looks for signals, and before it registers the wait."""
+
+        reads = 0
+
+        def __iter__(self) -> Iterator[str]:
+            self.reads += 1
+            if self.reads == 2:
+                leaving.start()
+                leaving.join(0.2)  # without a lock, `a` has left before the wait for it is registered
+            return super().__iter__()
+
+    def wait() -> None:
+        run_blocking(made.wait_for_any(BLOCKING, Needs(["a"])))
+        waited.set()
+
+    leaving = threading.Thread(target=made.leave, args=("a", "succeeded"), daemon=True)
+    threading.Thread(target=wait, daemon=True).start()
+    assert waited.wait(LIMIT_S), "the signal was missed"
     assert made.signal_of("a") == "succeeded"
 
 

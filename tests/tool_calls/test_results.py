@@ -1,5 +1,7 @@
 """Results of tools as a worker is shown them."""
 
+from pathlib import Path
+
 from langchain_core.messages import ToolMessage
 from langchain_core.tools import BaseTool, tool
 from langgraph.store.memory import InMemoryStore
@@ -8,9 +10,11 @@ from orchestrator import declare
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
+from orchestrator.testing import TeamScript, call
 from orchestrator.tool_calls.declaration import Trust
 from orchestrator.tool_calls.results import entry_under, reread, result_allowance, shown_text, source_labels
 from orchestrator.trust import tainted_by
+from tests.support.teams import model_of, open_team, step
 
 
 def fetcher(trust: Trust = "untrusted", output_limit: int | None = None) -> BaseTool:
@@ -67,3 +71,18 @@ def test_a_key_may_be_the_id_of_a_sub_task_and_means_its_latest_result() -> None
         "earlier",
         None,
     ]
+
+
+def test_a_worker_reads_on_in_a_result_and_is_told_of_a_key_that_is_none(tmp_path: Path) -> None:
+    text = " ".join(f"word{number}" for number in range(5000))
+    reads = [("a", 20_000), ("a", -5), ("nothing", 0)]
+    calls = [call("read_memory", key=key, start=start) for key, start in reads]
+    script = TeamScript([step("a"), step("b", "a", agent="tooled")], results={"a": text, "b": [*calls, "done"]})
+    with open_team(script, tmp_path / "x.db", fetcher()) as team:
+        assert team.run("go", auto_approve=True).status == "done"
+        [last] = [r for r in model_of(team).requests if len([1 for role, _ in r.messages if role == "tool"]) == 3]
+    later, earlier, none = [shown for role, shown in last.messages if role == "tool"]
+    assert text[20_000:20_500] in later
+    assert text[:500] not in later
+    assert earlier.startswith(text[:500])
+    assert none.startswith("error: there is nothing under the key 'nothing'")
