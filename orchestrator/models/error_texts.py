@@ -10,9 +10,9 @@ import openai
 
 from orchestrator.errors import ModelError
 from orchestrator.models.endpoints.loading import is_loading
-from orchestrator.models.endpoints.reasons import is_page, reason_in
+from orchestrator.models.endpoints.reasons import BROKEN_OFF, is_page, reason_in, tells_page
 from orchestrator.models.endpoints.routes import asked_addresses
-from orchestrator.models.errors import RefusedRequestError, causes, retry_after
+from orchestrator.models.errors import RefusedRequestError, causes, is_transient, retry_after
 from orchestrator.models.proxies import proxy_for
 from orchestrator.redaction import redact, redact_error
 
@@ -88,13 +88,15 @@ def _explain(error: openai.OpenAIError, where: str) -> ModelError:
     if isinstance(error, openai.APIStatusError):
         return _explain_status(error, where)
     reason = reason_in(getattr(error, "message", "") or str(error))
-    if is_page(str(error)):
+    if tells_page(error):
         asked = f" (asked were {addresses})" if (addresses := asked_addresses(error)) else ""
         reason += f". This is a web page: check --base-url{asked}, and whether a proxy stands between"
     return RefusedRequestError(f"{where}: {reason}")
 
 
 def _explain_connection(error: openai.APIConnectionError, where: str) -> ModelError:
+    if error.message == BROKEN_OFF and error.__cause__ is None:
+        return ModelError(f"{where} broke off in the middle of its answer: try again with resume")
     # The text of the error itself is only "Connection error."
     cause = reason_in(str(error.__cause__ or error))
     through = " through the proxy that the environment names" if "://" in where and proxy_for(where) else ""
@@ -111,6 +113,8 @@ def _explain_status(error: openai.APIStatusError, where: str) -> ModelError:
     advice = next((told for words, told in _ADVICE if re.search(words, reason, re.IGNORECASE)), "")
     if status != 404 and is_page(_body(error)):
         reason += ", as a web page: a proxy may stand between"
+    if moved := _redirection(error):
+        return ModelError(f"{where} redirects to {moved}, which answers {status} ({reason}): give that address itself")
     match status:
         case 401 if _has_no_key(error):
             return ModelError(f"{where} wants a key ({reason}): set OPENAI_API_KEY")
@@ -133,12 +137,22 @@ def _explain_status(error: openai.APIStatusError, where: str) -> ModelError:
             return ModelError(f"{where} still loads its model ({reason}): resume when it is ready")
         case _ if asked:
             return ModelError(f"{where} knows no such path ({reason}): asked were {asked}; check --base-url")
-        case _ if status >= 500:
+        case 410:
+            return ModelError(f"{where} does not serve this model any more ({reason}): name another with --model")
+        case _ if status >= 500 or is_transient(error):
             return ModelError(f"{where} failed with {status} ({reason}): try again later with resume")
         case _:
             return RefusedRequestError(
                 f"{where} refused the request with {status}: {reason}" + (f" ({advice})" if advice else "")
             )
+
+
+def _redirection(error: openai.APIStatusError) -> str:
+    """Return the address to which a request was redirected; empty if it was not, or by a proxy's page."""
+    # After 301, 302 and 303, HTTP clients ask by GET and without the request. Keys do not go to other hosts.
+    history = getattr(error.response, "history", ())
+    url = str(error.response.url).partition("?")[0] if history else ""
+    return url.removesuffix("/chat/completions")
 
 
 def _advice_of_404(reason: str, where: str) -> str:

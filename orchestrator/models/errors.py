@@ -21,8 +21,10 @@ from orchestrator.errors import CircuitOpenError, ModelError, OrchestratorError
 from orchestrator.models.endpoints.loading import is_loading
 
 # These say nothing against the request itself: a wrong key or address, an account without money, a wrong moment.
-_NOT_REFUSALS = frozenset({401, 402, 403, 404, 405, 408, 409, 425, 429})
-_TRANSIENT = frozenset({408, 409, 425, 429})
+_NOT_REFUSALS = frozenset({401, 402, 403, 404, 405, 408, 409, 424, 425, 429, 498, 499})
+# 424 is a failed model at Hugging Face, 498 a lack of capacity at Groq, 499 a request that a gateway gave up.
+_TRANSIENT = frozenset({408, 409, 424, 425, 429, 498, 499})
+_MAY_HAVE_COST = frozenset({408, 424, 499})  # the model may have worked
 # `float` alone would take "nan", "inf" and "1_0" too.
 _NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
 _SPAN = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|h|m|s)")
@@ -30,6 +32,15 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _AGAIN_IN = re.compile(
     r"(?:try again|retry|wait)\s+(?:in|after|for)\s+((?:[0-9]+(?:\.[0-9]+)?\s*(?:ms|h|m|s)[a-z]*\s*)+)", re.IGNORECASE
 )
+# A field in the body, such as Gemini's `retryDelay` and `retry_after_ms`.
+_FIELD = re.compile(
+    r"retry_?(?:delay|after|in)(?:_?(ms|millis\w*)|_?(?:s|secs?|seconds))?['\"]?\s*[:=]\s*['\"]?"
+    r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h)?(?![\w.])",
+    re.IGNORECASE,
+)
+_RESET_IN_BODY = re.compile(r"x-ratelimit-reset['\"]?\s*:\s*['\"]?([0-9]+)", re.IGNORECASE)  # OpenRouter
+_LIMITS = (("-requests", "-tokens"), ("",))  # of OpenAI and many others; of OpenRouter, GitHub and the IETF
+_FIRST_TIME = 1e9  # in Unix seconds; no wait is as long
 # LangChain's own classes, for clients of other vendors, whose errors need not have a status.
 _ANSWERED = (
     langchain_errors.ModelAuthenticationError,
@@ -88,7 +99,7 @@ def cost_nothing(error: BaseException) -> bool:
     if isinstance(error, OrchestratorError):
         return isinstance(error, CircuitOpenError)
     if (status := _status(error)) is not None:
-        return 400 <= status < 500 or is_loading(error)
+        return (400 <= status < 500 and status not in _MAY_HAVE_COST) or is_loading(error)
     unsent = _transport_errors("ConnectError", "ConnectTimeout", "PoolTimeout")
     never_sent = any(isinstance(link, (ConnectionRefusedError, socket.gaierror, *unsent)) for link in causes(error))
     return never_sent or isinstance(error, _ANSWERED)
@@ -105,7 +116,7 @@ def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: date
     if headers is None:
         return None
     if _status(error) == 429 and "retry-after" not in headers and "retry-after-ms" not in headers:
-        return _until_reset(headers, str(error))
+        return _until_reset(headers, f"{error} {getattr(error, 'body', None) or ''}", now())
     milliseconds, text = (str(headers.get(name) or "").strip() for name in ("retry-after-ms", "retry-after"))
     if _NUMBER.fullmatch(milliseconds):
         return float(milliseconds) / 1000
@@ -118,13 +129,37 @@ def retry_after(error: BaseException, now: Callable[[], datetime] = lambda: date
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now()).total_seconds())
 
 
-def _until_reset(headers: Mapping[str, str], text: str) -> float | None:
+def _until_reset(headers: Mapping[str, str], text: str, now: datetime) -> float | None:
     """Return the seconds until a limit of the endpoint is reset, as its words or its other headers say."""
     if found := _AGAIN_IN.search(text):
         return _seconds(found[1])
-    spent = [kind for kind in ("requests", "tokens") if headers.get(f"x-ratelimit-remaining-{kind}") == "0"]
-    resets = [_seconds(headers.get(f"x-ratelimit-reset-{kind}", "")) for kind in spent]
-    return max((seconds for seconds in resets if seconds is not None), default=None)
+    if found := _FIELD.search(text):
+        return _seconds(found[2] + (found[3] or ("ms" if found[1] else "")))
+    if found := _RESET_IN_BODY.search(text):
+        return _until(found[1], now)
+    for kinds in _LIMITS:
+        left = [_limit_header(headers, f"remaining{kind}") for kind in kinds]
+        for remaining in ("0", ""):  # limits that are spent, or else those of which nothing is known
+            resets = [
+                _limit_header(headers, f"reset{kind}") for kind, of in zip(kinds, left, strict=True) if of == remaining
+            ]
+            waits = [wait for reset in resets if (wait := _until(reset, now)) is not None]
+            if waits:
+                return max(waits)
+    return None
+
+
+def _limit_header(headers: Mapping[str, str], name: str) -> str:
+    return headers.get(f"x-ratelimit-{name}") or headers.get(f"ratelimit-{name}") or ""
+
+
+def _until(reset: str, now: datetime) -> float | None:
+    """Return the seconds until a reset, which is told as a span or as a time in Unix seconds or milliseconds."""
+    seconds = _seconds(reset)
+    if seconds is None or seconds < _FIRST_TIME:
+        return seconds
+    at = seconds / 1000 if seconds >= 1000 * _FIRST_TIME else seconds
+    return max(0.0, at - now.timestamp())
 
 
 def _seconds(text: str) -> float | None:

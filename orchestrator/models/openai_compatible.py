@@ -175,6 +175,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
                     answer = await bridge.call(post)
                 except json.JSONDecodeError as error:  # the content type promised JSON
                     answer = error.doc
+                except UnicodeDecodeError as error:  # and UTF-8
+                    answer = error.object
                 except RecursionError as error:
                     raise no_completion(str(error)) from error
                 result = self._read(asked, answer)
@@ -197,10 +199,12 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             stream = self._reader()
             post = partial(self.root_client.post, asked.route.path, cast_to=object, body=asked.body)
             try:
-                with post(stream=True, stream_cls=openai.Stream[object]) as opened, breaking_off(self.capabilities):
-                    for data in opened.response.iter_bytes():
-                        yield from stream.feed(data)
-                    yield from self._rest(asked, stream)
+                with post(stream=True, stream_cls=openai.Stream[object]) as opened:
+                    with breaking_off(self.capabilities, stream):
+                        for data in opened.response.iter_bytes():
+                            yield from stream.feed(data)
+                    with breaking_off(self.capabilities, stream):
+                        yield from self._rest(asked, stream)
             except openai.APIError as error:
                 asked.refused(error, stream.has_begun)
                 continue
@@ -222,10 +226,11 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             post = partial(self.root_async_client.post, asked.route.path, cast_to=object, body=asked.body)
             try:
                 async with await post(stream=True, stream_cls=openai.AsyncStream[object]) as opened:
-                    with breaking_off(self.capabilities):
+                    with breaking_off(self.capabilities, stream):
                         async for data in opened.response.aiter_bytes():
                             for chunk in stream.feed(data):
                                 yield chunk
+                    with breaking_off(self.capabilities, stream):
                         for chunk in self._rest(asked, stream):
                             yield chunk
             except openai.APIError as error:

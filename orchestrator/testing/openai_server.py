@@ -300,10 +300,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def _end_stream(self) -> None:
-        self.wfile.write(b"0\r\n\r\n")
+        if self.server.double.streaming.is_lost:
+            self._fail(Fault(0))
+        else:
+            self.wfile.write(b"0\r\n\r\n")
 
     def _event(self, data: Any) -> None:
-        event = encoded(data, self.server.double.streaming.line_end)
+        event = encoded(data, self.server.double.streaming)
         self.wfile.write(b"%x\r\n%s\r\n" % (len(event), event))
 
 

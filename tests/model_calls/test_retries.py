@@ -244,7 +244,9 @@ def test_the_wait_of_a_rate_limit_is_read_from_words_and_headers() -> None:
         "x-ratelimit-reset-requests": "1s",
     }
     assert retry_after(answered(429, spent)) == 360
-    assert retry_after(answered(429, {"x-ratelimit-reset-requests": "1s"})) is None
+    assert retry_after(answered(429, spent | {"x-ratelimit-remaining-tokens": "9"})) == 1, "of which nothing is known"
+    left = {"x-ratelimit-remaining-requests": "9", "x-ratelimit-reset-requests": "1s"}
+    assert retry_after(answered(429, left)) is None
     told = answered(429)
     told.args = ("Rate limit reached. Please try again in 1m2.5s. Visit us",)
     assert retry_after(told) == 62.5

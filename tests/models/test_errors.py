@@ -46,6 +46,9 @@ def connection_error(*causes: BaseException) -> BaseException:
         (answered(429), True, True),
         (answered(429, code="insufficient_quota"), False, True),
         (answered(500), True, False),
+        (answered(424), True, False),
+        (answered(498), True, True),
+        (answered(499), True, False),
         (answered(400), False, True),
         (TimeoutError(), True, False),
         (ConnectionResetError(), True, False),
@@ -98,7 +101,9 @@ def test_an_endpoint_that_answers_is_alive(error: BaseException, health: Endpoin
 
 def test_only_what_would_be_refused_again_is_a_refusal() -> None:
     assert [status for status in range(400, 500) if is_refusal(answered(status))] == [
-        status for status in range(400, 500) if status not in (401, 402, 403, 404, 405, 408, 409, 425, 429)
+        status
+        for status in range(400, 500)
+        if status not in (401, 402, 403, 404, 405, 408, 409, 424, 425, 429, 498, 499)
     ]
     assert not is_refusal(answered(500))
     assert is_refusal(openai.ContentFilterFinishReasonError())
@@ -119,11 +124,35 @@ def test_only_what_would_be_refused_again_is_a_refusal() -> None:
         ({"Retry-After": "-3"}, None),
         ({"Retry-After": "soon"}, None),
         ({"Retry-After-Ms": "soon", "Retry-After": "4"}, 4.0),
+        ({"x-ratelimit-reset-tokens": "6ms"}, 0.006),
+        ({"x-ratelimit-reset-tokens": "1m3s", "x-ratelimit-remaining-tokens": "0"}, 63.0),
+        ({"x-ratelimit-reset-tokens": "1m3s", "x-ratelimit-remaining-tokens": "9"}, None),
+        ({"x-ratelimit-reset-tokens": "2s", "x-ratelimit-reset-requests": "5s"}, 5.0),
+        ({"RateLimit-Reset": "30"}, 30.0),
+        ({"X-RateLimit-Reset": "1792567695"}, 15.0),
+        ({"X-RateLimit-Reset": "1792567695000", "X-RateLimit-Remaining": "0"}, 15.0),
+        ({"X-RateLimit-Reset": "soon"}, None),
         ({}, None),
     ],
 )
 def test_a_retry_after_is_read_as_seconds_or_as_a_date(headers: dict[str, str], seconds: float | None) -> None:
     assert retry_after(answered(429, headers), lambda: datetime(2026, 10, 21, 7, 28, tzinfo=UTC)) == seconds
+
+
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        ({"details": [{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "37s"}]}, 37.0),
+        ({"retry_after": 12}, 12.0),
+        ({"retry_after_ms": 1500}, 1.5),
+        ({"message": "Please retry after 26 seconds."}, 26.0),
+        ({"metadata": {"headers": {"X-RateLimit-Reset": "1792567695000"}}}, 15.0),
+        ({"message": "retry_after unknown"}, None),
+    ],
+)
+def test_a_wait_in_the_body_is_read(body: dict[str, object], seconds: float | None) -> None:
+    error = openai.APIStatusError("no", response=answered(429).response, body=body)
+    assert retry_after(error, lambda: datetime(2026, 10, 21, 7, 28, tzinfo=UTC)) == seconds
 
 
 def test_an_error_without_an_answer_asks_for_no_wait() -> None:

@@ -158,8 +158,25 @@ def test_an_endpoint_that_refuses_to_report_usage_streams_without(ask: Ask) -> N
         ([json.dumps(delta(content="a\u2028b\x85c"), ensure_ascii=False), delta("stop")], "a\u2028b\x85c"),
         ([delta("stop", content="one"), delta("stop"), delta("stop")], "one"),
         ([": ping", delta(content="one"), delta("stop")], "one"),
+        ([delta(content="one"), {"choices": [{"index": 1, "delta": {"content": "other"}}]}, delta("stop")], "one"),
+        ([{"result": delta(content="one")}, {"code": 0, "message": "success", "data": delta("stop")}], "one"),
+        ([{"choices": {"index": 0, "delta": {"content": "one"}}}, delta("stop")], "one"),
     ],
-    ids=["plain", "usage", "filter", "nulls", "blocks", "message", "reasoning", "line ends", "finish", "comment"],
+    ids=[
+        "plain",
+        "usage",
+        "filter",
+        "nulls",
+        "blocks",
+        "message",
+        "reasoning",
+        "line ends",
+        "finish",
+        "comment",
+        "second answer",
+        "wrapped",
+        "no list",
+    ],
 )
 def test_deviations_of_endpoints_are_put_right(ask: Ask, chunks: list[Any], told: str) -> None:
     with sent(*chunks) as server:
@@ -196,9 +213,25 @@ def test_pieces_of_a_tool_call_are_joined(ask: Ask, pieces: list[Any]) -> None:
     assert [(each["name"], each["args"], each["id"]) for each in answer.tool_calls] == [("add", {}, "c1")]
 
 
-def test_two_calls_without_indices_stay_two() -> None:
-    calls = [{"id": f"c{at}", "function": {"name": "add", "arguments": f'{{"x": {at}}}'}} for at in (1, 2)]
-    with sent(delta(tool_calls=calls), delta("stop")) as server:
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        [piece(None, "c1", name="add", arguments='{"x": 1}'), piece(None, "c2", name="add", arguments='{"x": 2}')],
+        [piece(1, "c1", name="add", arguments='{"x": 1}'), piece(2, "c2", name="add", arguments='{"x": 2}')],
+        [piece(0, "c1", name="add", arguments='{"x": 1}'), piece(0, "c2", name="add", arguments='{"x": 2}')],
+        [
+            *(piece(0, "c1", name="add", arguments=""), piece(0, arguments='{"x":'), piece(0, arguments=" 1}")),
+            *(piece(0, "c2", name="add", arguments=""), piece(0, arguments='{"x": 2}')),
+        ],
+        [
+            *(piece(None, "c1", name="add", arguments=""), piece(None, "c2", name="add", arguments="")),
+            *(piece(None, "c1", arguments='{"x": 1}'), piece(None, "c2", arguments='{"x": 2}')),
+        ],
+    ],
+    ids=["no numbers", "from 1", "one number", "one number in pieces", "by id"],
+)
+def test_two_calls_stay_two(pieces: list[Any]) -> None:
+    with sent(*(delta(tool_calls=[each]) for each in pieces), delta("stop")) as server:
         answer = stream(model_of(server), tools=TOOLS)
     assert [(each["id"], each["args"]) for each in answer.tool_calls] == [("c1", {"x": 1}), ("c2", {"x": 2})]
 
@@ -234,6 +267,17 @@ def test_a_lost_connection_is_worth_another_try_and_was_paid(ask: Ask) -> None:
         ask(model_of(server))
     assert is_transient(raised.value)
     assert not cost_nothing(raised.value)
+
+
+@BOTH
+def test_a_body_that_cannot_be_unpacked_is_a_lost_connection(ask: Ask) -> None:
+    broken = Fault(200, message="", headers=(("Content-Encoding", "gzip"),), raw="plain, whatever the header says")
+    with (
+        OpenAIServer(lambda _: Reply("unused"), faults=[broken]) as server,
+        pytest.raises(openai.APIConnectionError, match="broke off") as raised,
+    ):
+        ask(model_of(server))
+    assert is_transient(raised.value)
 
 
 def test_an_endpoint_whose_streams_always_break_off_is_asked_without() -> None:

@@ -15,6 +15,8 @@ from orchestrator.models.call_reading.values import UnreadableError
 SENT_CALLS = "sent_calls"
 """Key in `additional_kwargs`: the calls of a streamed answer as they were sent. LangChain completes what breaks off."""
 
+_ARGUMENTS = ("arguments", "input", "parameters", "args")
+
 FAILED_CALL = "failed_call"
 """Key in `additional_kwargs`: the answer is a call that the endpoint itself could not read."""
 
@@ -37,16 +39,48 @@ class SentCall:
     def of(cls, call: object) -> "SentCall":
         """Return a call of a chat completion, whatever its shape."""
         fields = call if isinstance(call, Mapping) else {}
-        function = fields.get("function")
-        inner = function if isinstance(function, Mapping) else fields
-        return cls(str(inner.get("name") or ""), str(fields.get("id") or ""), inner.get("arguments"))
+        name, arguments = function_of(fields)
+        return cls(name, str(fields.get("id") or ""), arguments)
 
 
 def as_sent(calls: Sequence[SentCall]) -> dict[str, Any]:
-    """Return the entry for `additional_kwargs` with the calls of a stream; empty if all can be read."""
-    if all(strict_arguments(call.arguments or "{}") is not None for call in calls):
-        return {}
+    """Return the entry for `additional_kwargs` with the calls of a stream."""
     return {SENT_CALLS: [asdict(call) for call in calls]}
+
+
+def function_of(call: Mapping[str, Any]) -> tuple[str, Any]:
+    """Return the name and the arguments of a call, or of a piece of one, wherever they stand."""
+    inner = call.get("function")
+    function = inner if isinstance(inner, Mapping) else call
+    name, arguments = function.get("name"), next((function[key] for key in _ARGUMENTS if key in function), None)
+    return name if isinstance(name, str) else "", arguments
+
+
+def calls_in(message: Mapping[str, Any], choice: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the calls of a message, or of a piece of one, wherever they stand.
+
+    Beside `tool_calls` of the message, endpoints send one call instead of a list, the JSON of the list, the older
+    `function_call`, blocks of the content, and `tool_calls` of the choice.
+
+    Args:
+        message: The message, or a delta.
+        choice: The choice that it stands in.
+    """
+    sent = message.get("tool_calls") or choice.get("tool_calls")
+    if isinstance(sent, str):
+        try:
+            sent = json.loads(sent)
+        except (ValueError, RecursionError):
+            sent = None
+    calls = sent if isinstance(sent, list) else [sent]
+    if not any(calls):
+        calls = [message.get("function_call"), *_blocks(message.get("content"))]
+    return [call for call in calls if isinstance(call, dict) and call]
+
+
+def _blocks(content: object) -> list[dict[str, Any]]:
+    blocks = content if isinstance(content, list) else ()
+    return [block for block in blocks if isinstance(block, dict) and block.get("type") in ("tool_use", "tool_call")]
 
 
 def sent_calls(message: BaseMessage) -> list[SentCall]:

@@ -13,6 +13,7 @@ from langchain_core.outputs import ChatResult
 _KEPT = "endpoint_fields"  # stored in the messages of threads: keep the name
 _FIELDS = frozenset({"role", "content", "tool_calls", "function_call", "refusal", "audio", "annotations", "name", "id"})
 _CALL_FIELDS = frozenset({"index", "id", "type", "function"})
+_OF_FUNCTIONS = frozenset({"name", "arguments", "input", "parameters", "args"})
 _REASONING = ("reasoning_content", "reasoning", "thinking")
 
 
@@ -29,7 +30,8 @@ class Extras:
 
     def add_call(self, call_id: str, call: Mapping[str, Any]) -> None:
         """Add the fields of a tool call, or of a piece of it."""
-        _merge(self.calls.setdefault(call_id, {}), call, _CALL_FIELDS)
+        known = _CALL_FIELDS if "function" in call else _CALL_FIELDS | _OF_FUNCTIONS
+        _merge(self.calls.setdefault(call_id, {}), call, known)
 
     @property
     def reasoning(self) -> str:

@@ -6,7 +6,7 @@ of each counts, and tool calls get the indices and the single names that LangCha
 
 import contextlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import httpx2
@@ -14,18 +14,19 @@ import openai
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
 
-from orchestrator.models.call_reading.native import SentCall, as_sent
+from orchestrator.models.call_reading.native import as_sent, calls_in
 from orchestrator.models.capabilities import Capabilities
-from orchestrator.models.completions.answer import error_in, no_completion
+from orchestrator.models.completions.answer import error_in, json_of, no_completion, unwrapped
 from orchestrator.models.completions.checks import plausible_usage, reading, text_of
+from orchestrator.models.completions.events import EventReader
 from orchestrator.models.completions.extras import Extras
+from orchestrator.models.completions.stream_calls import StreamCalls
 from orchestrator.models.completions.thoughts import ThoughtFilter
+from orchestrator.models.endpoints.reasons import BROKEN_OFF
 from orchestrator.models.json_answers import without_thoughts
 
 Convert = Callable[[dict[str, Any]], ChatGenerationChunk | None]
 """Makes a message chunk of a completion chunk, as `ChatOpenAI` does."""
-
-_BROKEN_OFF = "the endpoint broke off in the middle of its answer"
 
 
 class CompletionStream:
@@ -49,16 +50,16 @@ class CompletionStream:
         self._convert = convert
         self._endpoint = endpoint
         self._extras = Extras()
-        self._bytes = b""
-        self._event: list[bytes] = []
-        self._other: list[bytes] = []
+        self._events = EventReader()
         self._head: dict[str, Any] = {}
+        self._has_choices = False
+        self._callers: object = 0  # the number of the choice with the calls
         self._is_done = False
         self._is_ending = False
         self._thoughts = ThoughtFilter(is_unopened)
         self._text: list[str] = []
         self._shown: list[str] = []
-        self._calls = _Calls()
+        self._calls = StreamCalls()
 
     def feed(self, data: bytes) -> Iterator[ChatGenerationChunk]:
         """Take the next bytes of the body, and yield what they complete.
@@ -66,10 +67,8 @@ class CompletionStream:
         Raises:
             openai.APIError: The endpoint reports an error, or its answer is no chat completion.
         """
-        # Split as bytes: the lines of `httpx` end at U+2028 too, which may stand inside a JSON text.
-        *lines, self._bytes = (self._bytes + data).split(b"\n")
-        for line in lines:
-            yield from self._line(line.rstrip(b"\r"))
+        for event in self._events.feed(data):
+            yield from self._dispatch(event)
 
     def end(self) -> Iterator[ChatGenerationChunk]:
         """Take the end of the body, and yield the rest.
@@ -78,14 +77,16 @@ class CompletionStream:
             openai.APIError: As for `feed`, or the endpoint broke off.
         """
         self._is_ending = True
-        for line in (self._bytes.rstrip(b"\r"), b""):
-            yield from self._line(line)
-        if not self._head and not self._is_done:
-            raise no_completion(b"\n".join(self._other).decode(errors="replace"))
+        for event in self._events.end():
+            yield from self._dispatch(event)
+        if not self._has_choices:
+            told = self._head or self._events.other.decode(errors="replace")
+            raise no_completion(told if isinstance(told, str) else json.dumps(told))
         if not self._is_done and not self.finish_reason:
             raise broken_off()
         for last in self._chunk({"content": self._rest()}, self.finish_reason, self.usage):
-            last.message.additional_kwargs.update(self._extras.as_kept(self._endpoint) | as_sent(self._calls.sent))
+            calls = {} if self._calls.is_as_sent else as_sent(self._calls.sent)
+            last.message.additional_kwargs.update(self._extras.as_kept(self._endpoint) | calls)
             yield last
         # Some chat templates open the tag of the thoughts in the prompt. Then only the end of the thoughts shows.
         whole = "".join(self._text)
@@ -93,10 +94,10 @@ class CompletionStream:
 
     def whole(self) -> object | None:
         """Return the completion of an endpoint that does not stream and has sent one JSON object; None for others."""
-        if self._head or self._is_done or self._event:
+        if self._head or self._is_done or self._events.is_inside:
             return None
         try:
-            completion: object = json.loads(b"\n".join([*self._other, self._bytes]))
+            completion: object = json.loads(self._events.other)
         except (ValueError, RecursionError):
             return None
         return completion
@@ -106,21 +107,17 @@ class CompletionStream:
         """True if the answer has begun, and was probably paid for."""
         return bool(self._text) or self._calls.any
 
-    def _line(self, line: bytes) -> Iterator[ChatGenerationChunk]:
-        if line.startswith(b"data:"):
-            self._event.append(line[5:].strip())
-        elif not line and self._event:
-            data, self._event = b"\n".join(self._event), []
-            yield from self._dispatch(data)
-        elif line and not line.startswith((b":", b"event:", b"id:", b"retry:")):
-            self._other.append(line)
+    @property
+    def is_whole(self) -> bool:
+        """True if the endpoint has ended its answer, whatever becomes of the connection."""
+        return self._is_done or bool(self.finish_reason)
 
     def _dispatch(self, data: bytes) -> Iterator[ChatGenerationChunk]:
         if self._is_done or data.startswith(b"[DONE]"):
             self._is_done = True
             return
         try:
-            chunk = json.loads(data)
+            chunk = json_of(data)
         except (ValueError, RecursionError):
             if self._is_ending:  # the body ends inside the event
                 raise broken_off() from None
@@ -129,26 +126,41 @@ class CompletionStream:
             raise no_completion(str(chunk))
         if (error := error_in(chunk, self.has_begun)) is not None:
             raise error
-        yield from reading(lambda: list(self._read(chunk)))
+        yield from reading(lambda: list(self._read(unwrapped(chunk))))
 
     def _read(self, chunk: dict[str, Any]) -> Iterator[ChatGenerationChunk]:
         self._head = {**chunk, "choices": [], "usage": None}
         self.usage = plausible_usage(chunk.get("usage")) or self.usage
-        for choice in (chunk.get("choices") or [])[:1]:
+        choices = chunk.get("choices") or []
+        for choice in [choices] if isinstance(choices, dict) else choices:
+            self._has_choices = True
+            if self._is_other(choice):
+                continue
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
             # A whole completion in one event has a message.
             delta = choice.get("delta") or choice.get("message") or {}
-            pieces = [piece for piece in delta.get("tool_calls") or () if isinstance(piece, dict)]
-            text, calls = text_of(delta.get("content")), self._calls.added(pieces)
+            text, pieces = text_of(delta.get("content", choice.get("text"))), calls_in(delta, choice)
+            calls = self._calls.added(pieces)
             self._extras.add(delta)
             for call, piece in zip(calls, pieces, strict=True):
-                self._extras.add_call(self._calls.ids[call["index"]], piece)
+                self._extras.add_call(self._calls.id_at(call["index"]), piece)
             if text:
                 self._text.append(text)
                 text = self._thoughts.feed(text)
                 self._shown.append(text)
             if text or calls:
                 yield from self._chunk({"content": text, "tool_calls": calls})
+
+    def _is_other(self, choice: Mapping[str, Any]) -> bool:
+        """True for a second answer. A second choice with the calls that belong to the first is none."""
+        number = choice.get("index") or 0
+        if number in (0, "0") or (number == self._callers and number):
+            return False
+        delta = choice.get("delta") or {}
+        if self._calls.any or text_of(delta.get("content")) or not calls_in(delta, choice):
+            return True
+        self._callers = number
+        return False
 
     def _rest(self) -> str:
         rest = self._thoughts.end()
@@ -168,79 +180,28 @@ class CompletionStream:
             yield converted
 
 
-class _Calls:
-    """The tool calls of one answer, as they arrive in pieces."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = []
-        self._names: list[str] = []
-        self._arguments: list[list[str]] = []
-
-    @property
-    def sent(self) -> list[SentCall]:
-        """The calls so far, with their arguments as they came."""
-        parts = zip(self.ids, self._names, self._arguments, strict=True)
-        return [SentCall(name, call_id, "".join(arguments)) for call_id, name, arguments in parts]
-
-    @property
-    def any(self) -> bool:
-        return bool(self.ids)
-
-    def added(self, pieces: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return pieces with indices, and with the id and the name of each call only once."""
-        return [self._normal(piece) for piece in pieces]
-
-    def _normal(self, piece: dict[str, Any]) -> dict[str, Any]:
-        function, call_id = piece.get("function") or {}, str(piece.get("id") or "")
-        name, arguments = str(function.get("name") or ""), function.get("arguments")
-        index = self._index(piece.get("index"), call_id, name)
-        # Some endpoints repeat both in every piece, and LangChain would join them.
-        is_new_id, is_new_name = bool(call_id and not self.ids[index]), bool(name and not self._names[index])
-        self.ids[index] = self.ids[index] or call_id
-        self._names[index] = self._names[index] or name
-        if arguments is not None and not isinstance(arguments, str):
-            arguments = json.dumps(arguments)
-        self._arguments[index].append(arguments or "")
-        return {
-            "index": index,
-            "id": call_id if is_new_id else None,
-            "function": {
-                "name": name if is_new_name else None,
-                "arguments": arguments,
-            },
-        }
-
-    def _index(self, index: object, call_id: str, name: str) -> int:
-        if not isinstance(index, int):  # some endpoints leave it out
-            is_other = bool(call_id and self.ids and call_id != self.ids[-1])
-            is_next = not self.ids or is_other or (bool(name) and not call_id)
-            index = len(self.ids) - (not is_next)
-        if not 0 <= index <= len(self.ids):
-            raise ValueError(f"a tool call with the index {index}")
-        if index == len(self.ids):
-            self.ids.append("")
-            self._names.append("")
-            self._arguments.append([])
-        return index
-
-
 def broken_off() -> openai.APIConnectionError:
     """Return the error for an answer that breaks off."""
-    return openai.APIConnectionError(message=_BROKEN_OFF, request=_request())
+    return openai.APIConnectionError(message=BROKEN_OFF, request=_request())
 
 
 @contextlib.contextmanager
-def breaking_off(capabilities: Capabilities) -> Iterator[None]:
+def breaking_off(capabilities: Capabilities, stream: CompletionStream) -> Iterator[None]:
     """Raise the errors of a lost connection as `openai` does before a stream, and learn from an answer that breaks off.
 
+    A connection that is lost behind the end of the answer is no error.
+
     Raises:
-        openai.APIConnectionError: The connection was lost, or nothing came for too long.
+        openai.APIConnectionError: The connection was lost, the body cannot be read, or nothing came for too long.
     """
     try:
         yield
     except httpx2.TimeoutException as error:
-        raise openai.APITimeoutError(_request()) from error
-    except (httpx2.TransportError, openai.APIConnectionError) as error:
+        if not stream.is_whole:
+            raise openai.APITimeoutError(_request()) from error
+    except (httpx2.RequestError, openai.APIConnectionError) as error:
+        if stream.is_whole and not isinstance(error, openai.APIConnectionError):
+            return
         capabilities.streamed(False)
         raise broken_off() from error
 

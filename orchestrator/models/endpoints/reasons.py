@@ -15,13 +15,29 @@ from orchestrator.redaction import redact
 from orchestrator.text import shorten
 
 MOST_CHARS = 300
+WEB_PAGE = "web_page"
+"""The code of an error for an answer that is a web page."""
+BROKEN_OFF = "the endpoint broke off in the middle of its answer"
+"""The message of an error for an answer without its end."""
 
 _DEPTH = 8
 _MOST_PARTS = 6
 _LONGEST = 100_000  # of a body; a reason stands at its beginning
 # In the order in which they are told; a short code goes before its description.
 _NAMES = (
-    *("error", "errors", "message", "error_msg", "error_message", "errormessage", "msg", "detail", "details", "title"),
+    *(
+        "error",
+        "errors",
+        "message",
+        "error_msg",
+        "error_message",
+        "errormessage",
+        "msg",
+        "status_msg",
+        "detail",
+        "details",
+        "title",
+    ),
     *("reason", "error_description", "description", "fault", "faultstring", "explanation", "cause", "raw", "metadata"),
     *("innererror", "inner_error", "failed_generation", "response", "body", "data", "exception", "text", "content"),
 )
@@ -59,6 +75,11 @@ def is_page(body: object) -> bool:
     """True if a body is a page of HTML, as proxies, gateways and other web servers send."""
     text = body.decode("utf-8", "replace") if isinstance(body, bytes) else body
     return isinstance(text, str) and bool(_HTML.search(text[:2000]))
+
+
+def tells_page(error: BaseException) -> bool:
+    """True if an error tells of a page of HTML in the place of an answer."""
+    return getattr(error, "code", None) == WEB_PAGE or is_page(str(error))
 
 
 def _phrase(status: int | None) -> str:
@@ -103,7 +124,7 @@ def _in_fields(fields: dict[Any, Any], depth: int) -> Iterator[str]:
         yield from (str(value) for name in _CODES if isinstance(value := named.get(name), str) and value)
     # Names that nobody has thought of.
     for name, value in named.items():
-        if name not in _CODES and re.search(r"message|error|reason|detail|descr|why|problem|info", name):
+        if name not in _CODES and re.search(r"message|msg|error|reason|detail|descr|why|problem|info", name):
             yield from _parts(value, depth + 1)
 
 

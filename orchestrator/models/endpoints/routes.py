@@ -8,7 +8,7 @@ import openai
 
 from orchestrator.models.capabilities import KNOWN, Capabilities
 from orchestrator.models.endpoints.listed import NoListError
-from orchestrator.models.endpoints.reasons import is_page, reason_in
+from orchestrator.models.endpoints.reasons import is_page, reason_in, tells_page
 from orchestrator.models.requests import lessons
 
 T = TypeVar("T")
@@ -110,7 +110,7 @@ def _is_astray(error: openai.APIError) -> bool:
         return False
     words = reason_in(error.body) if error.body else str(error)
     if not isinstance(error, openai.APIStatusError):
-        return isinstance(error, NoListError) or is_page(str(error))
+        return isinstance(error, NoListError) or tells_page(error)
     if error.status_code not in _STATUSES:
         return bool(_ASTRAY.search(words))
     # The path that was asked can have `models` in it.

@@ -33,11 +33,9 @@ def schema_of(body: Body) -> dict[str, Any]:
 
 def _form_function(body: Body) -> dict[str, Any]:
     """Return the function that has to be called, if it is a form to fill in and no tool; empty for none."""
-    choice = body.get("tool_choice")
-    name = choice["function"]["name"] if isinstance(choice, dict) and "function" in choice else ""
-    functions = [tool["function"] for tool in body.get("tools") or ()]
-    wanted: dict[str, Any] = next((one for one in functions if one["name"] == name), {})
-    return wanted if name in _TITLES.values() else {}
+    # The only function is meant also where a server takes no `tool_choice`.
+    functions: list[dict[str, Any]] = [tool["function"] for tool in body.get("tools") or ()]
+    return functions[0] if len(functions) == 1 and functions[0]["name"] in _TITLES.values() else {}
 
 
 def _titled(schema: dict[str, Any]) -> dict[str, Any]:
@@ -57,6 +55,8 @@ def request_of(body: Body, plain: Request) -> Request:
     if not steps:
         tools = () if _form_function(body) else plain.tools
         return Request(plain.messages, tools, schema, plain.max_tokens)
+    if form := _form_step(steps):
+        return Request(plain.messages, (), {"title": form, **steps[form].get("args", {})}, plain.max_tokens)
     tools = tuple(name for name in steps if name != _FINAL)
     final = steps.get(_FINAL, {}).get("text", {})
     return Request(plain.messages, tools, _titled(final) if "properties" in final else {}, plain.max_tokens)
@@ -69,8 +69,10 @@ def reply_in_form(reply: Reply, body: Body) -> Reply:
     """
     if (function := _form_function(body)) and not reply.calls:
         return Reply(calls=((function["name"], json.loads(reply.text)),))
-    if not is_step(body):
+    if not (steps := _steps(schema_of(body))):
         return reply
+    if form := _form_step(steps):
+        return Reply(text=json.dumps({"tool": form, "args": json.loads(reply.text)}))
     if reply.calls:
         said = " ".join(str(message.get("content") or "") for message in body["messages"])
         written = [json.dumps({"tool": name, "args": dict(given)}) for name, given in reply.calls]
@@ -85,6 +87,11 @@ def reply_in_form(reply: Reply, body: Body) -> Reply:
 def is_step(body: Body) -> bool:
     """True if a request asks for a tool call or an answer as JSON, in place of native tools."""
     return bool(_steps(schema_of(body)))
+
+
+def _form_step(steps: Mapping[str, Any]) -> str:
+    """Return the function that has to be called, if it is a form to fill in and no tool; empty for none."""
+    return next((name for name in steps if name in _TITLES.values()), "")
 
 
 def _steps(schema: Mapping[str, Any]) -> dict[str, Any]:

@@ -72,6 +72,60 @@ def without_type(completion: Completion, body: Body) -> Completion:
     return each_call(lambda call, _: {name: value for name, value in call.items() if name != "type"})(completion, body)
 
 
+def without_function(call: Call, _: int) -> Call:
+    """Return a call with its name and its arguments beside the id."""
+    return {"id": call["id"], **call["function"]}
+
+
+def arguments_under(field: str) -> Change:
+    """Return a change that sends the arguments as an object under another name."""
+
+    def change(call: Call, _: int) -> Call:
+        function = {"name": call["function"]["name"], field: json.loads(call["function"]["arguments"])}
+        return {**call, "function": function}
+
+    return each_call(change)
+
+
+def as_function_call(completion: Completion, _: Body) -> Completion:
+    """Return a completion with its first call in `function_call`, as interfaces before tools have it."""
+    calls = message_of(completion).get("tool_calls")
+    if not calls:
+        return completion
+    changed = _changed(completion, tool_calls=..., function_call=calls[0]["function"])
+    return {**changed, "choices": [{**changed["choices"][0], "finish_reason": "function_call"}]}
+
+
+def in_other_choice(completion: Completion, _: Body) -> Completion:
+    """Return a completion with its calls in a choice of their own, behind one with words."""
+    choice = completion["choices"][0]
+    if not (calls := choice["message"].get("tool_calls")):
+        return completion
+    words = {"role": "assistant", "content": choice["message"].get("content") or "I will look that up."}
+    asked = {"role": "assistant", "content": None, "tool_calls": calls}
+    first = {**choice, "message": words, "finish_reason": "tool_calls"}
+    return {**completion, "choices": [first, {**choice, "index": 1, "message": asked}]}
+
+
+def beside_message(completion: Completion, _: Body) -> Completion:
+    """Return a completion with its calls in the choice instead of the message."""
+    calls = message_of(completion).get("tool_calls")
+    changed = _changed(completion, tool_calls=...)
+    return {**changed, "choices": [{**changed["choices"][0], **({"tool_calls": calls} if calls else {})}]}
+
+
+def as_blocks(completion: Completion, _: Body) -> Completion:
+    """Return a completion with its calls as blocks of the content, as Anthropic's models write them."""
+    if not (calls := message_of(completion).get("tool_calls")):
+        return completion
+    blocks = [
+        {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": json.loads(arguments)}
+        for call in calls
+        if (arguments := call["function"]["arguments"])
+    ]
+    return _changed(completion, tool_calls=..., content=[{"type": "text", "text": "I will look."}, *blocks])
+
+
 def finished_as_text(completion: Completion, _: Body) -> Completion:
     """Return a completion with calls that says `stop`."""
     return {**completion, "choices": [{**completion["choices"][0], "finish_reason": "stop"}]}

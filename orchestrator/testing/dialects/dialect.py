@@ -92,24 +92,31 @@ class Streaming:
         when: Stream when `asked`, `never`, or `always`.
         usage_in: The chunks with a usage: the `last`, an extra one at the end; `every` chunk; the `finish` chunk; or
             `none`. A server reports the usage whether a request asks for it or not, except in `last`.
-        arguments: The arguments of a tool call come `whole`, or in `pieces`.
+        arguments: The arguments of a tool call come `whole`, in `pieces`, `growing` from piece to piece with all that
+            came before, or in pieces behind a `placeholder`, an empty object.
+        names: The name of a tool call comes `whole`, or in `parts`.
         repeats: Fields of a tool call that each of its pieces repeats.
-        indexed: Number the tool calls.
+        numbers: The numbers of tool calls: `from 0`, `from 1`, `all 0`, or `none`.
         before: Lines or chunks before the first delta.
         every: Fields to add to each chunk.
         done: End with `[DONE]`.
         line_end: The end of each line.
+        lines: `events` with an empty line behind each, events `without gaps`, or `bare` chunks without `data:`.
+        is_lost: Lose the connection behind the last event, before the end of the body.
     """
 
     when: Literal["asked", "never", "always"] = "asked"
     usage_in: Literal["last", "every", "finish", "none"] = "last"
-    arguments: Literal["whole", "pieces"] = "whole"
+    arguments: Literal["whole", "pieces", "growing", "placeholder"] = "whole"
+    names: Literal["whole", "parts"] = "whole"
     repeats: tuple[str, ...] = ()
-    indexed: bool = True
+    numbers: Literal["from 0", "from 1", "all 0", "none"] = "from 0"
     before: tuple[str | Mapping[str, Any], ...] = ()
     every: Mapping[str, Any] = field(default_factory=dict)
     done: bool = True
     line_end: str = "\n"
+    lines: Literal["events", "without gaps", "bare"] = "events"
+    is_lost: bool = False
 
 
 @dataclass(frozen=True)

@@ -88,6 +88,29 @@ def with_request_id(failure: Failure) -> object:
     return {"error": {"message": failure.message, **fields}, "id": "chatcmpl-1", "request_id": "r-1"}
 
 
+def in_result(failure: Failure) -> object:
+    """Return a list of errors beside a result of nothing, as Cloudflare does."""
+    errors = [{"code": failure.details.get("code", 7009), "message": failure.message}]
+    return {"result": None, "success": False, "errors": errors, "messages": []}
+
+
+def in_state(failure: Failure) -> object:
+    """Return a state beside empty choices, as MiniMax does."""
+    state = {"status_code": failure.details.get("code", 1002), "status_msg": failure.message}
+    return {"id": "0640", "choices": None, "base_resp": state}
+
+
+def with_error_code(failure: Failure) -> object:
+    """Return the words beside a code in words, as Databricks does."""
+    return {"error_code": failure.details.get("error_code", "BAD_REQUEST"), "message": failure.message}
+
+
+def without_wrapper(failure: Failure) -> object:
+    """Return the fields of an error alone, as Cerebras does."""
+    fields = {"type": "invalid_request_error", "param": "validation_error", "code": "wrong_api_format"}
+    return {"message": failure.message, **fields, **failure.details}
+
+
 def text(failure: Failure) -> object:
     """Return the words as plain text."""
     return failure.message

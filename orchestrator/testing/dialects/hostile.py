@@ -59,7 +59,7 @@ FORMS_OF_CALLS = (
     answering("the same ids", calls.ids(lambda call, at: "call_0")),
     answering("calls without type", calls.without_type),
     answering("calls that finish with stop", calls.finished_as_text),
-    answering("calls without index", streaming=Streaming(indexed=False, arguments="pieces")),
+    answering("calls without index", streaming=Streaming(numbers="none", arguments="pieces")),
     answering("names repeated", streaming=Streaming(arguments="pieces", repeats=("id", "type", "name"))),
 )
 

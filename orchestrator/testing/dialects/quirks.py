@@ -1,6 +1,6 @@
 """Peculiarities of answers: functions of a whole completion. A stream is made of the completion that they return."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from orchestrator.testing.dialects.dialect import Body, Change, Completion, Quirk
@@ -69,6 +69,53 @@ def content_in_parts(completion: Completion, _: Body) -> Completion:
     return _with_message(completion, {**message, "content": parts})
 
 
+def content_of_type(kind: str, *, is_list: bool = True) -> Change:
+    """Return a change that sends the text as a part of a type.
+
+    Args:
+        kind: The type.
+        is_list: Send the part in a list, and not alone.
+    """
+
+    def change(completion: Completion, _: Body) -> Completion:
+        message = message_of(completion)
+        part = {"type": kind, "text": message["content"] or ""}
+        return _with_message(completion, {**message, "content": [part] if is_list else part})
+
+    return change
+
+
+def wrapped(*path: str, **beside: Any) -> Change:
+    """Return a change that puts the completion inside a gateway's answer.
+
+    Args:
+        path: The names that lead to the completion.
+        beside: Fields beside the first of them.
+    """
+
+    def change(completion: Completion, _: Body) -> Completion:
+        inner: Completion = completion
+        for name in reversed(path):
+            inner = {name: inner}
+        return {**inner, **beside}
+
+    return change
+
+
+def text_of_choice(completion: Completion, _: Body) -> Completion:
+    """Return a completion with the text in the choice, as interfaces before chat have it. One with calls stays."""
+    choice, message = completion["choices"][0], message_of(completion)
+    if message.get("tool_calls"):
+        return completion
+    rest = {name: value for name, value in choice.items() if name != "message"}
+    return {**completion, "choices": [{**rest, "text": message["content"]}]}
+
+
+def single_choice(completion: Completion, _: Body) -> Completion:
+    """Return a completion with its choice instead of a list of choices."""
+    return {**completion, "choices": completion["choices"][0]}
+
+
 def message_fields(**fields: Any) -> Change:
     """Return a change that adds fields to the message. An existing field keeps its value."""
     return lambda completion, _: _with_message(completion, {**fields, **message_of(completion)})
@@ -123,6 +170,14 @@ def usage_fields(**added: Any) -> Change:
     return lambda completion, _: (
         {**completion, "usage": {**completion["usage"], **added}} if "usage" in completion else completion
     )
+
+
+def usage_as(of_name: Mapping[str, str], of_count: Callable[[int], Any]) -> Change:
+    """Return a change that reports the usage under other names, and its counts in another form."""
+    return lambda completion, _: {
+        **completion,
+        "usage": {of_name.get(name, name): of_count(count) for name, count in completion.get("usage", {}).items()},
+    }
 
 
 def without_usage(completion: Completion, _: Body) -> Completion:

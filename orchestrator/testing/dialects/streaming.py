@@ -48,6 +48,8 @@ def events(
     for number, call in enumerate(message.get("tool_calls") or ()):
         for piece in _pieces(call, number, streaming):
             yield chunk({"tool_calls": [piece]}), None
+    for other in completion["choices"][1:]:
+        yield {**head, "choices": [{**other, "message": None, "delta": other["message"]}]}, None
     last = chunk({}, choice["finish_reason"])
     yield ({**last, "usage": usage} if usage and streaming.usage_in == "finish" else last), None
     if usage and wants_usage and streaming.usage_in == "last":
@@ -55,24 +57,32 @@ def events(
 
 
 def _pieces(call: dict[str, Any], number: int, streaming: Streaming) -> Iterator[dict[str, Any]]:
-    index = {"index": number} if streaming.indexed else {}
-    arguments = call["function"].get("arguments")
+    numbers = {"from 0": number, "from 1": number + 1, "all 0": 0}
+    index = {"index": numbers[streaming.numbers]} if streaming.numbers in numbers else {}
+    arguments = call.get("function", {}).get("arguments")
     if streaming.arguments == "whole" or not isinstance(arguments, str):
         yield {**index, **call}
         return
-    yield {**index, **call, "function": {**call["function"], "arguments": ""}}
+    name = call["function"]["name"]
+    half = len(name) // 2 if streaming.names == "parts" else len(name)
+    first = "{}" if streaming.arguments == "placeholder" else ""
+    yield {**index, **call, "function": {**call["function"], "name": name[:half], "arguments": first}}
+    if name[half:]:
+        yield {**index, "function": {"name": name[half:]}}
     repeated: dict[str, Any] = {
-        name: call[name] for name in ("id", "type") if name in streaming.repeats and name in call
+        field: call[field] for field in ("id", "type") if field in streaming.repeats and field in call
     }
-    name = {"name": call["function"]["name"]} if "name" in streaming.repeats else {}
+    named = {"name": name} if "name" in streaming.repeats else {}
     for start in range(0, len(arguments), _TOKENS):
-        piece = arguments[start : start + _TOKENS]
-        yield {**index, **repeated, "function": {**name, "arguments": piece}}
+        begin = 0 if streaming.arguments == "growing" else start
+        piece = arguments[begin : start + _TOKENS]
+        yield {**index, **repeated, "function": {**named, "arguments": piece}}
 
 
-def encoded(event: Any, line_end: str) -> bytes:
+def encoded(event: Any, streaming: Streaming) -> bytes:
     """Return an event as bytes. A text that begins with a colon or a field's name stands as it is."""
+    end = streaming.line_end if streaming.lines != "events" else streaming.line_end * 2
     if isinstance(event, str) and event.startswith((":", "event:", "id:", "retry:")):
-        return f"{event}{line_end}{line_end}".encode()
+        return f"{event}{end}".encode()
     data = event if isinstance(event, str) else json.dumps(event)
-    return f"data: {data}{line_end}{line_end}".encode()
+    return f"{'' if streaming.lines == 'bare' else 'data: '}{data}{end}".encode()

@@ -5,18 +5,19 @@ from orchestrator.testing.dialects import message_conditions as messages
 from orchestrator.testing.dialects.dialect import Condition, Dialect, ErrorShape, Refusal
 
 
-def refusing(name: str, *when: Condition, tools: bool = True, **refusal: object) -> Dialect:
+def refusing(name: str, *when: Condition, tools: bool = True, model: str = "scripted", **refusal: object) -> Dialect:
     """Return a dialect that refuses one thing with words that do not name it.
 
     Args:
         name: The thing.
         when: The condition, or several of which any is enough.
         tools: True if native tool calls remain possible.
+        model: The name of the model.
         refusal: Further arguments of `Refusal`.
     """
     shape: ErrorShape = errors.detail
     words = {"message": "Request rejected.", "status": 400, "shape": shape, **refusal}
-    return Dialect(f"unknown words: {name}", (Refusal(conditions.any_of(*when), **words),), tools=tools)  # type: ignore[arg-type]
+    return Dialect(f"unknown words: {name}", (Refusal(conditions.any_of(*when), **words),), tools=tools, model=model)  # type: ignore[arg-type]
 
 
 UNKNOWN_WORDS = (
@@ -37,8 +38,8 @@ UNKNOWN_WORDS = (
     refusing("temperature", conditions.parameter("temperature")),
     refusing("max_completion_tokens", conditions.parameter("max_completion_tokens")),
     refusing("max_tokens", conditions.parameter("max_tokens")),
-    refusing("parallel_tool_calls", conditions.parameter("parallel_tool_calls")),
-    refusing("tool_choice", conditions.parameter("tool_choice")),
+    refusing("parallel_tool_calls", conditions.parameter("parallel_tool_calls"), model="gpt-4"),
+    refusing("tool_choice", conditions.parameter("tool_choice"), model="gpt-4"),
     refusing("stream_options", conditions.parameter("stream_options")),
     refusing(
         "all parameters but the limit",

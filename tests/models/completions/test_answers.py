@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from orchestrator.model_calls.truncation import truncated_by
 from orchestrator.models.capabilities import KNOWN
+from orchestrator.models.completions.answer import parsed
 from orchestrator.models.endpoint import make_endpoint
 from orchestrator.models.errors import is_refusal, is_transient
 from orchestrator.models.settings import ModelSettings
@@ -95,6 +96,9 @@ def test_a_stream_that_nobody_asked_for_is_read(ask: Ask, kind: str) -> None:
         ({"choices": [{"index": 0, "error": {"message": "slow down", "code": 502}, "finish_reason": "error"}]}, 502),
         ({"error": "slow down"}, 500),
         ({"detail": "slow down"}, 500),
+        ({"result": None, "success": False, "errors": [{"code": 7009, "message": "slow down"}]}, 500),
+        ({"choices": None, "base_resp": {"status_code": 1002, "status_msg": "rate limit, slow down"}}, 429),
+        ({"error": "slow down: stream is unsupported"}, 400),
     ],
 )
 def test_an_error_inside_status_200_is_that_status(ask: Ask, body: Any, status: int) -> None:
@@ -106,6 +110,32 @@ def test_an_error_inside_status_200_is_that_status(ask: Ask, body: Any, status: 
     assert raised.value.status_code == status
     assert is_transient(raised.value) == (status != 400)
     assert is_refusal(raised.value) == (status == 400)
+
+
+def test_bytes_that_are_no_characters_are_no_failure() -> None:
+    raw = json.dumps(message("h\u00f6he"), ensure_ascii=False).encode("latin-1")
+    assert parsed(raw)["choices"][0]["message"]["content"] == "h\ufffdhe"  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("usage", "total"),
+    [
+        ({"input_tokens": 7, "output_tokens": 3}, 10),
+        ({"prompt_tokens": "7", "completion_tokens": "3", "total_tokens": "10"}, 10),
+        ({"prompt_tokens": 7.0, "completion_tokens": 3.0}, 10),
+        ({"prompt_tokens": 7, "total_tokens": 10}, 10),
+        ({"prompt_tokens": 7}, None),
+        ({"completion_tokens": 3, "total_tokens": 3}, None),
+        ({"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}, None),
+        ({"prompt_tokens": "many", "completion_tokens": 3}, None),
+        ({"prompt_tokens": 7, "completion_tokens": -3}, None),
+        ({}, None),
+    ],
+)
+def test_half_a_usage_is_none_and_other_forms_of_one_count(usage: dict[str, Any], total: int | None) -> None:
+    with answering(json.dumps(message("done") | {"usage": usage})) as server:
+        told = model_at(server).invoke("x").usage_metadata
+    assert (told or {}).get("total_tokens") == total
 
 
 @BOTH

@@ -12,7 +12,7 @@ from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.errors import ModelError
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.models.endpoints.reasons import MOST_CHARS, reason_in
-from orchestrator.models.error_texts import as_model_error
+from orchestrator.models.error_texts import as_model_error, explain
 from orchestrator.testing import Fault, OpenAIServer
 from tests.support.endpoints import model_at
 
@@ -102,6 +102,15 @@ def test_an_address_without_v1_is_asked_about() -> None:
     request = httpx2.Request("POST", "http://here:8000/chat/completions")
     error = openai.NotFoundError("no", response=httpx2.Response(404, text="Not Found", request=request), body=None)
     assert "as in http://here:8000/v1" in str(as_model_error(error))
+
+
+def test_a_redirect_that_fails_names_its_address() -> None:
+    asked = httpx2.Response(301, request=httpx2.Request("POST", "http://here/v1/chat/completions"))
+    request = httpx2.Request("GET", "https://there/v1/chat/completions?key=x")
+    response = httpx2.Response(405, request=request, history=[asked])
+    error = openai.APIStatusError("no", response=response, body=None)
+    told = str(explain(error, "http://here/v1"))
+    assert told.startswith("http://here/v1 redirects to https://there/v1, which answers 405")
 
 
 @pytest.mark.parametrize("fault", [Fault(200, raw="nothing"), Fault(0), Fault(200, raw='{"error": {"code": 503}}')])

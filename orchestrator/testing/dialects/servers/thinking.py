@@ -195,7 +195,7 @@ MISTRAL = Dialect(
     ),
     error=errors.flat,
     answer=quirks.each(calls.ids(calls.short_id), quirks.message_fields(prefix=False)),
-    streaming=Streaming(usage_in="finish", indexed=False),
+    streaming=Streaming(usage_in="finish", numbers="none"),
     model="mistral-large-latest",
 )
 
