@@ -129,5 +129,7 @@ def shape_problems(
     for problem in error.errors():
         path = problem["loc"]
         instead = f", not {problem['input']!r}" if show_input else ""
-        sentences.append(f"{'.'.join(map(str, path)) or whole}{note(path)}: {problem['msg']}{instead}")
+        sentences.append(
+            f"{'.'.join(map(str, path)) or whole}{note(path)}: {problem['msg'].removeprefix('Value error, ')}{instead}"
+        )
     return sentences

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import ConfigDict, Field, ValidationError, model_validator
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from orchestrator.budget.amounts import amount, is_money, whole_amount
 from orchestrator.budget.prices import Price
 from orchestrator.budget.spend import NANO, Spend
 from orchestrator.errors import ConfigError, OrchestratorError, shape_problems
@@ -19,6 +20,8 @@ class Budget(Checked):
 
     A run that is given no budget, by a team that has none, has `Budget.default()`. A given budget is taken as it is, so
     `Budget()` limits nothing.
+
+    Limits can be texts, as people write them: `"500k"`, `"1.5M"`, `"$5"`, `"none"`.
 
     Args:
         tokens: Tokens of prompts and answers together.
@@ -55,6 +58,16 @@ class Budget(Checked):
     prices: dict[str, Price] = Field(default_factory=dict)
     exact_bytes: bool = False
     strict: bool = True
+
+    @field_validator("tokens", "model_calls", "tool_calls", mode="before")
+    @classmethod
+    def _counted(cls, value: object) -> object:
+        return whole_amount(value) if isinstance(value, str) else value
+
+    @field_validator("cost_usd", mode="before")
+    @classmethod
+    def _dollars(cls, value: object) -> object:
+        return amount(value) if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _shares(self) -> "Budget":
@@ -122,14 +135,16 @@ class Budget(Checked):
         """Return the budget with some limits changed.
 
         Args:
-            data: New values by name, JSON-plain; or a budget, whose values that differ from the defaults are taken.
-                `Budget()` lifts every limit.
+            data: New values by name, JSON-plain; an amount of tokens or dollars alone, as in `"500k"` or `"$5"`; or a
+                budget, whose values that differ from the defaults are taken. `Budget()` lifts every limit.
 
         Raises:
             ConfigError: A name or a value is wrong.
         """
         if isinstance(data, Budget):
             data = data.plain() or dict.fromkeys(DIMENSIONS)
+        elif isinstance(data, str) or (isinstance(data, int) and not isinstance(data, bool)):
+            data = {"cost_usd" if is_money(str(data)) else "tokens": data}
         return Budget.parse({**self.plain(), **(dict(data) if isinstance(data, Mapping) else {"limits": data})})
 
     def of_run(self, limits: Mapping[str, Any]) -> "Budget":

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from orchestrator.budget.amounts import whole_amount
 from orchestrator.errors import ConfigError
 
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600}
@@ -123,12 +124,11 @@ def team_settings(
 
 
 def _tokens(text: str) -> int | None:
-    if text.strip().lower() == "none":
-        return None
     try:
-        return int(text)
-    except ValueError:
-        raise ConfigError(f"--max-tokens '{text}' is no number: write a whole number, or none for no limit") from None
+        return whole_amount(text)
+    except ValueError as error:
+        told = str(error).replace("cost_usd", "--max-cost")
+        raise ConfigError(f"--max-tokens '{text}': {told}") from None
 
 
 def _seconds(text: str) -> float:

@@ -95,7 +95,8 @@ def record_answer(
     # A review's id is `<thread>/<kind>-<hash>`. Results are edited as text, plans, tool calls and budgets as JSON.
     if action == "edit" and "/result-" not in review_id:
         try:
-            data, content = json.loads(content), ""
+            is_amount = "/steer-" in review_id and _parsed(content) is None and not content.lstrip().startswith("{")
+            data, content = content.strip() if is_amount else json.loads(content), ""
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"editing this review needs JSON, by --text or --file: {error}") from error
     chosen: Action = action  # type: ignore[assignment] # checked above

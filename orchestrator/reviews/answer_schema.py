@@ -93,11 +93,11 @@ _LIMITS: Schema = {
     "type": "object",
     "title": "The new limits",
     "properties": {
-        "tokens": {"type": "integer", "minimum": 1},
-        "cost_usd": {"type": "number", "exclusiveMinimum": 0},
-        "model_calls": {"type": "integer", "minimum": 1},
-        "tool_calls": {"type": "integer", "minimum": 0},
-        "wall_clock_s": {"type": "number", "exclusiveMinimum": 0},
+        "tokens": {"type": ["integer", "null"], "minimum": 1, "description": "null lifts the limit"},
+        "cost_usd": {"type": ["number", "null"], "exclusiveMinimum": 0},
+        "model_calls": {"type": ["integer", "null"], "minimum": 1},
+        "tool_calls": {"type": ["integer", "null"], "minimum": 0},
+        "wall_clock_s": {"type": ["number", "null"], "exclusiveMinimum": 0},
     },
     "minProperties": 1,
 }

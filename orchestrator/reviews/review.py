@@ -144,8 +144,10 @@ def _check_typed(schema: dict[str, Any], text: str) -> None:
 
 def _check_raise(review: Review, decision: Decision) -> None:
     limits = Budget.parse(review.subject["budget"])
-    if not isinstance(decision.data, dict) or not decision.data:
-        raise DecisionError('raising the budget needs its new limits as a JSON object, such as {"tokens": 50000}')
+    if not isinstance(decision.data, dict | str | int) or not decision.data:
+        raise DecisionError(
+            'raising the budget needs its new limits as a JSON object, such as {"tokens": 50000}, or one amount: 500k'
+        )
     try:
         raised = limits.raised(decision.data)
     except ConfigError as error:

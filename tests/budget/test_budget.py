@@ -38,7 +38,7 @@ def test_a_misspelt_limit_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="token"):
         Budget.parse({"token": 5})
     with pytest.raises(ConfigError, match="limits"):
-        Budget().raised(5)
+        Budget().raised([5])
 
 
 @pytest.mark.parametrize("name", ["tokens", "cost_usd", "model_calls", "tool_calls", "wall_clock_s"])
@@ -75,6 +75,43 @@ def test_a_raised_budget_keeps_what_is_not_named() -> None:
     assert Budget.parse(budget.plain()) == budget
     assert Budget.parse(None) == Budget()
     assert Budget().plain() == {}
+
+
+@pytest.mark.parametrize(
+    ("data", "tokens", "dollars"),
+    [
+        ({"tokens": "500k"}, 500_000, 1.0),
+        ("1.5M", 1_500_000, 1.0),
+        ("500,000 tokens", 500_000, 1.0),
+        (700_000, 700_000, 1.0),
+        ({"tokens": "none"}, None, 1.0),
+        ("unlimited", None, 1.0),
+        ("$5", 100, 5.0),
+        ({"cost_usd": "2.50 USD"}, 100, 2.5),
+        ({"cost_usd": None}, 100, None),
+    ],
+)
+def test_limits_are_read_as_people_write_them(data: object, tokens: int | None, dollars: float | None) -> None:
+    raised = Budget(tokens=100, cost_usd=1.0).raised(data)
+    assert (raised.tokens, raised.cost_usd) == (tokens, dollars)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("+200000", "write the whole new limit"),
+        ("-5", "write the whole new limit"),
+        ("12,34", "no amount"),
+        ("1.5", "no whole number"),
+        ("5 USD", "cost_usd"),
+        ("", "no amount"),
+    ],
+)
+def test_what_is_no_amount_of_tokens_says_what_to_write(text: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        Budget(tokens=text)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=f"this is no budget: tokens: .*{why}"):
+        Budget.parse({"tokens": text})
 
 
 def test_an_empty_budget_lifts_every_limit() -> None:

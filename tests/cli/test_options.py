@@ -53,11 +53,13 @@ def test_without_a_limit_there_is_a_default_and_none_takes_it_away(cli: Cli) -> 
     assert limits() == {"tokens": 500_000, "strict": False}
     assert limits("--max-tokens", "none") == {}
     assert limits("--max-tokens", "9000") == {"tokens": 9000}
+    assert limits("--max-tokens", "1.5M") == {"tokens": 1_500_000}
     assert limits("--max-calls", "7") == {"model_calls": 7}
     assert limits("--price", "1,2")["tokens"] == 500_000
     assert "budget: 500,000 tokens (the default)" in cli("run", "--explain-limits")[1]
     code, _, err = cli("run", "x", "--max-tokens", "much")
-    assert (code, "--max-tokens 'much' is no number: write a whole number, or none" in err) == (2, True)
+    assert (code, "--max-tokens 'much': this is no amount: write a number" in err) == (2, True)
+    assert "limit it with --max-cost" in cli("run", "x", "--max-tokens", "$5")[2]
 
 
 def test_json_tells_usage_by_model_worker_and_sub_task(cli: Cli, server: OpenAIServer) -> None:

@@ -85,7 +85,11 @@ def test_a_review_is_answered_by_the_actions_that_it_allows_and_by_no_other(name
         ("budget", "edit", {"data": {}}, "needs its new limits as a JSON object"),
         ("budget", "edit", {"data": [200]}, "needs its new limits as a JSON object"),
         ("budget", "edit", {"data": {"tokens": 100}}, "the budget as it was .100 tokens.: give higher limits"),
-        ("budget", "edit", {"data": {"tokens": "many"}}, "this is no budget: .*tokens"),
+        ("budget", "edit", {"data": {"tokens": "many"}}, "tokens: this is no amount: write a number"),
+        ("budget", "edit", {"data": {"tokens": "+200000"}}, "tokens: this is a change: write the whole new limit"),
+        ("budget", "edit", {"data": {"tokens": "$5"}}, "limit it with cost_usd"),
+        ("budget", "edit", {"data": "+200000"}, "write the whole new limit"),
+        ("budget", "edit", {"data": True}, "this is no budget"),
     ],
 )
 def test_an_action_without_what_it_needs_is_refused(
