@@ -13,7 +13,7 @@ from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from functools import lru_cache, partial
 from typing import Any
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 HIDDEN = "***"
 
@@ -179,6 +179,7 @@ def _secrets() -> Iterator[str]:
     for name, value in os.environ.items():
         if "@" in value and (login := _LOGIN.search(value)):
             yield login[1]  # the password in an address of a database or a proxy
+            yield unquote(login[1])
         if _SECRET_NAME.search(name) and len(value) >= _SHORTEST and value not in _PLACEHOLDERS:
             yield value
             if (inner := value.strip()) != value and len(inner) >= _SHORTEST:

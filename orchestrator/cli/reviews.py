@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
@@ -88,7 +88,7 @@ def record_answer(
         content = file.read_text(encoding="utf-8") if file is not None else (text or "")
     except (OSError, UnicodeError) as error:
         raise ConfigError(f"cannot read {file}: {error}") from error
-    data = None
+    data: Any = None
     # A bare number or `true` is JSON too, and stays the text that the person typed.
     if action == "answer" and isinstance(parsed := _parsed(content), dict | list):
         data, content = parsed, ""

@@ -101,9 +101,9 @@ def _explain_connection(error: openai.APIConnectionError, where: str) -> ModelEr
     cause = reason_in(str(error.__cause__ or error))
     through = " through the proxy that the environment names" if "://" in where and proxy_for(where) else ""
     advice = "check the address and that the server is running"
-    if any(isinstance(link, ssl.SSLError) for link in causes(error)) or "certificate" in cause.lower():
+    if any(isinstance(link, ssl.SSLError) for link in causes(error)) or re.search(r"\bssl\b|certificate", cause, re.I):
         advice = "check the address; for a certificate of your own, set SSL_CERT_FILE to its authority's file"
-        if "wrong version" in cause.lower() or "record layer" in cause.lower():
+        if re.search(r"wrong.version", cause, re.I) or "record layer" in cause.lower():
             advice = "the server does not speak TLS there: write http:// instead of https://"
     return ModelError(f"cannot reach {where}{through} ({cause}): {advice}")
 

@@ -4,6 +4,7 @@ Models are of many classes, and each has only some of these facts. This is the o
 they keep them.
 """
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -15,6 +16,7 @@ from orchestrator.models.proxies import plain_address
 from orchestrator.redaction import redact, remember_secret
 
 UNKNOWN_WINDOW = 8192
+_SECRET_FIELD = re.compile(r"auth|key|token|secret|cookie|session|passw|credential|access|signature", re.I)
 THIS_MACHINE = "this machine"
 """The place of a model inside this process, whose address is another one each time."""
 
@@ -74,9 +76,13 @@ class ModelProfile:
         for value in vars(self.model).values():
             if isinstance(value, SecretStr):
                 remember_secret(value.get_secret_value())
-        for name, value in dict(self._read("default_headers") or {}).items():
-            if isinstance(value, str) and ("auth" in name.lower() or "key" in name.lower()):
-                remember_secret(value.rpartition(" ")[2])
+        fields = {**dict(self._read("default_headers") or {}), **dict(self._read("default_query") or {})}
+        for name, value in fields.items():
+            if isinstance(value, str) and _SECRET_FIELD.search(name):
+                # Without a scheme before a key, and each of several cookies.
+                for part in re.split(r"[;,\s]+", re.sub(r"^(bearer|basic|api-?key)\s+", "", value, flags=re.I)):
+                    remember_secret(part)
+                    remember_secret(part.partition("=")[2])
 
     @property
     def window(self) -> int:
