@@ -7,16 +7,20 @@ from dataclasses import replace
 
 import typer
 
+from orchestrator.cli.asking.terminal import Terminal
 from orchestrator.cli.console import err
-from orchestrator.cli.echo import echo, echo_json
-from orchestrator.cli.output import command, print_end, print_json
+from orchestrator.cli.echo import command, echo, echo_json
+from orchestrator.cli.interruption import CTRL_C
+from orchestrator.cli.output import print_end, print_json
 from orchestrator.cli.progress import Display, open_display
-from orchestrator.cli.terminal import Terminal
 from orchestrator.errors import EXIT_FAILED, OrchestratorError, PersistenceError
 from orchestrator.events import Event
+from orchestrator.models import embedded
 from orchestrator.models.profile import ModelProfile
 from orchestrator.runs.run import Run
 from orchestrator.runs.task_orchestrator import TaskOrchestrator
+
+embedded.loading = CTRL_C.ending_at_once
 
 Items = Generator[Event | Run, None, None]
 
@@ -31,10 +35,11 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
         db: The database as the user named it, for the commands that are printed.
     """
     print_model(orchestrator)
+    _tell_after_ctrl_c(orchestrator, db)
     try:
         run = follow(start, None if as_json else open_display(err), asks=can_ask() and not as_json)
     except KeyboardInterrupt:
-        print_how_to_resume("\ninterrupted", orchestrator.thread_id, db)
+        CTRL_C.tell()
         raise
     except OrchestratorError as error:
         print_how_to_resume("the thread is kept", orchestrator.thread_id, db)
@@ -87,6 +92,17 @@ def print_how_to_resume(why: str, thread_id: str, db: str | None) -> None:
         echo(f"{why}; go on with: {command('resume', thread_id, db=db)}", err=True)
 
 
+def _tell_after_ctrl_c(orchestrator: TaskOrchestrator, db: str | None) -> None:
+    """Let Ctrl-C say by which command the thread goes on, once the thread has begun."""
+    before = CTRL_C.way_on
+
+    def way_on() -> str:
+        thread_id = orchestrator.thread_id
+        return f"interrupted; go on with: {command('resume', thread_id, db=db)}" if thread_id else before()
+
+    CTRL_C.way_on = way_on
+
+
 def stream_json(orchestrator: TaskOrchestrator, start: Callable[[], Items], *, db: str | None) -> Run:
     """Run until the run ends, or waits for decisions. Print each event as it comes, and then the run.
 
@@ -96,12 +112,13 @@ def stream_json(orchestrator: TaskOrchestrator, start: Callable[[], Items], *, d
         db: The database as the user named it, for the commands that are printed.
     """
     print_model(orchestrator)
+    _tell_after_ctrl_c(orchestrator, db)
     items = start()
     try:
         return _print_all(items)
     except KeyboardInterrupt:
         items.close()  # returns when the run has let go of its thread
-        print_how_to_resume("\ninterrupted", orchestrator.thread_id, db)
+        CTRL_C.tell()
         _print_last(orchestrator)
         raise
     except OrchestratorError as error:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.echo import echo
+from orchestrator.cli.echo import command, echo
+from orchestrator.cli.interruption import CTRL_C
 from orchestrator.cli.options import (
     AutoApprove,
     BaseUrl,
@@ -128,9 +129,9 @@ class _Chat:
     def talk(self) -> int:
         """Return the exit code once there is no more line: that of the last task that did not end well."""
         from orchestrator.cli.attend import print_model
-        from orchestrator.cli.output import command
 
         print_model(self._orchestrator)
+        self._tell_after_ctrl_c()
         if self._is_attended:
             echo("/help tells the commands, Ctrl-D ends", err=True)
         while (line := self._read()) is not None:
@@ -144,6 +145,15 @@ class _Chat:
         if self._thread_id:
             echo(f"go on with: {command('chat', '--thread', self._thread_id, db=self._db)}", err=True)
         return EXIT_DONE if self._is_attended else self._exit_code
+
+    def _tell_after_ctrl_c(self) -> None:
+        """Let Ctrl-C name this command, should it have to end the conversation too."""
+
+        def way_on() -> str:
+            thread_id = self._thread_id
+            return f"go on with: {command('chat', '--thread', thread_id, db=self._db)}" if thread_id else ""
+
+        CTRL_C.way_on = way_on
 
     def _read(self) -> str | None:
         """Return the next line, or None at the end of the input."""
@@ -166,6 +176,7 @@ class _Chat:
                 if not self._is_attended:
                     raise
                 echo("\n/quit or Ctrl-D ends", err=True)
+                CTRL_C.settle()
 
     def _obey(self, word: str) -> bool:
         """Carry out a command. Return False if it ends the conversation."""
@@ -234,6 +245,7 @@ class _Chat:
             if not self._is_attended:
                 raise
             echo("\ninterrupted: /resume goes on with it", err=True)
+            CTRL_C.settle()
         except OrchestratorError as error:
             self._exit_code = error.exit_code
             echo(f"error: {redact(str(error))}", err=True)

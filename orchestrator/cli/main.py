@@ -1,69 +1,32 @@
-"""The `orchestrator` command.
-
-Commands import the engine inside their functions: `--help` must answer at once, and LangGraph takes over a second.
-"""
+"""The `orchestrator` program: Ctrl-C from the first moment on, errors as one line, exit codes."""
 
 import io
 import sys
-import traceback
-from typing import Annotated
 
-import typer
-
-from orchestrator.cli.chat import chat
-from orchestrator.cli.echo import echo
-from orchestrator.cli.models.commands import app as model_app
-from orchestrator.cli.reviews import decide, reviews
-from orchestrator.cli.run import resume, run
-from orchestrator.cli.team import graph, tools
-from orchestrator.cli.threads import cancel, delete, show, steer, threads
-from orchestrator.errors import EXIT_FAILED, ConfigError, OrchestratorError
-from orchestrator.logs import print_logs
-from orchestrator.redaction import redact
-
-app = typer.Typer(
-    name="orchestrator",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-for command in (run, chat, resume, cancel, steer, reviews, decide, threads, show, graph, tools, delete):
-    app.command()(command)
-app.add_typer(model_app, name="model")
-
-
-def _print_version(is_asked: bool) -> None:
-    if is_asked:
-        import orchestrator
-
-        echo(f"orchestrator {orchestrator.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def every_command(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
-    ] = False,
-    verbose: Annotated[
-        int,
-        typer.Option(
-            "--verbose", "-v", count=True, show_default=False, help="Log what the run does; -vv logs each step."
-        ),
-    ] = 0,
-) -> None:
-    """Give a team of LLM agents one large task: they plan it, carry it out in parallel, and you approve."""
-    level = {0: None, 1: "info"}.get(verbose, "debug")
-    if problem := print_logs(level):
-        raise ConfigError(problem)
+from orchestrator.cli.interruption import CTRL_C, EXIT_INTERRUPTED
+from orchestrator.errors import EXIT_FAILED, OrchestratorError
 
 
 def main(argv: list[str] | None = None) -> None:
     """Run the command line. An error meant for a person becomes one line on stderr and an exit code."""
+    CTRL_C.install()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal of another encoding lacks most signs
+    try:
+        _run(argv)
+    except (KeyboardInterrupt, SystemExit) as end:
+        if CTRL_C.is_answered and isinstance(end, SystemExit):
+            raise
+        CTRL_C.tell()
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _run(argv: list[str] | None) -> None:
+    from orchestrator.cli.commands import app
+    from orchestrator.cli.echo import echo
+    from orchestrator.redaction import redact
+
     try:
         # Standalone mode: without it, typer returns the code of `typer.Exit`, and every command once exited with 0.
         app(argv, prog_name="orchestrator")  # completion asks for it by this name, also under `python -m`
@@ -71,5 +34,7 @@ def main(argv: list[str] | None = None) -> None:
         echo(f"error: {redact(str(error))}", err=True)
         sys.exit(error.exit_code)
     except Exception as error:  # noqa: BLE001 - an error that nobody foresaw may quote a document or an endpoint
+        import traceback
+
         echo(redact("".join(traceback.format_exception(error))).rstrip(), err=True)
         sys.exit(EXIT_FAILED)

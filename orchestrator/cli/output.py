@@ -1,11 +1,7 @@
 """Output of several commands: reviews with the commands that answer them, and runs."""
 
 import json
-import shlex
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +9,7 @@ from rich.text import Text
 
 from orchestrator.budget.spend import Spend
 from orchestrator.cli.console import err, out
-from orchestrator.cli.echo import echo, echo_json
+from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.persistence.used_models import UsedModels
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
@@ -21,30 +17,6 @@ from orchestrator.runs.run import Run
 from orchestrator.text import normal_text, shorten
 
 _TURN_CHARS = 240
-
-
-def command(*words: str, db: str | None = None) -> str:
-    """Return a command that the reader can copy, such as `.venv/bin/orchestrator resume t`.
-
-    Args:
-        words: The words after the program's name.
-        db: The database, unless it is the default one.
-    """
-    program = Path(sys.argv[0])
-    name = "orchestrator"
-    if program.name == "__main__.py":
-        return shlex.join([_python(), "-m", name, *words, *(["--db", db] if db else [])])
-    # The bare name would start another installation, or none, where the PATH does not lead to this program.
-    if program.stem == name and (on_path := shutil.which(name)) != sys.argv[0]:
-        is_on_path = on_path is not None and program.exists() and program.samefile(on_path)
-        name = name if is_on_path else sys.argv[0]
-    return shlex.join([name, *words, *(["--db", db] if db else [])])
-
-
-def _python() -> str:
-    """Return the command for this Python: its name if the PATH leads to it, otherwise its path."""
-    path = Path(sys.executable)
-    return path.name if shutil.which(path.name) == str(path) else str(path)
 
 
 def print_reviews(reviews: Sequence[Review], db: str | None) -> None:

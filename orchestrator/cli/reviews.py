@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from orchestrator.cli.echo import echo, echo_json
+from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.options import Db, Json
 from orchestrator.cli.run import resume
 from orchestrator.cli.threads import open_client
@@ -53,8 +53,6 @@ def decide(
     as_json: Json = False,
 ) -> None:
     """Answer a review. A run that is at work goes on with it at once; `orchestrator resume` continues any other."""
-    from orchestrator.cli.output import command
-
     thread = review.rpartition("/")[0]
     with open_client(db) as client:
         decision = record_answer(client, review, action, text, file)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from orchestrator.cli.echo import echo
+from orchestrator.cli.echo import command, echo
+from orchestrator.cli.interruption import CTRL_C, NOT_BEGUN
 from orchestrator.cli.options import (
     AutoApprove,
     BaseUrl,
@@ -108,6 +109,7 @@ def run(
     json_stream: JsonStream = False,
 ) -> None:
     """Run a task: plan it, carry it out, answer it."""
+    CTRL_C.way_on = lambda: NOT_BEGUN
     limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
     if explain_limits:
         print_limits(team, limits, as_json=as_json)
@@ -155,6 +157,7 @@ def resume(
     json_stream: JsonStream = False,
 ) -> None:
     """Continue a thread after a decision, an interruption or a crash. New limits replace the old ones."""
+    CTRL_C.way_on = lambda: f"interrupted; go on with: {command('resume', thread, db=db)}"
     from orchestrator.cli.attend import attend, can_ask, stream_json
     from orchestrator.cli.models.consent import may_use_other_model
     from orchestrator.runs.loading import open_thread

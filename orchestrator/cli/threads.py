@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orchestrator.cli.echo import echo, echo_json
+from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.options import Db, Json, Thread
 from orchestrator.errors import EXIT_FAILED, ConfigError, UnknownThreadError
 from orchestrator.text import normal_text, shorten
@@ -59,8 +59,6 @@ def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
 
 def cancel(thread: Thread, db: Db = None, as_json: Json = False) -> None:
     """End the run of a thread, in whichever process it is. The thread can be resumed."""
-    from orchestrator.cli.output import command
-
     with open_client(db) as client:
         result = client.cancel(thread)
     go_on = f"go on with: {command('resume', thread, db=db)}"
@@ -84,8 +82,6 @@ def steer(
     as_json: Json = False,
 ) -> None:
     """Give an instruction to a run that goes on or is to be resumed. Every later step and the supervisor see it."""
-    from orchestrator.cli.output import command
-
     with open_client(db) as client:
         instruction = client.steer(thread, sys.stdin.read() if text == "-" else text)
         is_running = client.persistence.is_leased(thread)

@@ -4,9 +4,12 @@
 starts once and ends with the process.
 """
 
+import contextlib
 import os
 import secrets
 import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +25,11 @@ WINDOW = 4096
 PARALLEL = 2
 ANSWER_TOKENS = 700
 _TIMEOUT_S = 3600.0  # a busy machine is slow, and on loopback no request gets lost
+
+loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+"""Context in which the weights are loaded. xllamacpp 2026.10 holds Python's lock for ten seconds, so no handler of a
+signal runs. The command line sets a context in which the system ends the process."""
+
 _lock = threading.Lock()
 _servers: dict[str, tuple[Any, str]] = {}  # with its key; kept here because a server ends when its object is collected
 
@@ -104,7 +112,8 @@ def _start(path: Path, key: str) -> Any:
     params.verbosity = -1
     params.api_keys = [key]
     try:
-        return xllamacpp.Server(params)
+        with loading():
+            return xllamacpp.Server(params)
     except RuntimeError as error:
         raise ModelError(
             f"the embedded model's engine cannot load {path} ({error}): get the weights again with "

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import typer
 
+from orchestrator.cli.commands import app
 from orchestrator.cli.console import VisibleConsole
-from orchestrator.cli.main import app, main
+from orchestrator.cli.main import main
 
 ROOT: Any = typer.main.get_command(app)
 

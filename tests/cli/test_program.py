@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import orchestrator
-from orchestrator.cli.output import command
+from orchestrator.cli.echo import command
 from orchestrator.testing import OpenAIServer, TeamScript
 from tests.support.teams import step
 

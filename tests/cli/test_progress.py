@@ -10,8 +10,9 @@ import click
 import pytest
 from rich.console import Console
 
-from orchestrator.cli.ask import ask_at_terminal
-from orchestrator.cli.output import command, print_reviews
+from orchestrator.cli.asking.ask import ask_at_terminal
+from orchestrator.cli.echo import command
+from orchestrator.cli.output import print_reviews
 from orchestrator.cli.progress import LiveDisplay, PlainDisplay, open_display
 from orchestrator.events import (
     Event,

@@ -56,7 +56,7 @@ def test_every_guide_is_tested() -> None:
 def test_every_command_in_a_guide_is_a_command(path: Path) -> None:
     from typer.main import get_command
 
-    from orchestrator.cli.main import app
+    from orchestrator.cli.commands import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
     assert set(re.findall(r"^orchestrator (\w+)", path.read_text(), re.M)) <= set(commands)

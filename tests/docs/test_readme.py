@@ -51,7 +51,7 @@ def test_every_make_target_that_it_names_is_there() -> None:
 def test_every_command_and_option_that_it_names_is_there() -> None:
     from typer.main import get_command
 
-    from orchestrator.cli.main import app
+    from orchestrator.cli.commands import app
 
     commands = get_command(app).commands  # type: ignore[attr-defined]
     block = README.split("## On the command line")[1].split("```")[1]

@@ -1,10 +1,18 @@
 """A command at a terminal, for tests of what a person sees and types."""
 
+import fcntl
 import os
 import pty
+import signal
 import subprocess
 import sys
+import termios
 import time
+
+
+def _as_at_a_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # so that a typed Ctrl-C is a signal
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell ignores it for what it runs in the background
 
 
 class Terminal:
@@ -15,7 +23,13 @@ class Terminal:
         command = [sys.executable, "-m", "orchestrator", *arguments]
         environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "80"}
         self.process = subprocess.Popen(
-            command, stdin=slave, stdout=slave, stderr=slave, env=environment, start_new_session=True
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            env=environment,
+            start_new_session=True,
+            preexec_fn=_as_at_a_terminal,
         )
         os.close(slave)
         self._seen = ""

@@ -5,8 +5,7 @@ from typing import Any
 import typer
 
 from orchestrator.background import run_in_background
-from orchestrator.cli.echo import echo
-from orchestrator.cli.output import command
+from orchestrator.cli.echo import command, echo
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import EXIT_FAILED, ConfigError
 from orchestrator.models.profile import THIS_MACHINE

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from rich.console import Console
 from rich.text import Text
 
+from orchestrator.cli.interruption import CTRL_C
 from orchestrator.cli.output import print_subject
 from orchestrator.reviews.review import Decision, Review
 
@@ -58,10 +59,11 @@ def _edited(review: Review, console: Console) -> Decision | None:
     field = {"result": "result", "plan": "plan", "steer": "budget"}.get(review.kind, "args")
     before = review.subject[field]
     try:
-        saved = click.edit(
-            before if is_text else json.dumps(before, indent=2, ensure_ascii=False),
-            extension=".txt" if is_text else ".json",
-        )
+        with CTRL_C.ignored():  # to an editor it is a key like others
+            saved = click.edit(
+                before if is_text else json.dumps(before, indent=2, ensure_ascii=False),
+                extension=".txt" if is_text else ".json",
+            )
         # click's answer for an editor that was left without saving. It once counted as an approval.
         if saved is None:
             console.print("  nothing was saved, so nothing is decided")

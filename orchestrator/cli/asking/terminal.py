@@ -14,7 +14,7 @@ from contextlib import AbstractContextManager
 from rich.console import Console
 from rich.text import Text
 
-from orchestrator.cli.ask import ask_at_terminal
+from orchestrator.cli.asking.ask import ask_at_terminal
 from orchestrator.errors import DecisionError
 from orchestrator.reviews.review import Decision, Review, check_decision
 from orchestrator.runs.interventions.interventions import user_name

@@ -1,0 +1,55 @@
+"""The commands of `orchestrator`.
+
+Commands import the engine inside their functions: `--help` must answer at once, and LangGraph takes over a second.
+"""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.chat import chat
+from orchestrator.cli.echo import echo
+from orchestrator.cli.models.commands import app as model_app
+from orchestrator.cli.reviews import decide, reviews
+from orchestrator.cli.run import resume, run
+from orchestrator.cli.team import graph, tools
+from orchestrator.cli.threads import cancel, delete, show, steer, threads
+from orchestrator.errors import ConfigError
+from orchestrator.logs import print_logs
+
+app = typer.Typer(
+    name="orchestrator",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (run, chat, resume, cancel, steer, reviews, decide, threads, show, graph, tools, delete):
+    app.command()(command)
+app.add_typer(model_app, name="model")
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        import orchestrator
+
+        echo(f"orchestrator {orchestrator.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def every_command(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
+    ] = False,
+    verbose: Annotated[
+        int,
+        typer.Option(
+            "--verbose", "-v", count=True, show_default=False, help="Log what the run does; -vv logs each step."
+        ),
+    ] = 0,
+) -> None:
+    """Give a team of LLM agents one large task: they plan it, carry it out in parallel, and you approve."""
+    level = {0: None, 1: "info"}.get(verbose, "debug")
+    if problem := print_logs(level):
+        raise ConfigError(problem)
