@@ -88,7 +88,7 @@ def chat(
         is_allowed = False
         if name:
             words = ["chat", "--thread", name]
-            is_allowed = may_use_other_model(orchestrator, name, about, words, db=db, asks=can_ask())
+            is_allowed = may_use_other_model(orchestrator, name, stated(context, about), words, db=db, asks=can_ask())
         conversation = _Chat(orchestrator, name, limits, db, auto_approve=auto_approve, allow_other_model=is_allowed)
         raise typer.Exit(conversation.talk())
 

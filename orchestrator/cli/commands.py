@@ -3,6 +3,7 @@
 Commands import the engine inside their functions: `--help` must answer at once, and LangGraph takes over a second.
 """
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ import typer
 from orchestrator.cli.chat import chat
 from orchestrator.cli.echo import echo
 from orchestrator.cli.models.commands import app as model_app
+from orchestrator.cli.project.config import config
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
@@ -24,9 +26,11 @@ app = typer.Typer(
     rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, resume, cancel, steer, reviews, decide, threads, show, graph, tools, delete):
+for command in (run, chat, resume, cancel, steer, reviews, decide, threads, show, graph, tools, delete, config):
     app.command()(command)
 app.add_typer(model_app, name="model")
+
+_WITHOUT_SETTINGS = (None, "config", "init")
 
 
 def _print_version(is_asked: bool) -> None:
@@ -39,6 +43,7 @@ def _print_version(is_asked: bool) -> None:
 
 @app.callback()
 def every_command(
+    context: typer.Context,
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", is_eager=True, callback=_print_version)
     ] = False,
@@ -53,3 +58,9 @@ def every_command(
     level = {0: None, 1: "info"}.get(verbose, "debug")
     if problem := print_logs(level):
         raise ConfigError(problem)
+    # Help is given whatever is wrong with a file, and `config` tells it.
+    asks_help = {"-h", "--help"} & {*(context.obj or ())}
+    if context.invoked_subcommand not in _WITHOUT_SETTINGS and not asks_help:
+        from orchestrator.cli.project.config import defaults_of
+
+        context.default_map = defaults_of(context.command, Path.cwd())

@@ -29,7 +29,9 @@ def _run(argv: list[str] | None) -> None:
 
     try:
         # Standalone mode: without it, typer returns the code of `typer.Exit`, and every command once exited with 0.
-        app(argv, prog_name="orchestrator")  # completion asks for it by this name, also under `python -m`
+        app(
+            argv, prog_name="orchestrator", obj=tuple(sys.argv[1:] if argv is None else argv)
+        )  # completion asks for it by this name, also under `python -m`
     except OrchestratorError as error:
         echo(f"error: {redact(str(error))}", err=True)
         sys.exit(error.exit_code)

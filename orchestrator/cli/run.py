@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from orchestrator.planning.plan import Plan
 
 # Optional for typer, since `--explain-limits` needs no task. `_read_task` refuses an empty one.
+TaskFile = Annotated[
+    Path | None, typer.Option("--file", "-f", help="A file with the task. '-' is standard input.", metavar="FILE")
+]
 Task = Annotated[str, typer.Argument(help="What to do. '-' reads the task from standard input.", show_default=False)]
 NewThread = Annotated[
     str | None, typer.Option("--thread", help="Name of the new thread.", show_default="from the task's first words")
@@ -83,6 +86,7 @@ Form = Literal["text", "json", "events"]
 def run(
     context: typer.Context,
     task: Task = "",
+    file: TaskFile = None,
     team: TeamName = DEFAULT_TEAM,
     model: ModelName = None,
     base_url: BaseUrl = None,
@@ -124,7 +128,7 @@ def run(
     if continue_ is not None:
         thread, about = _continued(db, continue_, thread), stated(context, about)
     _run_new(
-        _read_task(task),
+        _read_task(task, file),
         about,
         thread=thread,
         plan=plan,
@@ -178,11 +182,22 @@ def _form(as_json: bool, json_stream: bool) -> Form:
     return "events" if json_stream else "json" if as_json else "text"
 
 
-def _read_task(argument: str) -> str:
-    task = sys.stdin.read() if argument == "-" else argument
+def _read_task(argument: str, file: Path | None) -> str:
+    if argument and file is not None:
+        raise ConfigError("give the task either as an argument or by --file")
+    task = _content(file) if file is not None else sys.stdin.read() if argument == "-" else argument
     if not task.strip():
         raise ConfigError('the task is empty: say what to do, as in: orchestrator run "Compare …"')
     return task
+
+
+def _content(file: Path) -> str:
+    if str(file) == "-":
+        return sys.stdin.read()
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeError) as error:
+        raise ConfigError(f"cannot read {file}: {getattr(error, 'strerror', None) or error}") from error
 
 
 def _run_new(

@@ -134,12 +134,15 @@ def continued_thread(db: str | None, name: str) -> str:
 
 
 def stated(context: typer.Context, about: dict[str, Any]) -> dict[str, Any]:
-    """Return the facts about a thread that a person stated; those without a value, and the default team, are not.
+    """Return the facts about a thread that a person stated; defaults and settings of a file are not.
 
     Args:
         context: The command's context.
         about: The values of its options.
     """
-    source = context.get_parameter_source("team")
-    is_default = source is not None and source.name == "DEFAULT"
-    return {name: value for name, value in about.items() if value and not (name == "team" and is_default)}
+    return {name: value for name, value in about.items() if value and _is_stated(context, name)}
+
+
+def _is_stated(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source("fallback_model" if name == "fallback_models" else name)
+    return source is None or source.name not in ("DEFAULT", "DEFAULT_MAP")
