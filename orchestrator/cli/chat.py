@@ -26,7 +26,7 @@ from orchestrator.cli.options import (
     budget_of,
     team_settings,
 )
-from orchestrator.cli.threads import continued_thread, stated
+from orchestrator.cli.threads.commands import continued_thread, stated
 from orchestrator.errors import EXIT_DONE, OrchestratorError, UnknownThreadError
 from orchestrator.runs.defaults import DEFAULT_TEAM
 

@@ -15,7 +15,8 @@ from orchestrator.cli.project.config import config
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
-from orchestrator.cli.threads import cancel, delete, show, steer, threads
+from orchestrator.cli.threads.commands import cancel, delete, show, steer
+from orchestrator.cli.threads.list import threads
 from orchestrator.errors import ConfigError
 from orchestrator.logs import print_logs
 

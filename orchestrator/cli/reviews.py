@@ -9,7 +9,7 @@ import typer
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.options import Db, Json
 from orchestrator.cli.run import resume
-from orchestrator.cli.threads import open_client
+from orchestrator.cli.threads.commands import open_client
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:

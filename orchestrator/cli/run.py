@@ -36,7 +36,7 @@ from orchestrator.cli.options import (
     team_settings,
 )
 from orchestrator.cli.team import print_limits
-from orchestrator.cli.threads import continued_thread, stated
+from orchestrator.cli.threads.commands import continued_thread, stated
 from orchestrator.errors import ConfigError
 from orchestrator.runs.defaults import DEFAULT_TEAM
 

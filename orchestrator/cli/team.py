@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestrator.cli.echo import echo, echo_json
-from orchestrator.cli.options import Json, McpFile, PolicyFile, TeamName, full_path
+from orchestrator.cli.options import Db, Json, McpFile, PolicyFile, TeamName, full_path
+from orchestrator.cli.threads.commands import open_client
+from orchestrator.errors import ConfigError
 from orchestrator.runs.defaults import DEFAULT_TEAM
 
 if TYPE_CHECKING:
@@ -22,12 +24,53 @@ _ASKS = {
 }
 
 
-def graph(team: TeamName = DEFAULT_TEAM) -> None:
-    """Print the team's graph as Mermaid."""
+def graph(
+    thread: Annotated[str | None, typer.Argument(help="Draw the plan of this thread.")] = None,
+    svg: Annotated[Path | None, typer.Option("--svg", help="Write the plan into this file as a picture.")] = None,
+    team: TeamName = DEFAULT_TEAM,
+    db: Db = None,
+) -> None:
+    """Draw the plan of a thread, or print a team's graph.
+
+    A plan is drawn with its dependencies and statuses. Without a thread, the graph of a team is printed as Mermaid.
+    """
+    if thread is not None:
+        draw_plan(thread, svg, db)
+        return
+    if svg is not None:
+        raise ConfigError("--svg draws the plan of a thread: name it, as in: orchestrator graph THREAD --svg x.svg")
     from orchestrator.graph.build import compile_graph
     from orchestrator.runs.loading import load_team
 
     echo(compile_graph(load_team(team)).get_graph().draw_mermaid().rstrip())
+
+
+def draw_plan(thread: str, svg: Path | None, db: str | None) -> None:
+    """Draw the plan of a thread at the terminal, or into a file.
+
+    Raises:
+        ConfigError: The thread has no plan yet, or the file cannot be written.
+    """
+    from orchestrator.cli.console import out
+    from orchestrator.cli.threads.drawing import drawn_plan, statuses_of
+    from orchestrator.reports.plan_svg import plan_svg
+
+    with open_client(db) as client:
+        run = client.show(thread)
+    if run.plan is None:
+        raise ConfigError(f"thread '{thread}' has no plan yet")
+    if svg is not None:
+        try:
+            svg.write_text(plan_svg(run.plan, run.outcomes), encoding="utf-8")
+        except OSError as error:
+            raise ConfigError(f"cannot write {svg}: {error.strerror}") from error
+        echo(f"written: {svg}")
+        return
+    waiting = frozenset(review.sub_task_id for review in run.reviews)
+    width = out.width if out.is_terminal else None
+    is_unicode = "utf" in out.encoding
+    for line in drawn_plan(run.plan, statuses_of(run.plan, run.outcomes, waiting), width, is_unicode=is_unicode):
+        out.print(line, soft_wrap=True)
 
 
 def tools(

@@ -1,4 +1,4 @@
-"""`orchestrator threads`, `show`, `cancel`, `steer` and `delete`: the threads of a database, without a team."""
+"""`orchestrator show`, `cancel`, `steer` and `delete`: a thread of a database, without its team."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -8,12 +8,10 @@ import typer
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.options import Db, Json, Thread
 from orchestrator.errors import EXIT_FAILED, ConfigError, UnknownThreadError
-from orchestrator.text import normal_text, shorten
 
 if TYPE_CHECKING:
     from orchestrator.runs.client import OrchestratorClient
 
-_TASK_CHARS = 70
 LAST = "last"
 
 
@@ -23,26 +21,6 @@ def open_client(db: str | None) -> "OrchestratorClient":
     from orchestrator.runs.client import OrchestratorClient
 
     return OrchestratorClient(Persistence(db))
-
-
-def threads(db: Db = None, as_json: Json = False) -> None:
-    """List the threads of the database, newest first."""
-    from orchestrator.runs.threads.listing import list_threads
-
-    rows: list[dict[str, Any]] = []
-    for record in list_threads(db):
-        shown = {"thread_id": record.id, "status": record.status, "task": record.task, "created": record.created}
-        rows.append({**shown, "models": record.models, "usage": record.usage})
-    if as_json:
-        echo_json(rows)
-        return
-    if not rows:
-        echo("no threads yet")
-    for row in rows:
-        task = shorten(normal_text(str(row["task"])), _TASK_CHARS)
-        cost = row["usage"].get("cost_usd")
-        dollars = f"  ${cost:.4f}" if isinstance(cost, float) else ""
-        echo(f"{row['thread_id']}  {row['status']}{dollars}  {task}")
 
 
 def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
