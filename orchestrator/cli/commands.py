@@ -12,6 +12,8 @@ from orchestrator.cli.chat import chat
 from orchestrator.cli.echo import echo
 from orchestrator.cli.models.commands import app as model_app
 from orchestrator.cli.project.config import config
+from orchestrator.cli.project.init import init
+from orchestrator.cli.project.teams import teams
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
@@ -27,7 +29,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (run, chat, resume, cancel, steer, reviews, decide, threads, show, graph, tools, delete, config):
+_ABOUT_RUNS = (run, chat, resume, cancel, steer, reviews, decide, threads, show)
+for command in (*_ABOUT_RUNS, graph, teams, tools, config, init, delete):
     app.command()(command)
 app.add_typer(model_app, name="model")
 

@@ -17,8 +17,9 @@ from types import FrameType
 
 EXIT_INTERRUPTED = 128 + signal.SIGINT
 NOT_BEGUN = "interrupted before the run began; start it again"
+GRACE_VARIABLE = "ORCHESTRATOR_INTERRUPT_S"
 _GRACE_S = 1.5
-_LAST_RESORT_S = 0.3  # after the grace
+_LAST_RESORT_S = 3.0  # after the grace; a thread of a busy machine may come late
 _SHOW_CURSOR = "\x1b[?25h"
 
 
@@ -33,6 +34,7 @@ class CtrlC:
         self.way_on: Callable[[], str] = str
         self._settled: threading.Event | None = None  # of an interruption that goes on
         self._is_ignored = False
+        self._grace_s = _GRACE_S
         self._terminal: list[object] | None = None
 
     def install(self) -> None:
@@ -42,6 +44,8 @@ class CtrlC:
             or signal.getsignal(signal.SIGINT) is not signal.default_int_handler
         ):
             return
+        with contextlib.suppress(ValueError):
+            self._grace_s = float(os.environ.get(GRACE_VARIABLE, _GRACE_S))
         with contextlib.suppress(ImportError, AttributeError, ValueError):  # Windows; no stdin, or one that is closed
             if sys.stdin.isatty():
                 import termios
@@ -105,11 +109,11 @@ class CtrlC:
         # destructors of a library.
         if hasattr(signal, "setitimer"):
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.setitimer(signal.ITIMER_REAL, _GRACE_S + _LAST_RESORT_S)
+            signal.setitimer(signal.ITIMER_REAL, self._grace_s + _LAST_RESORT_S)
         raise KeyboardInterrupt
 
     def _watch(self, settled: threading.Event) -> None:
-        if not settled.wait(_GRACE_S):
+        if not settled.wait(self._grace_s):
             self._end()
 
     def _end(self) -> None:

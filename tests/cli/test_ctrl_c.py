@@ -50,10 +50,12 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @contextmanager
-def run(script: Script | TeamScript, folder: Path, *options: str, team: str = "hanging") -> Iterator[Terminal]:
+def run(
+    script: Script | TeamScript, folder: Path, *options: str, team: str = "hanging", grace_s: float = 60
+) -> Iterator[Terminal]:
     with OpenAIServer(script) as server:
         arguments = ("--db", str(folder / "x.db"), "--thread", "t", "--base-url", server.base_url)
-        terminal = Terminal("run", "go", "--team", f"{team}:team", *arguments, *options)
+        terminal = Terminal("run", "go", "--team", f"{team}:team", *arguments, *options, grace_s=grace_s)
         try:
             yield terminal
         finally:
@@ -101,7 +103,9 @@ def test_while_the_plan_is_being_made(folder: Path) -> None:
 
 @pytest.mark.parametrize("tool", ["hang_in_a_thread", "hang_on_the_loop"])
 def test_while_a_tool_hangs(folder: Path, tool: str) -> None:
-    with run(TeamScript(PLAN, results={"a": call(tool)}), folder, "--auto-approve") as terminal:
+    # A hung thread is left alone, and a hung loop ends with the process.
+    grace_s = 60 if tool == "hang_in_a_thread" else 1.5
+    with run(TeamScript(PLAN, results={"a": call(tool)}), folder, "--auto-approve", grace_s=grace_s) as terminal:
         terminal.expect("it hangs")
         terminal.type(CTRL_C)
         assert_gives_the_prompt_back(terminal, WAY_ON)
@@ -119,7 +123,7 @@ def test_while_the_team_is_being_loaded(folder: Path) -> None:
     loading = "import sys, time\nprint('it loads', file=sys.stderr, flush=True)\n"
     loading += f"while True:\n    try:\n        time.sleep({HANGS_S})\n    except BaseException:\n        pass\n"
     (folder / "slow.py").write_text(loading)
-    with run(TeamScript(PLAN), folder, team="slow") as terminal:
+    with run(TeamScript(PLAN), folder, team="slow", grace_s=1.5) as terminal:
         terminal.expect("it loads")
         terminal.type(CTRL_C)
         assert_gives_the_prompt_back(terminal, "interrupted before the run began; start it again")

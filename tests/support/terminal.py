@@ -16,12 +16,23 @@ def _as_at_a_terminal() -> None:
 
 
 class Terminal:
-    """A command at a terminal of 80 columns, whose screen is read as text."""
+    """A command at a terminal of 80 columns, whose screen is read as text.
 
-    def __init__(self, *arguments: str) -> None:
+    Args:
+        arguments: The words of the command.
+        grace_s: Seconds that it gets after Ctrl-C. A busy machine needs more of them than a person waits.
+    """
+
+    def __init__(self, *arguments: str, grace_s: float = 60) -> None:
         self._master, slave = pty.openpty()
         command = [sys.executable, "-m", "orchestrator", *arguments]
-        environment = {**os.environ, "TERM": "dumb", "NO_COLOR": "1", "COLUMNS": "80"}
+        environment = {
+            **os.environ,
+            "TERM": "dumb",
+            "NO_COLOR": "1",
+            "COLUMNS": "80",
+            "ORCHESTRATOR_INTERRUPT_S": str(grace_s),
+        }
         self.process = subprocess.Popen(
             command,
             stdin=slave,
