@@ -3,7 +3,7 @@
 import io
 import sys
 
-from orchestrator.cli.interruption import CTRL_C, EXIT_INTERRUPTED
+from orchestrator.cli.interruption import CTRL_C
 from orchestrator.errors import EXIT_FAILED, OrchestratorError
 
 
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> None:
         if CTRL_C.is_answered and isinstance(end, SystemExit):
             raise
         CTRL_C.tell()
-        sys.exit(EXIT_INTERRUPTED)
+        CTRL_C.leave()
 
 
 def _run(argv: list[str] | None) -> None:

@@ -51,9 +51,14 @@ def config(
     for each in settings:
         value = _shown(each)
         words = each.setting.default or "none" if value is None else value
-        echo(f"{each.setting.name:{width}}  {words}  ({each.source})")
+        echo(f"{each.setting.name:{width}}  {words}  ({_short(each.source)})")
     for name, source in keys.items():
-        echo(f"{name:{width}}  {'not set' if source == 'default' else 'set, and not shown'}  ({source})")
+        echo(f"{name:{width}}  {'not set' if source == 'default' else 'set, and not shown'}  ({_short(source)})")
+
+
+def _short(source: str) -> str:
+    """Return a source without the folder of its file, which stands in the first line."""
+    return source.rpartition("/")[2]
 
 
 def _shown(each: Effective) -> Any:

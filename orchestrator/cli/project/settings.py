@@ -53,7 +53,7 @@ class Setting:
 
 SETTINGS = (
     Setting("team", default="research_team"),
-    Setting("model", default="the endpoint's first", variable="ORCHESTRATOR_MODEL"),
+    Setting("model", default="gpt-4.1-mini at OpenAI, else the endpoint's first", variable="ORCHESTRATOR_MODEL"),
     Setting("base_url", default="OpenAI with a key, else the embedded model", variable="OPENAI_BASE_URL"),
     Setting("db", default="a file in your data folder", variable="ORCHESTRATOR_DB", is_path=True),
     Setting("docs", default="the team's own", variable="ORCHESTRATOR_DOCS", is_path=True),
