@@ -26,6 +26,7 @@ from orchestrator.budget.ledger_store import BUDGET_ROW, amounts_of, read_rows, 
 from orchestrator.budget.prompt_margins import PromptMargins
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge, Waiter
+from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 
 _CROWD = 2  # calls under way at once when little is left
 _REPORT_S = 3.0  # seconds between writes where nothing is reserved
@@ -79,7 +80,11 @@ class Ledger:
     # -- rows in the store ----------------------------------------------------------------------------------------
 
     async def load(self, bridge: Bridge) -> None:
-        """Read the amounts spent on the thread so far, once. Reservations that were never settled count as spent."""
+        """Read the amounts spent on the thread so far, once. Reservations that were never settled count as spent.
+
+        Raises:
+            PersistenceError: The amounts cannot be read.
+        """
         if self._loaded:
             return
         async with self._write_lock:
@@ -88,7 +93,10 @@ class Ledger:
                 return
             rows = await read_rows(bridge, self._store, self._thread_id)
             with self._lock:
-                self._load_rows(rows)
+                try:
+                    self._load_rows(rows)
+                except UNREADABLE_ERRORS as error:
+                    raise unreadable_thread(self._thread_id, error) from error
                 self._loaded = True
 
     def _load_rows(self, rows: Mapping[str, dict[str, Any]]) -> None:

@@ -49,9 +49,11 @@ class CancelOrder:
     beat: int = 0
 
     @classmethod
-    def parse(cls, row: Mapping[str, Any]) -> "CancelOrder":
-        """Read the row of an order."""
-        return cls(str(row.get("run", "")), str(row.get("by", "")), row.get("beat", 0))
+    def parse(cls, row: object) -> "CancelOrder":
+        """Read the row of an order. One of another shape names no run."""
+        fields = row if isinstance(row, Mapping) else {}
+        beat = fields.get("beat", 0)
+        return cls(str(fields.get("run", "")), str(fields.get("by", "")), beat if isinstance(beat, int) else 0)
 
     @staticmethod
     def for_any_run(name: str) -> str:
@@ -147,7 +149,7 @@ class BareRun:
         if before in (None, order):  # perhaps an order of long ago, whose giver was killed
             return
         [drained] = cast("list[Item | None]", self.store.batch([GetOp(DRAINED, self._thread_id)]))
-        if drained is not None and drained.value.get("run") == order.run:
+        if drained is not None and CancelOrder.parse(drained.value).run == order.run:
             return  # it has ended the run before this one
         with self._lock:
             if not self._nodes:

@@ -21,6 +21,7 @@ from langgraph.store.memory import InMemoryStore
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
+from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.namespaces import THREADS, namespace
 from orchestrator.persistence.rows.inserts import insert_if_absent
 from orchestrator.persistence.rows.pages import read_all
@@ -135,9 +136,16 @@ def _of_task(rows: Mapping[str, Any], after: int) -> tuple[Instruction, ...]:
 
 
 async def instructions_of(bridge: Bridge, store: BaseStore, thread_id: str) -> tuple[Instruction, ...]:
-    """Return the instructions of a thread's last task, in the order in which they were given."""
+    """Return the instructions of a thread's last task, in the order in which they were given.
+
+    Raises:
+        PersistenceError: One cannot be read.
+    """
     rows = await _rows(bridge, store, thread_id)
-    return _of_task(rows, _first(rows))
+    try:
+        return _of_task(rows, _first(rows))
+    except UNREADABLE_ERRORS as error:
+        raise unreadable_thread(thread_id, error) from error
 
 
 async def leave_instructions(bridge: Bridge, store: BaseStore, thread_id: str) -> list[PutOp]:

@@ -124,7 +124,7 @@ async def _cancel_bare_run(persistence: Persistence, thread_id: str, by: str) ->
     try:
         while True:
             drained: Any = (await AWAITING.batch(store, [GetOp(DRAINED, thread_id)]))[0]
-            if drained is not None and drained.value.get("run") == run:
+            if drained is not None and CancelOrder.parse(drained.value).run == run:
                 is_obeyed = True
                 if drained.value.get("is") == "ended":
                     return "cancelled"
