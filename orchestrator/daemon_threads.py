@@ -175,20 +175,21 @@ class _Guarded(Coroutine[Any, Any, Any]):
     def send(self, value: Any) -> Any:
         try:
             return self._coroutine.send(value)
-        except (Exception, asyncio.CancelledError):
+        except Exception:
             raise
         except BaseException as error:
-            if is_ctrl_c(error):
+            if is_meant(error):
                 raise
+            # A `CancelledError` of the code itself, too: asyncio would make a task without words of it.
             raise as_exception(error) from error
 
     def throw(self, *error: Any) -> Any:
         try:
             return self._coroutine.throw(*error)
-        except (Exception, asyncio.CancelledError):
+        except Exception:
             raise
         except BaseException as raised:
-            if is_ctrl_c(raised):
+            if is_meant(raised):
                 raise
             raise as_exception(raised) from raised
 

@@ -276,18 +276,26 @@ def drive(orchestrator: TaskOrchestrator, way: str) -> Run:
     return asyncio.run(orchestrator.arun("t", auto_approve=True))
 
 
-def test_what_a_node_of_a_graph_raises_is_a_failure_in_its_own_words() -> None:
+@pytest.mark.parametrize("is_bare", [False, True], ids=["run", "invoke"])
+@pytest.mark.parametrize("error", [SystemExit, asyncio.CancelledError])
+def test_what_a_node_of_a_graph_raises_is_a_failure_in_its_own_words(error: type[BaseException], is_bare: bool) -> None:
     def fail(state: MessagesState) -> Any:
-        raise SystemExit("the disk is full")
+        raise error("the disk is full")
 
     graph = StateGraph(MessagesState).add_node("n", fail).add_edge(START, "n").compile()
     orchestrator = opened(guest(graph), plan=PLAN[:1], limits=Limits(attempts=1, revisions=0))
-    assert "the disk is full" in orchestrator.run("t", auto_approve=True).outcomes["a"].error
+    if is_bare:
+        state = orchestrator.graph.invoke({"task": "t", "auto_approve": True}, {"configurable": {"thread_id": "t"}})
+        told = state["results"]["a"]["error"]
+    else:
+        told = orchestrator.run("t", auto_approve=True).outcomes["a"].error
+    assert "the disk is full" in told
+    assert "'guest' ended with" in told
     assert opened(guest(last_line)).run("t", auto_approve=True).status == "done"
 
 
 @pytest.mark.parametrize("is_nested", [False, True], ids=["graph", "graph in a graph"])
-@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, Wanted])
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, asyncio.CancelledError, Wanted])
 def test_what_an_asynchronous_node_raises_leaves_the_callers_loop_running(
     error: type[BaseException], is_nested: bool
 ) -> None:

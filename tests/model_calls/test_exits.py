@@ -119,6 +119,18 @@ def test_it_fails_under_its_name_and_the_callers_loop_goes_on(kind: Any, error: 
     assert asyncio.run(program()) == "went on"
 
 
+@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
+@pytest.mark.parametrize("kind", [AsyncExit, SyncExit])
+def test_a_cancellation_that_it_raises_itself_is_told_in_its_words(kind: Any, way: Any) -> None:
+    model = kind(TeamScript(PLAN), end=raising(asyncio.CancelledError("the gateway hung up")))
+
+    async def program() -> None:
+        with pytest.raises(ModelError, match=rf"{kind.__name__}.* failed \(CancelledError: the gateway hung up\)"):
+            await way(opened(model))
+
+    asyncio.run(program())
+
+
 @pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt()], ids=repr)
 def test_the_words_of_one_that_exits_in_its_stream_are_void(error: BaseException) -> None:
     model = StreamExit(TeamScript(PLAN), end=raising(error))

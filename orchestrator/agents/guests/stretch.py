@@ -6,7 +6,7 @@ from typing import Any
 
 from langchain_core.callbacks import BaseCallbackManager
 from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt
+from langgraph.errors import GraphBubbleUp, GraphDrained, GraphInterrupt, NodeCancelledError
 from langgraph.pregel.protocol import PregelProtocol
 
 from orchestrator.agents.guests.usage import UsageCounter
@@ -65,6 +65,9 @@ class Stretch:
             raise
         except GraphBubbleUp as error:  # a jump to a graph around it
             raise WorkerError(f"'{self._name}' asks for a jump to another graph, which is not possible here") from error
+        except NodeCancelledError as error:  # LangGraph 1.2 names the node and not the words
+            words = f"{error} ({error.__cause__})" if str(error.__cause__ or "") else str(error)
+            raise WorkerError(f"'{self._name}' ended with {words}") from error
         except UnusualExitError as error:
             raise WorkerError(f"'{self._name}' ended with {error}") from error
         except (SystemExit, KeyboardInterrupt, GeneratorExit) as error:
