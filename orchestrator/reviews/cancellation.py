@@ -79,7 +79,7 @@ class BareRun:
         store: The store of the thread.
         thread_id: The thread.
         control: LangGraph's control of the invocation. The graphs that nodes and tools call have the same.
-        flush: Writes what the run holds back, before a cancelled run ends.
+        flush: Writes the spending that the run holds back, before the run pauses, fails or is cancelled.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class BareRun:
         self.signal = CancelSignal()
         self.order: CancelOrder | None = None
         self._seen: CancelOrder | None = None
+        self.has_stopped = False
         self._nodes: list[_Node] = []
         self._listening = contextlib.ExitStack()
         self._lock = threading.Lock()
@@ -204,7 +205,11 @@ class _Node:
         self._is_open = False
         if self._token is not None:
             SIGNAL.reset(self._token)
+        self._run.has_stopped |= kind is not None
         is_last = self._run.leave(self)
+        if is_last and self._run.has_stopped:
+            # Nodes that finish after another one has paused may be the last that spend in this process.
+            await self._run.flush(self._bridge)
         if self._run.order is None:
             return
         # As `asyncio.timeout` does it: a cancellation by the run's caller stays one.
@@ -212,7 +217,6 @@ class _Node:
         if self._task is not None:
             is_by_others = not self._is_cancelled or self._task.uncancel() > self._cancelled_before
         if is_last:
-            await self._run.flush(self._bridge)
             await self._bridge.batch(self._run.store, [self._run.row("ended")])
         if kind is not None and issubclass(kind, asyncio.CancelledError | WaitCancelledError) and not is_by_others:
             self._run.check()
