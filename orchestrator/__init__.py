@@ -55,6 +55,8 @@ if TYPE_CHECKING:
     )
     from orchestrator.graph.build import build_graph, compile_graph
     from orchestrator.graph.shape.wiring import GATES
+    from orchestrator.journal.record import JournalRecord
+    from orchestrator.journal.verification import JournalCheck
     from orchestrator.memory.conversation import ConversationTurn
     from orchestrator.memory.entry import Entry
     from orchestrator.memory.reference import Reference
@@ -102,6 +104,8 @@ __all__ = [
     "Event",
     "FellBack",
     "Instruction",
+    "JournalCheck",
+    "JournalRecord",
     "Limits",
     "MissingModelError",
     "ModelChangedError",
@@ -212,6 +216,8 @@ _MODULES = {
     ),
     "graph.build": ("build_graph", "compile_graph"),
     "graph.shape.wiring": ("GATES",),
+    "journal.record": ("JournalRecord",),
+    "journal.verification": ("JournalCheck",),
     "memory.conversation": ("ConversationTurn",),
     "memory.entry": ("Entry",),
     "memory.reference": ("Reference",),

@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.tools import BaseTool
 
 from orchestrator.agents.assignment import Assignment
 from orchestrator.concurrency import Bridge
+from orchestrator.journal.fact import Fact
 from orchestrator.memory.briefing import brief, fit
 from orchestrator.memory.conversation import Conversation
 from orchestrator.messages import mark_steered, steered_up_to
@@ -125,3 +128,34 @@ def _sub_task(assignment: Assignment) -> str:
     sub_task = assignment.sub_task
     attempt = f" (attempt {sub_task.attempt})" if sub_task.attempt > 1 else ""
     return f"Sub-task {sub_task.id}{attempt}: {sub_task.description}"
+
+
+def tell_start(
+    agent: str,
+    assignment: Assignment,
+    context: WorkerContext,
+    message: str,
+    prompt: str = "",
+    tools: Sequence[BaseTool] = (),
+) -> None:
+    """Tell the journal that a worker begins, and what it is asked; once for each attempt, whatever is killed.
+
+    Args:
+        agent: The worker's name.
+        assignment: The sub-task.
+        context: The surroundings of the attempt.
+        message: The first message.
+        prompt: The worker's own prompt; empty for a guest.
+        tools: The worker's tools.
+    """
+    actor, sub_task = context.actor, assignment.sub_task
+    data: dict[str, Any] = {"agent": agent, "description": sub_task.description, "message": message}
+    if prompt:
+        data["prompt"] = prompt
+    if sub_task.feedback:
+        data["feedback"] = sub_task.feedback
+    if tools:  # the engine's own, such as read_memory, are not named
+        data["tools"] = [tool.name for tool in tools]
+    # The key of a sub-task is another one for each of its versions and attempts.
+    key = f"{actor.task_number} {actor.key} started"
+    context.memory.journal.note(Fact("sub_task_started", sub_task.id, sub_task.attempt, key=key, data=data))

@@ -25,7 +25,7 @@ from orchestrator.agents.attempt_end import AttemptEnd
 from orchestrator.agents.guests.forms import own_description, own_name
 from orchestrator.agents.guests.guest import WINDOW, Guest
 from orchestrator.agents.middleware import WorkerMiddleware
-from orchestrator.agents.task_message import news, shorter_first, task_message
+from orchestrator.agents.task_message import news, shorter_first, task_message, tell_start
 from orchestrator.agents.verdict import ask_verdict, with_verdict
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
@@ -251,12 +251,14 @@ class Worker(Agent):
         """
         wanted = assignment.sub_task.output_schema
         if self.guest is not None:
+            tell_start(self.name, assignment, context, assignment.sub_task.description)
             own = await self.guest.carry_out(bridge, assignment, context, config)
             return own if wanted is None or own.end is not None else own.checked(OutputSchema(wanted))
         is_small = ModelProfile.of(self.model).is_small
         first = await task_message(bridge, assignment, context, is_small=is_small)
         mark_window(first, self.window)
         context = replace(context, shorter_first=shorter_first(assignment, context, is_small=is_small))
+        tell_start(self.name, assignment, context, str(first.text), self.prompt, self.tools)
         messages: list[BaseMessage] = [first]
         # Without tools there is nothing to find out first, and the result is asked for at once in its schema.
         if self.tools or not (self.reviews or wanted is not None):

@@ -13,8 +13,10 @@ A call that does not fit waits while calls under way may give something back; ot
 import itertools
 import threading
 import time
+import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from typing import Any, Literal
 
 from langgraph.store.base import BaseStore
@@ -22,10 +24,13 @@ from langgraph.store.base import BaseStore
 from orchestrator.budget.accounts import Account, Accounts, Reservation
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.headroom import exceeded_limit, headroom, largest_fitting
-from orchestrator.budget.ledger_store import BUDGET_ROW, amounts_of, read_rows, row_op, row_value
+from orchestrator.budget.ledger_store import BUDGET_ROW, read_rows, reservations_in, row_op, row_value, spent_in
 from orchestrator.budget.prompt_margins import PromptMargins
 from orchestrator.budget.spend import Spend
+from orchestrator.budget.told_amounts import Told, lost_call, read_told, told_amount
 from orchestrator.concurrency import Bridge, Waiter
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.journal import Journal
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 
 _CROWD = 2  # calls under way at once when little is left
@@ -46,6 +51,7 @@ class Ledger:
 
     Attributes:
         accounts: Amounts spent and reserved. Only the ledger changes them.
+        journal: The journal of the thread.
     """
 
     def __init__(
@@ -63,6 +69,7 @@ class Ledger:
         self._store = store
         self._thread_id = thread_id
         self._run = ""
+        self.journal = Journal(store, thread_id)
         self.accounts = Accounts()
         self._waiters: list[Waiter] = []
         self._lock = threading.Lock()
@@ -70,8 +77,8 @@ class Ledger:
         self._clock = clock
         self._began = clock()
         self._seconds_before = 0.0
-        # From 0 in every process: reservations of an earlier process are booked as spent when they are loaded.
-        self._ids = itertools.count()
+        # With a name of the process: its journal tells of a reservation that a killed process has left behind, once.
+        self._ids = (f"{uuid.uuid4().hex[:6]}-{number}" for number in itertools.count())
         self._written = 0
         self._written_at = self._began
         self._announced: Stage = ""
@@ -92,14 +99,15 @@ class Ledger:
             if self._loaded:
                 return
             rows = await read_rows(bridge, self._store, self._thread_id)
+            told = await read_told(bridge, self._store, self._thread_id) if rows.keys() - {BUDGET_ROW} else Told()
             with self._lock:
                 try:
-                    self._load_rows(rows)
+                    self._load_rows(rows, told)
                 except UNREADABLE_ERRORS as error:
                     raise unreadable_thread(self._thread_id, error) from error
                 self._loaded = True
 
-    def _load_rows(self, rows: Mapping[str, dict[str, Any]]) -> None:
+    def _load_rows(self, rows: Mapping[str, dict[str, Any]], told: Told) -> None:
         for agent, value in rows.items():
             if agent == BUDGET_ROW:
                 self.budget = Budget.parse(value["budget"])
@@ -107,11 +115,21 @@ class Ledger:
                 self.margins = PromptMargins(value.get("margins"))
                 self.models = value.get("models") or {}
                 continue
-            for sub_task_id, model, amount in amounts_of(value):
+            for sub_task_id, model, amount in spent_in(value):
                 self.accounts.spend(Account(agent, sub_task_id), model, amount)
+            for reservation, (sub_task_id, model, amount) in reservations_in(value):
+                if reservation in told.settled:
+                    continue
+                self.accounts.spend(Account(agent, sub_task_id), model, amount)
+                self.journal.note(lost_call(agent, reservation, sub_task_id, model, amount))
             # Each row holds the run's seconds at its own last write. The largest number is the newest.
             self._seconds_before = max(self._seconds_before, float(value.get("seconds", 0)))
         self._written = self.accounts.changes  # the first flush must not write back what was just read
+        # Where nothing is limited, the rows are written every few seconds, and the journal may know more.
+        for (agent, sub_task_id, model), amount in told.amounts.items():
+            booked = self.accounts.rows[agent].spent.get(model, {}).get(sub_task_id, Spend())
+            if (missing := amount.beyond(booked)) != Spend():
+                self.accounts.spend(Account(agent, sub_task_id), model, missing)
 
     async def count_tool_call(self, bridge: Bridge, account: Account) -> None:
         """Book a tool call before it is made; durable where tool calls are limited.
@@ -128,10 +146,16 @@ class Ledger:
         if self.budget.tool_calls is not None:
             await self.flush(bridge)
 
-    async def set_budget(self, bridge: Bridge, budget: Budget) -> None:
-        """Set the limits, durably, close the question about them, and wake the calls that wait for room."""
+    async def set_budget(self, bridge: Bridge, budget: Budget, by: str = "") -> None:
+        """Set the limits, durably, close the question about them, and wake the calls that wait for room.
+
+        Args:
+            bridge: Reaches the store.
+            budget: The limits.
+            by: The user who sets them.
+        """
         self.budget, self.asked = budget, ""
-        await self._write_budget(bridge)
+        await self._write_budget(bridge, Fact("budget_set", by=by, data={"budget": budget.plain()}))
         self._wake()
 
     async def ask(self, bridge: Bridge, what: str) -> None:
@@ -140,7 +164,7 @@ class Ledger:
             self.asked = what
             await self._write_budget(bridge)
 
-    async def _write_budget(self, bridge: Bridge) -> None:
+    async def _write_budget(self, bridge: Bridge, *facts: Fact) -> None:
         value: dict[str, Any] = {"budget": self.budget.plain(), "run": self._run}
         if self.asked:
             value["asked"] = self.asked
@@ -149,11 +173,14 @@ class Ledger:
         if self.models:
             value["models"] = self.models
         async with self._write_lock:
-            await bridge.batch(self._store, [row_op(self._thread_id, BUDGET_ROW, value)])
+            await self.journal.write(bridge, [row_op(self._thread_id, BUDGET_ROW, value)], *facts)
 
     async def flush(self, bridge: Bridge) -> None:
         """Make all changes so far durable, those of concurrent callers included."""
         own_changes = self.accounts.changes
+        if self._written >= own_changes:
+            await self.journal.flush(bridge)
+            return
         async with self._write_lock:
             with self._lock:
                 # A concurrent caller that held the lock first has written these changes too.
@@ -161,7 +188,7 @@ class Ledger:
                     return
                 now, rows = self.accounts.changes, self.accounts.changed_since(self._written)
                 ops = [row_op(self._thread_id, agent, row_value(row, self.seconds)) for agent, row in rows.items()]
-            await bridge.batch(self._store, ops)
+            await self.journal.write(bridge, ops)
             self._written, self._written_at = now, self._clock()
 
     # -- reserving and settling -----------------------------------------------------------------------------------
@@ -207,7 +234,7 @@ class Ledger:
             if (error := self._exceeded(account, least)) is not None:
                 raise error
             worst = largest_fitting(worst, least, lambda amount: self._exceeded(account, amount) is None)
-        reservation = Reservation(str(next(self._ids)), account, model, worst)
+        reservation = Reservation(next(self._ids), account, model, worst)
         self.accounts.open(reservation)
         return reservation
 
@@ -220,15 +247,21 @@ class Ledger:
             return BudgetSpentError("wall_clock_s", "run", self.seconds, self.budget.wall_clock_s or 0)
         return exceeded_limit(self.budget, self.accounts, account, amount, with_reserved=with_reserved)
 
-    async def settle(self, bridge: Bridge, reservation: Reservation, actual: Spend | None) -> None:
+    async def settle(
+        self, bridge: Bridge, reservation: Reservation, actual: Spend | None, fact: Fact | None = None
+    ) -> None:
         """Replace a reservation by the amount really spent; durable where calls are reserved.
 
         Args:
             bridge: How to write.
             reservation: The reservation of the call.
             actual: The reported amount; None books the whole reservation.
+            fact: What the journal tells of the call. The amount is added to its data.
         """
         with self._lock:
+            if fact is not None:  # first, so that the journal never lacks what a row has
+                spent = reservation.worst if actual is None else actual
+                self.journal.note(replace(fact, data={**fact.data, "spent": told_amount(spent)}))
             self.accounts.close(reservation, actual)
         # Before the write: there is room in the budget now, and the waiting calls need not wait for the disk.
         self._wake()

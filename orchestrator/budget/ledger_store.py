@@ -9,6 +9,8 @@ from orchestrator.budget.accounts import Row
 from orchestrator.budget.budget import Budget
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.journal import Journal
 from orchestrator.persistence.namespaces import namespace
 from orchestrator.persistence.rows.pages import delete_all, read_all
 
@@ -36,16 +38,27 @@ def row_value(row: Row, seconds: float) -> dict[str, Any]:
 
 def amounts_of(value: Mapping[str, Any]) -> Iterator[Amount]:
     """Yield the amounts of a stored row. A reservation that was never settled counts as spent."""
+    yield from spent_in(value)
+    yield from reserved_in(value)
+
+
+def spent_in(value: Mapping[str, Any]) -> Iterator[Amount]:
+    """Yield the amounts of a stored row that are spent."""
     for model, tasks in value.get("spent", {}).items():
         for task, numbers in tasks.items():
             yield task, model, Spend.parse(numbers)
-    yield from reserved_in(value)
 
 
 def reserved_in(value: Mapping[str, Any]) -> Iterator[Amount]:
     """Yield the amounts of a stored row that were reserved and never settled."""
-    for task, model, *numbers in value.get("open", {}).values():
-        yield task, model, Spend.parse(numbers)
+    for _, amount in reservations_in(value):
+        yield amount
+
+
+def reservations_in(value: Mapping[str, Any]) -> Iterator[tuple[str, Amount]]:
+    """Yield the reservations of a stored row that were never settled: each id with its amount."""
+    for reservation, (task, model, *numbers) in value.get("open", {}).items():
+        yield reservation, (task, model, Spend.parse(numbers))
 
 
 def row_op(thread_id: str, key: str, value: dict[str, Any] | None) -> PutOp:
@@ -83,6 +96,7 @@ async def begin_ledger(
     run: str,
     also: Sequence[PutOp] = (),
     models: Mapping[str, Any] | None = None,
+    facts: Sequence[Fact] = (),
 ) -> dict[str, Any]:
     """Delete the rows of an earlier task on the thread and write the budget of a new run.
 
@@ -96,6 +110,7 @@ async def begin_ledger(
         run: A name of the run that is unique on the thread.
         also: Further operations that happen once at the start of the run, in the same transaction.
         models: The models that the run asks, JSON-plain.
+        facts: What the journal tells of the beginning.
 
     Returns:
         The models of the earlier task; empty if they are not known.
@@ -107,5 +122,6 @@ async def begin_ledger(
         return former
     deletions = [row_op(thread_id, key, None) for key in rows]
     value: dict[str, Any] = {"budget": budget.plain(), "run": run} | ({"models": dict(models)} if models else {})
-    await bridge.batch(store, [*deletions, row_op(thread_id, BUDGET_ROW, value), *also])
+    ops = [*deletions, row_op(thread_id, BUDGET_ROW, value), *also]
+    await Journal(store, thread_id).write(bridge, ops, *facts)
     return former

@@ -58,6 +58,11 @@ class Spend:
             self.nano_usd - other.nano_usd,
         )
 
+    def beyond(self, other: "Spend") -> "Spend":
+        """Return the amounts by which this one is larger than another."""
+        more = self - other
+        return Spend(*(max(0, number) for number in (*more.counters().values(), more.nano_usd)))
+
     def plain(self) -> list[int]:
         """Return the numbers as a short list, without zeros at its end."""
         # A row is written for every paid call, and most amounts end in zeros: no tool call, no cost.

@@ -62,7 +62,8 @@ class Branch(Parking):
         # Two calls of the node may get their answers at once, and the node has one slot.
         async with self._slot_lock:
             if self._wants_slot and not self._has_slot:
-                await self._round.acquire_slot(self._invocation.bridge, self._rank)
+                on_wait = partial(self._recorder.waits, "slot")
+                await self._round.acquire_slot(self._invocation.bridge, self._rank, on_wait)
                 self._has_slot = True
 
     def _free_slot(self) -> None:
@@ -107,6 +108,7 @@ class Branch(Parking):
         idle = Idle(self._invocation.bridge.waiter())
         began = time.monotonic()
         self._parked += 1
+        self._recorder.waits("human", [review.id])
         try:
             self.check_version()
             # No `await` before `park`: a decision that wakes what is not parked yet would be counted twice.

@@ -14,7 +14,6 @@ from functools import cached_property
 from typing import Any
 
 from langchain_core.runnables import RunnableConfig
-from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.errors import GraphInterrupt
 from langgraph.runtime import get_runtime
 from langgraph.store.base import BaseStore, PutOp
@@ -31,6 +30,8 @@ from orchestrator.graph.registry import Registry
 from orchestrator.graph.rework import Reworks
 from orchestrator.graph.round import Round
 from orchestrator.graph.stores import store_beside
+from orchestrator.journal.fact import Fact, process_facts
+from orchestrator.journal.journal import Journal
 from orchestrator.logs import logger
 from orchestrator.memory.own_embedder import OwnEmbedder
 from orchestrator.memory.own_index import index_for
@@ -52,6 +53,7 @@ _log = logger(__name__)
 _CHECKPOINTER_KEY = "__pregel_checkpointer"
 _RESUMING_KEY = "__pregel_resuming"
 _SCRATCHPAD_KEY = "__pregel_scratchpad"
+_TASK_KEY = "__pregel_task_id"
 _MOST_GRAPHS = 1000  # that one attempt calls
 
 
@@ -221,6 +223,8 @@ class Invocation:
     @cached_property  # another invocation may take the key over while this node still works
     def _shared(self) -> Shared:
         def create() -> Shared:
+            if is_resumed(self.config):
+                self.journal.note(Fact("run_resumed", data=process_facts()))
             ledger = Ledger(Budget(), self.store, self.memory_id, self.bridge.lock())
             watch = DecisionWatch(self.store, self.memory_id)
             is_reached = self.is_bare and self.thread_id
@@ -228,6 +232,17 @@ class Invocation:
             return Shared(ledger, watch, Steering(self.store, self.memory_id), bare_run)
 
         return SHARED.find(shared_key(self.namespace, self.memory_id), self.control, create)
+
+    @cached_property
+    def journal(self) -> Journal:
+        """The journal of the thread."""
+        return Journal(self.store, self.memory_id)
+
+    def tell(self, *facts: Fact) -> None:
+        """Tell facts in the transaction that saves what this node returns."""
+        # LangGraph 1.2 names an execution under this key, and saves what the node returns under the same name.
+        task_id = str(self.config.get("configurable", {}).get(_TASK_KEY) or "")
+        self.journal.bind(self.checkpointer, task_id, facts)
 
     @property
     def can_wait(self) -> bool:
@@ -297,22 +312,6 @@ class Invocation:
         """Note that the round begins in this invocation, so that no node of it has returned before."""
         self._shared.begun_round = number
 
-    async def returned_outcomes(self) -> dict[str, str]:
-        """Return the keys of the sub-tasks whose nodes have returned in this super-step, by id."""
-        graph = self.namespace.rpartition("|")[0]
-        configurable = {
-            "thread_id": self.thread_id,
-            "checkpoint_ns": graph,
-            "checkpoint_id": self.config["configurable"].get("checkpoint_map", {}).get(graph),
-        }
-        if not isinstance(self.checkpointer, BaseCheckpointSaver):
-            return {}
-        read = self.checkpointer.get_tuple if self.bridge is BLOCKING else self.checkpointer.aget_tuple
-        saved = await self.bridge.call(read, {"configurable": configurable})
-        writes = () if saved is None else saved.pending_writes or ()
-        outcomes = [value for _, channel, value in writes if channel == "outcomes"]
-        return {task_id: outcome["key"] for each in outcomes for task_id, outcome in each.items()}
-
     def drop_rounds(self) -> None:
         """Forget the finished rounds."""
         self._shared.drop_rounds()
@@ -349,13 +348,6 @@ class Invocation:
     def workspace(self) -> str:
         """The folder for the files of the thread."""
         return str(self.config["configurable"].get(WORKSPACE_KEY) or workspace_of(None, self.memory_id))
-
-    async def drop_steps(self) -> None:
-        """Delete the steps that this node execution's agent has saved: its result is in the shared memory."""
-        # Only our own saver can do so: LangGraph deletes nothing smaller than a thread.
-        drop = getattr(self.checkpointer, "drop_namespace" if self.bridge is BLOCKING else "adrop_namespace", None)
-        if drop is not None:
-            await self.bridge.call(drop, self.thread_id, self.namespace)
 
 
 def cancellable(invocation: Invocation) -> AbstractAsyncContextManager[object]:

@@ -11,6 +11,7 @@ from orchestrator.graph.state import ReportedStatus, ResultOutput
 from orchestrator.graph.supervision.turn import Turn, Update
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.planning.assessment import current
+from orchestrator.reviews.open_reviews import asked
 from orchestrator.reviews.payload import review_payload
 from orchestrator.reviews.review import Review
 
@@ -82,6 +83,8 @@ def _report_pause(invocation: Invocation, pause: GraphInterrupt) -> None:
     report: dict[str, Any] = {"status": ReportedStatus("waiting" if reviews else "failed"), "reviews": reviews}
     if spent := invocation.ledger.spent.counters():
         report["usage"] = (spent,)
+    for payload in reviews:
+        invocation.journal.note(asked(Review.of_payload(payload)))
     send = invocation.config.get("configurable", {}).get(_SEND_KEY)
     if send is not None:
         send(list(report.items()))

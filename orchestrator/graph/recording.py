@@ -1,6 +1,7 @@
 """Recording: what a sub-task ended with, made durable in the shared memory."""
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from orchestrator.agents.assignment import Result
@@ -8,6 +9,9 @@ from orchestrator.agents.worker import Worker
 from orchestrator.events import SubTaskChanged
 from orchestrator.graph.invocation import Invocation
 from orchestrator.graph.payload import Payload
+from orchestrator.graph.saved.steps import drop_steps
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.record import Kind
 from orchestrator.logs import logger
 from orchestrator.memory.entry import Entry, digest
 from orchestrator.memory.shared_memory import SharedMemory
@@ -35,11 +39,37 @@ class Recorder:
         self._memory = memory
         self._began = 0.0
         self._status: Status = "pending"
+        self._waiting: tuple[str, ...] = ()
 
     def begin(self) -> None:
         """Start the clock, and report that the agent works now."""
         self._began = time.monotonic()
         self.report("running")
+
+    def fact(self, kind: Kind, what: str, data: dict[str, Any]) -> Fact:
+        """Return what the journal tells of this version of the sub-task, once.
+
+        Args:
+            kind: What happened.
+            what: Names it among the facts of the version.
+            data: What is told of it.
+        """
+        payload = self._payload
+        key = f"{payload.task_number} {payload.key} {what}" if what else ""
+        return Fact(kind, payload.sub_task.id, payload.sub_task.attempt, key=key, data=data)
+
+    def waits(self, reason: str, names: Sequence[str] = ()) -> None:
+        """Tell the journal that the sub-task waits.
+
+        Args:
+            reason: `dependency`, `slot` or `human`.
+            names: The sub-tasks or reviews that it waits for.
+        """
+        # A node that is woken for another reason waits on for the same.
+        waiting = (reason, *names)
+        if waiting != self._waiting:
+            self._waiting = waiting
+            self._invocation.journal.note(self.fact("sub_task_waits", "", {"reason": reason, "names": list(names)}))
 
     def resume(self, waited: float, *, is_running: bool) -> None:
         """Go on after a wait for a human, which is no part of the attempt's time.
@@ -70,7 +100,8 @@ class Recorder:
     async def draft(self, result: Result) -> Entry:
         """Record a result that a human must see first, and return its entry."""
         entry = self._entry(result, self._outcome(result, "succeeded"), "draft")
-        await self._memory.write(self._invocation.bridge, entry)
+        fact = self.fact("result_drafted", "draft", _told(result))
+        await self._memory.write(self._invocation.bridge, entry, facts=[fact])
         return entry
 
     async def outcome(self, result: Result, status: Status, **fields: Any) -> Outcome:
@@ -86,11 +117,13 @@ class Recorder:
         outcome = self._outcome(result, status, **fields)
         entry = self._entry(result, outcome, "final" if status == "succeeded" else "note")
         # Before anything is freed: a kill in between leaves steps behind, and loses no result.
-        await self._memory.write(self._invocation.bridge, entry)
+        data = {**_told(result), **outcome.model_dump(mode="json", exclude_defaults=True, exclude={"id", "digest"})}
+        fact = self.fact("sub_task_ended", "ended", data)
+        await self._memory.write(self._invocation.bridge, entry, facts=[fact])
         if self._agent.has_steps:
             # Nothing resumes the agent any more: the checkpoints of its steps, and whatever its tools keep open for the
             # sub-task (such as a Python session), can go.
-            await self._invocation.drop_steps()
+            await drop_steps(self._invocation)
             session = session_of(self._invocation.memory_id, self._payload.key)
             await self._agent.end_sub_task(self._invocation.bridge, session)
         return outcome
@@ -122,3 +155,9 @@ class Recorder:
             status=status,
             outcome=outcome.plain(),
         )
+
+
+def _told(result: Result) -> dict[str, Any]:
+    """Return what the journal tells of a result."""
+    told = {"text": result.text, "sources": list(result.sources), "tainted_by": list(result.tainted_by)}
+    return {name: value for name, value in told.items() if value}

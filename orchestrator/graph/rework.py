@@ -26,6 +26,7 @@ from langgraph.errors import GraphBubbleUp
 from orchestrator.concurrency import Bridge
 from orchestrator.events import Emit, SubTaskChanged
 from orchestrator.graph.payload import Payload
+from orchestrator.journal.fact import Fact
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.planning.assessment import can_retry, joined_feedback
@@ -251,7 +252,10 @@ class Reworks:
         text = json.dumps([each.plain() for each in (*reworks_in(self._memory.seen(key)), rework)])
         former = (self._memory.seen(before) for before, _ in rework.keys.values())
         retracted = [each.with_status("retracted") for each in former if each is not None and each.is_result]
-        await self._memory.write(bridge, Entry(key=key, text=text, status="note"), *retracted)
+        place = self._places[rework.sub_task_id]
+        data = {"feedback": rework.feedback, "round": rework.round, "again": list(rework.keys)}
+        sent_back = Fact("sub_task_sent_back", rework.sub_task_id, place.payload.sub_task.attempt, data=data)
+        await self._memory.write(bridge, Entry(key=key, text=text, status="note"), *retracted, facts=[sent_back])
 
     def _tell(self, emit: Emit, rework: Rework) -> None:
         for task_id in rework.keys:

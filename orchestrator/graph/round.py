@@ -19,7 +19,7 @@ Invariants:
 import heapq
 import itertools
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 from orchestrator.concurrency import Bridge, Waiter
@@ -203,8 +203,14 @@ class Round:
                 idle.is_sent_away = True
                 self._wake(idle)
 
-    async def acquire_slot(self, bridge: Bridge, rank: int) -> None:
-        """Take one of the slots for parallel workers, or wait for it. Higher ranks go first."""
+    async def acquire_slot(self, bridge: Bridge, rank: int, on_wait: Callable[[], object] = lambda: None) -> None:
+        """Take one of the slots for parallel workers, or wait for it. Higher ranks go first.
+
+        Args:
+            bridge: How to wait.
+            rank: The rank of the sub-task.
+            on_wait: Called if no slot is free.
+        """
         # LangGraph's own `max_concurrency` counts the nodes that wait for their dependencies, too.
         with self._lock:
             if self._slots > 0 and not self._queue:
@@ -215,6 +221,7 @@ class Round:
             claim = (-rank, next(self._arrival), waiter)
             heapq.heappush(self._queue, claim)
         try:
+            on_wait()
             await waiter.wait()
         except BaseException:  # a cancelled task ends here too
             with self._lock:

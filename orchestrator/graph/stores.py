@@ -13,8 +13,8 @@ from langgraph.store.sqlite import AsyncSqliteStore, SqliteStore
 
 from orchestrator.errors import ConfigError
 from orchestrator.graph.registry import Registry
-from orchestrator.persistence.schema import set_up
-from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S
+from orchestrator.persistence.database import BUSY_TIMEOUT_S
+from orchestrator.persistence.sqlite.schema import set_up
 
 # One store for each saver: in memory, a second store would have none of the results of the runs before.
 _stores: WeakKeyDictionary[Any, BaseStore] = WeakKeyDictionary()

@@ -12,6 +12,8 @@ from weakref import WeakKeyDictionary
 from langgraph.store.base import BaseStore, PutOp
 
 from orchestrator.concurrency import AWAITING, Bridge
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.journal import Journal
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.own_embedder import CALLER_LOOP, Health, OwnEmbedder, within_limit
 from orchestrator.memory.recall import LexicalIndex, RecallIndex, SemanticIndex, recall_index
@@ -112,7 +114,14 @@ def index_for(store: BaseStore, thread_id: str, model: OwnEmbedder | None) -> Re
 
 
 async def put_entries(
-    bridge: Bridge, store: BaseStore, place: tuple[str, ...], entries: Sequence[Entry], gone: Collection[str] = ()
+    bridge: Bridge,
+    store: BaseStore,
+    place: tuple[str, ...],
+    entries: Sequence[Entry],
+    gone: Collection[str] = (),
+    *,
+    journal: Journal,
+    facts: Sequence[Fact] = (),
 ) -> None:
     """Write entries and delete others, in one transaction.
 
@@ -124,6 +133,8 @@ async def put_entries(
         place: The namespace of the thread's memory.
         entries: The entries to write.
         gone: The keys of the entries to delete.
+        journal: The journal of the thread.
+        facts: What it tells of these entries.
     """
     settings = index_of(store)
     # Without fields, LangGraph embeds the whole value, with the outcome's numbers and the names of fields.
@@ -134,12 +145,12 @@ async def put_entries(
     if settings is not None and (health := health_of(store)).is_resting:
         indexed = plain
     try:
-        await bridge.batch(store, [*deletions, *indexed])
+        await journal.write(bridge, [*deletions, *indexed], *facts)
     except Exception as error:
         if settings is None or indexed == plain:
             raise
         # Raises if the store itself failed, and not the embedding model.
-        await bridge.batch(store, [*deletions, *plain])
+        await journal.write(bridge, [*deletions, *plain], *facts)
         health.fail(error)
 
 

@@ -10,7 +10,7 @@ counts as executed: a worker that finds its own entry does not run again.
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 from types import NoneType
 from typing import Any, Protocol, cast
@@ -20,6 +20,9 @@ from langgraph.store.memory import InMemoryStore
 
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.errors import ConfigError
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.journal import Journal
+from orchestrator.journal.record import Kind
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.own_index import StoreIndex, index_of, put_entries, recall_beside
 from orchestrator.memory.recall import LexicalIndex, Ranking, RecallIndex
@@ -55,6 +58,9 @@ class SharedMemory:
         thread_id: The thread.
         index: An empty index for `recall`; by default the store's own index, or full text search where it has none.
         clock: Returns Unix time in seconds.
+
+    Attributes:
+        journal: The journal of the thread.
     """
 
     def __init__(
@@ -69,6 +75,7 @@ class SharedMemory:
         self._store = InMemoryStore() if store is None else store
         self._thread_id = thread_id
         self._namespace = namespace(thread_id, "memory")
+        self.journal = Journal(self._store, thread_id)
         self._entries: dict[str, Entry] = {}
         if index is None:
             index = StoreIndex(self._store, self._namespace) if index_of(self._store) else LexicalIndex()
@@ -124,13 +131,20 @@ class SharedMemory:
 
     # -- writing ---------------------------------------------------------------------------------------------
 
-    async def write(self, bridge: Bridge, *entries: Entry) -> None:
-        """Write entries in one transaction. They are durable when it returns."""
+    async def write(self, bridge: Bridge, *entries: Entry, facts: Sequence[Fact] = ()) -> None:
+        """Write entries in one transaction. They are durable when it returns.
+
+        Args:
+            bridge: Reaches the store.
+            entries: The entries.
+            facts: What the thread's journal tells of them.
+        """
         with self._lock:
             # A clock that was put back must not sort new entries before old ones.
             now = self._newest = max(self._clock(), self._newest + _TICK_S)
         stamped = [(entry if entry.created else entry.stamped(now)).sound() for entry in entries]
-        await put_entries(bridge, self._store, self._namespace, stamped)
+        told = [*_reversals(self._entries, stamped), *facts]
+        await put_entries(bridge, self._store, self._namespace, stamped, journal=self.journal, facts=told)
         with self._lock:
             for entry in stamped:
                 self._entries.pop(entry.key, None)  # so that a replaced entry moves to the end, where the newest are
@@ -159,7 +173,7 @@ class SharedMemory:
             changed = [entry for key, entry in self._entries.items() if former.get(key) != entry]
             gone = former.keys() - self._entries.keys()
         if changed or gone:
-            await put_entries(bridge, self._store, self._namespace, changed, gone)
+            await put_entries(bridge, self._store, self._namespace, changed, gone, journal=self.journal)
 
     # -- for users: blocking methods and their async twins -------------------------------------------------------
 
@@ -220,6 +234,24 @@ class SharedMemory:
     def read(self, key: str) -> Entry | None:
         """Return an entry by key, whatever its status."""
         return run_blocking(self.fetch(BLOCKING, key))
+
+
+def _reversals(seen: Mapping[str, Entry], entries: Iterable[Entry]) -> list[Fact]:
+    """Return what the journal tells of results that are retracted, or accepted again.
+
+    Args:
+        seen: The entries so far, by key.
+        entries: The entries that take their places.
+    """
+    facts: list[Fact] = []
+    for entry in entries:
+        before = seen.get(entry.key)
+        if before is None or before.status == entry.status or "retracted" not in (before.status, entry.status):
+            continue
+        kind: Kind = "result_retracted" if entry.status == "retracted" else "result_restored"
+        attempt = int(entry.outcome.get("attempt", 1))
+        facts.append(Fact(kind, entry.sub_task_id, attempt, data={"result": entry.key}))
+    return facts
 
 
 def _parsed(thread_id: str, key: str, value: Any) -> Entry:

@@ -31,11 +31,13 @@ from orchestrator.concurrency import Bridge
 from orchestrator.daemon_threads import UnusualExitError
 from orchestrator.errors import ModelError
 from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent, is_heard
+from orchestrator.journal.fact import Fact
 from orchestrator.logs import logger
 from orchestrator.memory.reference import ReferenceFilter
 from orchestrator.messages import make_sound
 from orchestrator.model_calls.answer_limit import limited
 from orchestrator.model_calls.call_policy import CallPolicy
+from orchestrator.model_calls.call_telling import CallTelling, replaced_model
 from orchestrator.model_calls.loading_event import ModelLoading
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
@@ -97,7 +99,7 @@ class ModelCalls:
         self.allowance = allowance or Allowance()
         self.policy = policy or CallPolicy()
         self._emit = emit
-        self._number = attempt
+        self.attempt = attempt
 
     def text_stream(self, references: ReferenceFilter | None = None) -> TextStream | None:
         """Return a stream for the words of an answer; None where nobody listens, and models need not stream.
@@ -108,7 +110,7 @@ class ModelCalls:
         if not is_heard(self._emit):
             return None
         account = self.allowance.account
-        return TextStream(self._emit, account.agent, account.sub_task_id, self._number, references)
+        return TextStream(self._emit, account.agent, account.sub_task_id, self.attempt, references)
 
     def last_call(self, model: BaseChatModel, question: Question, *, of_run: bool) -> BudgetSpentError | None:
         """Return the limit that another call after this one would pass, or None.
@@ -194,7 +196,10 @@ class ModelCalls:
                     raise ModelError(f"{name} failed ({why}): resume later") from error
                 name, instead = (ModelProfile.of(each).name for each in candidates[at : at + 2])
                 _log.warning("%s failed (%s): asking %s instead", name, error, instead)
-                self._emit(FellBack(self.allowance.account.sub_task_id, name, instead, str(error)))
+                account, ledger = self.allowance.account, self.allowance.ledger
+                if ledger is not None:
+                    ledger.journal.note(replaced_model(account, self.attempt, name, instead, str(error)))
+                self._emit(FellBack(account.sub_task_id, name, instead, str(error)))
         raise AssertionError("unreachable: the last candidate returns or raises")
 
     def _candidates(self, model: BaseChatModel) -> list[BaseChatModel]:
@@ -259,6 +264,8 @@ class ModelCalls:
             worst,
             self._worst(model, worst.input_tokens, min(worst.output_tokens, LEAST_ANSWER)),
         )
+        telling = CallTelling(ledger.journal, self.attempt, ModelProfile.of(model), reservation)
+        telling.asked(question.messages)
         is_capped = ledger.budget.strict and ledger.budget.limits_tokens
         asked, arguments = limited(model, reservation.worst.output_tokens) if is_capped else (model, {})
         left = self.allowance.time_left
@@ -267,13 +274,15 @@ class ModelCalls:
         except BaseException as error:
             # A cancelled call is settled too, or its reservation would stay in the run's account for good.
             nothing = Spend(model_calls=int(not is_loading(error))) if cost_nothing(error) else None
-            await ledger.settle(self.bridge, reservation, nothing or self._unreported(model, question, reservation))
+            spent = nothing or self._unreported(model, question, reservation)
+            await ledger.settle(self.bridge, reservation, spent, telling.failed(error))
             if isinstance(error, TimeoutError) and left is not None and left <= limit:
                 # Not the endpoint was too slow: the run's own time is over.
                 most = ledger.budget.wall_clock_s or 0
                 raise BudgetSpentError("wall_clock_s", "run", ledger.seconds, most) from error
             raise
-        await self._settle(ledger, model, question, reservation, messages_of(reply))
+        messages = messages_of(reply)
+        await self._settle(ledger, model, question, reservation, messages, telling.answered(messages))
         return reply
 
     async def _within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
@@ -323,6 +332,7 @@ class ModelCalls:
         question: Question,
         reservation: Reservation,
         messages: Sequence[BaseMessage],
+        fact: Fact,
     ) -> None:
         reported = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
         asked = sum(usage["input_tokens"] for usage in reported)
@@ -332,10 +342,11 @@ class ModelCalls:
             actual: Spend | None = Spend(asked, answered, 1, 0, self._price(model, asked, answered))
         else:
             actual = self._unreported(model, question, reservation, messages)
-        await ledger.settle(self.bridge, reservation, actual)
+        await ledger.settle(self.bridge, reservation, actual, fact)
         spent = ledger.spent
         self._emit(Spent(spent.tokens, await self._cost_so_far(ledger, model), spent.model_calls))
         if stage := ledger.new_stage():
+            ledger.journal.note(Fact("budget_short", data={"stage": stage, "budget": ledger.budget.plain()}))
             self._emit(BudgetShort(stage, str(ledger.budget)))
 
     async def _cost_so_far(self, ledger: Ledger, model: BaseChatModel) -> float:

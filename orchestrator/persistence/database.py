@@ -30,10 +30,14 @@ from orchestrator.persistence.location import database_path, default_url
 from orchestrator.persistence.own_savers import AnySaver, adapted_saver, check_loop
 from orchestrator.persistence.private_files import make_private_file, make_private_folder
 from orchestrator.persistence.row_watch import watch_of
-from orchestrator.persistence.schema import set_up
-from orchestrator.persistence.sqlite import BUSY_TIMEOUT_S, Saver, Store, explain_sqlite
+from orchestrator.persistence.sqlite.errors import explain_sqlite
+from orchestrator.persistence.sqlite.saver import Saver
+from orchestrator.persistence.sqlite.schema import set_up
+from orchestrator.persistence.sqlite.store import Store
 from orchestrator.persistence.workspace import workspaces_beside
 from orchestrator.validation import expect
+
+BUSY_TIMEOUT_S = 10.0
 
 _CHECKPOINTER = "a checkpointer of LangGraph, such as InMemorySaver(), open already"
 
@@ -100,8 +104,9 @@ class Persistence:
                 _check_kind(self.path)
                 make_private_file(self.path)  # SQLite gives its journals the mode of the database
             self._conn = _connect(self.path)
-            self._saver = Saver(self._conn, lock, self.where)
             self._store = Store(self._conn, lock, self.where)
+            # The journal is in the store. Checkpoints can take records along only if both are one database.
+            self._saver = Saver(self._conn, lock, self.where, self._store.riders if store is None else None)
             set_up(self._saver, self._store, BUSY_TIMEOUT_S)
         except OSError as error:
             raise PersistenceError(f"cannot create {self.where}: {error.strerror or error}") from error
@@ -121,6 +126,7 @@ class Persistence:
         lock = threading.Lock()
         for part in (self._saver, self._store):
             part.conn, part.lock = self._conn, lock
+        self._store.riders.forget()
         self._leases = Leases(self.path)
 
     def __enter__(self) -> Self:

@@ -17,12 +17,13 @@ from pydantic import ValidationError
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import DecisionError, PersistenceError
+from orchestrator.journal.journal import Journal
 from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.rows.inserts import InsertingStore, insert_if_absent
+from orchestrator.persistence.rows.inserts import InsertingStore
 from orchestrator.persistence.rows.pages import delete_all
 from orchestrator.reviews.answers import read_answer
 from orchestrator.reviews.listeners import LISTENERS
-from orchestrator.reviews.open_reviews import close_review, forget_open_reviews
+from orchestrator.reviews.open_reviews import answered, close_review, forget_open_reviews
 from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.reviews.resume_values import bind_bare_resume, receive
 from orchestrator.reviews.review import Decision, Review, check_decision
@@ -65,12 +66,12 @@ async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decisio
     A decision that was recorded meanwhile stands. An answer that came in this way before does not: it belongs to
     another branch of the thread's history, and time travel asks the question again.
     """
-    op = _row_op(review, decision, **_RESUMED)
-    standing = await insert_if_absent(bridge, store, op)
+    op, journal = _row_op(review, decision, **_RESUMED), Journal(store, review.thread_id)
+    standing = await journal.insert(bridge, op, answered(review, decision))
     # Rows with the mark leave a review open for everybody else, and nothing asks this one again.
     await close_review(bridge, store, review)
     if standing is not None and _is_resumed(standing):
-        await bridge.batch(store, [op])
+        await journal.write(bridge, [op], answered(review, decision))
     elif standing is not None:
         return _parse(review, standing.value)
     return decision
@@ -142,7 +143,7 @@ async def record_decision(bridge: Bridge, store: BaseStore, review: Review, deci
     """
     check_decision(review, decision)
     op = _row_op(review, decision)
-    standing = await insert_if_absent(bridge, store, op)
+    standing = await Journal(store, review.thread_id).insert(bridge, op, answered(review, decision))
     if standing is not None:
         if not _is_same(decision, standing.value):
             raise _AnsweredError(review, standing)

@@ -21,9 +21,10 @@ from langgraph.store.memory import InMemoryStore
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.journal import Journal
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.namespaces import THREADS, namespace
-from orchestrator.persistence.rows.inserts import insert_if_absent
 from orchestrator.persistence.rows.pages import read_all
 from orchestrator.text import count_tokens, sound
 from orchestrator.validation import expect
@@ -106,7 +107,9 @@ async def record_instruction(bridge: Bridge, store: BaseStore, thread_id: str, t
     for number in itertools.count(newest + 1):
         instruction = Instruction(number, text, by, at)
         op = PutOp(namespace(thread_id, _KIND), _key(number), instruction.plain(), index=False)
-        if await insert_if_absent(bridge, store, op) is None:  # otherwise another process has taken the number
+        fact = Fact("instruction_given", by=by, data={"text": text, "number": number})
+        # Otherwise another process has taken the number.
+        if await Journal(store, thread_id).insert(bridge, op, fact) is None:
             break
     _Recorded.count += 1
     return instruction

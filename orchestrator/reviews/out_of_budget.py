@@ -72,7 +72,7 @@ async def _carry_out(bridge: Bridge, ledger: Ledger, task: Task, review: Review,
     if decision.action == "edit":
         # Another node that asked the same may have raised the budget, and the run may have passed that one too.
         if review.id == _review(ledger, task).id:
-            await ledger.set_budget(bridge, ledger.budget.raised(decision.data))
+            await ledger.set_budget(bridge, ledger.budget.raised(decision.data), decision.by)
         return "go"
     return "finish" if decision.action == "approve" else "stop"
 

@@ -26,6 +26,7 @@ from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.reviews.decisions import record_decision, recorded_decision, standing_decision
 from orchestrator.reviews.review import Decision, Review
 from orchestrator.runs.callbacks import guarded, guarded_result
+from orchestrator.runs.interventions.interventions import user_name
 from orchestrator.runs.thread_states import ThreadStates
 
 Ask = Callable[[Review], Awaitable[Decision | None]]
@@ -163,6 +164,8 @@ class Asking:
         if decision is None:
             self._left_open.add(review.id)
             return
+        if not decision.by:
+            decision = decision.model_copy(update={"by": user_name()})
         try:
             await record_decision(AWAITING, self._store, review, decision)
         except DecisionError:

@@ -19,6 +19,7 @@ from orchestrator.reviews.decisions import record_decision, recorded_decision
 from orchestrator.reviews.review import Action, Data, Decision, Review
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.interventions import Interventions, user_name
+from orchestrator.runs.journals.journals import Journals
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList
 from orchestrator.runs.thread_states import Graph, ThreadStates
@@ -29,7 +30,7 @@ from orchestrator.validation import expect
 _log = logger(__name__)
 
 
-class OrchestratorClient(Interventions):
+class OrchestratorClient(Journals, Interventions):
     """The threads of a database.
 
     Args:

@@ -4,6 +4,7 @@ from orchestrator.budget.ledger_store import forget_ledger
 from orchestrator.budget.past_spend import forget_past
 from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.errors import PersistenceError
+from orchestrator.journal.reading import forget_journal
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.workspace import delete_workspace, workspace_of
 from orchestrator.runs.interventions.cancellation import forget_orders
@@ -38,4 +39,5 @@ async def delete_thread(bridge: Bridge, persistence: Persistence, thread_id: str
     await forget_ledger(bridge, persistence.store, thread_id)
     await forget_past(bridge, persistence.store, thread_id)
     await forget_orders(bridge, persistence.store, thread_id)
+    await forget_journal(bridge, persistence.store, thread_id)
     await threads.delete(bridge, thread_id)

@@ -38,6 +38,7 @@ from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.consent.other_model import check_models
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.cancellation import CancelScope, forget_cancelled
+from orchestrator.runs.journals.pauses import tell_pause
 from orchestrator.runs.run import Run
 from orchestrator.runs.streaming import Streams
 from orchestrator.runs.thread_list import check_thread_id, new_thread_id
@@ -312,11 +313,17 @@ class TaskOrchestrator(Streams, OrchestratorClient):
                     on_event(Cancelled(scope.order.by, thread_id=thread_id))
         except BaseException as error:  # a run that its caller cancelled, too
             _log.info("thread %s: the run was interrupted by %s", thread_id, type(error).__name__)
+            await tell_pause(self.persistence.store, thread_id, "interrupted", str(error) or type(error).__name__)
             await self._threads.mark(AWAITING, thread_id, "interrupted")
             raise
         finally:
             asking.cancel()
             drop_thread(thread_id)
+        if run.is_resumable:
+            why = str(scope.order) if scope.order is not None else "; ".join(run.errors)
+            by = scope.order.by if scope.order is not None else ""
+            reviews = [review.id for review in run.reviews]
+            await tell_pause(self.persistence.store, thread_id, run.status, why, by, reviews)
         await self._threads.mark(AWAITING, thread_id, run.status, run.usage)
         _log.info("thread %s: the run is %s", thread_id, run.status)
         return caller.typed(run)

@@ -29,7 +29,8 @@ from langgraph.store.base import BaseStore, Item, Op, PutOp, Result
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.location import default_url
-from orchestrator.persistence.sqlite import Saver, Store
+from orchestrator.persistence.sqlite.saver import Saver
+from orchestrator.persistence.sqlite.store import Store
 from orchestrator.runs.deletion import delete_thread
 
 T = TypeVar("T")
@@ -164,6 +165,7 @@ class ServerStore(BaseStore):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._store = cast(Store, database.persistence.store)
+        self.riders = self._store.riders
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Carry out operations in this thread; nodes that run in threads use this method."""
@@ -173,13 +175,13 @@ class ServerStore(BaseStore):
         """Carry out operations on the database's thread, in one transaction."""
         return await self._database.call(self._store.batch, list(ops))
 
-    def insert_if_absent(self, op: PutOp) -> Item | None:
+    def insert_if_absent(self, op: PutOp, also: Sequence[PutOp] = ()) -> Item | None:
         """Insert a value, and return None; or return the item that has its key already."""
-        return self._store.insert_if_absent(op)
+        return self._store.insert_if_absent(op, also)
 
-    async def ainsert_if_absent(self, op: PutOp) -> Item | None:
+    async def ainsert_if_absent(self, op: PutOp, also: Sequence[PutOp] = ()) -> Item | None:
         """Async twin of `insert_if_absent`."""
-        return await self._database.call(self._store.insert_if_absent, op)
+        return await self._database.call(self._store.insert_if_absent, op, also)
 
 
 _DATABASE = Database()  # of both factories, which the server calls apart from each other

@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from langgraph.store.base import BaseStore, Item, Op, PutOp, Result
 
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 from orchestrator.persistence.rows.inserts import insert_if_absent
+from orchestrator.persistence.rows.riders import keeps_journal, riders_of
 
 TIME_LIMIT_S = 300.0
 
@@ -91,6 +92,8 @@ class CrashingStore(BaseStore):
     def __init__(self, inner: BaseStore, point: CrashAfter) -> None:
         self._inner = inner
         self._fuse = _Fuse(point, "store")
+        if keeps_journal(inner):
+            self.riders = riders_of(inner)
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """Pass on, and die at the chosen write."""
@@ -114,17 +117,17 @@ class CrashingStore(BaseStore):
             self._fuse.burn(before=False)
         return results
 
-    def insert_if_absent(self, op: PutOp) -> Item | None:
+    def insert_if_absent(self, op: PutOp, also: Sequence[PutOp] = ()) -> Item | None:
         """Pass on, and die at the chosen write."""
-        return run_blocking(self._insert(BLOCKING, op))
+        return run_blocking(self._insert(BLOCKING, op, also))
 
-    async def ainsert_if_absent(self, op: PutOp) -> Item | None:
+    async def ainsert_if_absent(self, op: PutOp, also: Sequence[PutOp] = ()) -> Item | None:
         """Pass on, and die at the chosen write."""
-        return await self._insert(AWAITING, op)
+        return await self._insert(AWAITING, op, also)
 
-    async def _insert(self, bridge: Bridge, op: PutOp) -> Item | None:
+    async def _insert(self, bridge: Bridge, op: PutOp, also: Sequence[PutOp]) -> Item | None:
         self._fuse.burn(before=True)
-        standing = await insert_if_absent(bridge, self._inner, op)
+        standing = await insert_if_absent(bridge, self._inner, op, also)
         self._fuse.burn(before=False)
         return standing
 
@@ -140,6 +143,7 @@ class CrashingSaver(BaseCheckpointSaver[Any]):
     def __init__(self, inner: BaseCheckpointSaver[Any], point: CrashAfter) -> None:
         super().__init__(serde=inner.serde)
         self._inner = inner
+        self.riders = getattr(inner, "riders", None)
         self._puts = _Fuse(point, "put")
         self._writes = _Fuse(point, "writes")
 

@@ -37,7 +37,8 @@ from orchestrator.tool_calls.declaration import (
     time_limit_of,
 )
 from orchestrator.tool_calls.execution import Handler, ToolFailedError, ToolTimeLimitError, execute
-from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered, is_paused, repetition_of
+from orchestrator.tool_calls.journals.call_facts import CallFacts
+from orchestrator.tool_calls.journals.effects import CallJournal, call_identity, is_answered, is_paused, repetition_of
 from orchestrator.tool_calls.pauses.answers import Answers, Question
 from orchestrator.tool_calls.pauses.asking import Asking
 from orchestrator.tool_calls.permission import Permission, PermissionRequest, permission_of
@@ -102,12 +103,21 @@ class _Call:
         """The call's note in the shared memory."""
         return CallJournal(self.bridge, self.context.memory, self.actor.key, self.identity, self.tool.name)
 
+    @cached_property
+    def facts(self) -> CallFacts:
+        """What the journal of the thread tells of the call."""
+        is_once = effect_of(self.tool) == "once"
+        return CallFacts(self.context, self.call, self.identity, self.journal.key if is_once else "")
+
     async def carry_out(self) -> ToolMessage:
         messages = self.request.state["messages"]
         request = PermissionRequest(self.bridge, self.context, self.tool, self.call, self.identity, messages)
         permission = await request.ask()
         if permission.args is None:
-            return self._refused(permission)
+            refused = self._refused(permission)
+            why = refused.text.removeprefix("error: ")
+            self.facts.note(self.facts.refused(why))
+            return refused
         if permission.args is not self.call["args"]:  # edited by a human
             self.request = self.request.override(tool_call={**self.call, "args": dict(permission.args)})
         try:
@@ -118,6 +128,7 @@ class _Call:
         self.context.emit(ToolCalled(self.actor.sub_task_id, self.tool.name, self.call["args"], self.identity))
         began = time.monotonic()
         answer = await self._answer()
+        self.facts.note(self.facts.returned(answer, self.chars, time.monotonic() - began))
         if is_heard(self.context.emit):
             self.context.emit(self._returned(answer, time.monotonic() - began))
         return answer
@@ -126,7 +137,9 @@ class _Call:
         if effect_of(self.tool) == "once":
             if (note := await self.journal.read()) is not None:
                 return await self._after_crash(note)
-            await self.journal.begin()
+            await self.journal.begin(facts=[self.facts.called()])
+        else:
+            self.facts.note(self.facts.called())
         return await self._call_and_keep()
 
     def _returned(self, answer: ToolMessage, seconds: float) -> ToolReturned:
@@ -202,7 +215,10 @@ class _Call:
         self.chars = len(text)
         shown, is_shortened = shown_text(self.tool, text, self.journal.key, self.context.window)
         if is_shortened or effect_of(self.tool) == "once":
-            await self.journal.finish(text, trusted=is_trusted(self.tool), tainted_by=self._labels())
+            whole = self._tainted(ToolMessage(text, tool_call_id=self.call["id"]))
+            facts = [self.facts.returned(whole, self.chars)] if effect_of(self.tool) == "once" else []
+            trusted, labels = is_trusted(self.tool), self._labels()
+            await self.journal.finish(text, trusted=trusted, tainted_by=labels, facts=facts)
         message = answer.model_copy(update={"content": shown, "artifact": artifact_of(answer)})
         return self._tainted(with_pictures(message, parts_of(answer)))
 
@@ -219,7 +235,8 @@ class _Call:
             shown, _ = shown_text(self.tool, note.text, self.journal.key, self.context.window)
             return self._tainted(ToolMessage(shown, tool_call_id=self.call["id"], name=self.tool.name))
         if is_paused(note):  # it had asked a question, and runs again from its beginning
-            await self.journal.begin(repetition_of(note))
+            self.facts.repetition = repetition_of(note)
+            await self.journal.begin(self.facts.repetition)
             return await self._call_and_keep()
         unknown = (
             f"the call of '{self.tool.name}' was begun, and the run was interrupted before it ended: "
@@ -231,7 +248,9 @@ class _Call:
         review = repeat_review(self.actor.thread_id, self._in_question(), unknown, repetition)
         decision = await self._decision(review)
         if decision.action == "approve":
-            await self.journal.begin(repetition)  # from here on, another kill is another question
+            self.facts.repetition = repetition
+            # From here on, another kill is another question.
+            await self.journal.begin(repetition, [self.facts.called()])
             return await self._call_and_keep()
         if decision.action == "stop":
             return self._stopped()

@@ -332,7 +332,7 @@ def test_a_file_that_is_no_database_of_ours_is_one_line(cli: Cli, tmp_path: Path
 
 
 def test_a_locked_database_is_one_line(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.persistence.sqlite.BUSY_TIMEOUT_S", 0.05)
+    monkeypatch.setattr("orchestrator.persistence.database.BUSY_TIMEOUT_S", 0.05)
     assert cli("threads")[0] == 0
     holder = sqlite3.connect(tmp_path / "runs.db", isolation_level=None)
     holder.execute("BEGIN EXCLUSIVE")

@@ -123,6 +123,15 @@ def test_guide_reviews(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> No
     assert lines[3:] == [*["done Take the tram"] * 2, "done"]
 
 
+def test_guide_journal(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run_guide("journal", script_of(step("sights", agent="researcher"), results={"sights": "the bridge of Dom Luís"}))
+    printed = capsys.readouterr().out
+    assert re.search(r"^1 \d\d:\d\d:\d\d run_began", printed, re.M)
+    assert "sub_task_ended sights" in printed
+    assert "succeeded the bridge of Dom Luís" in printed
+    assert re.search(r"^True \(\) [0-9a-f]{64}$", printed, re.M)
+
+
 def test_guide_intervene(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
     script, gates = script_of(step("trip", agent="researcher"), summary="Take the tram [trip]"), [Gate()]
 

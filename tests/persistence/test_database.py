@@ -60,7 +60,7 @@ def test_a_folder_and_a_pipe_are_refused_as_databases(tmp_path: Path) -> None:
 
 
 def test_a_locked_database_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.persistence.sqlite.BUSY_TIMEOUT_S", 0.01)
+    monkeypatch.setattr("orchestrator.persistence.database.BUSY_TIMEOUT_S", 0.01)
     path = tmp_path / "x.db"
     Persistence(str(path)).close()
     other = sqlite3.connect(path, isolation_level=None)

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import multiprocessing
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from orchestrator import Decision, Persistence, Review, TaskOrchestrator
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import DecisionError
 from orchestrator.graph.build import compile_graph
-from orchestrator.persistence.sqlite import Store
+from orchestrator.persistence.sqlite.store import Store
 from orchestrator.reviews.decisions import is_stopped, record_decision, recorded_decision
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.testing import TeamScript, call, say
@@ -33,9 +33,9 @@ def decide_at_gate(path: Path, review_id: str, action: Any, gate: Any, answers: 
             gate.wait(60)
         return batch(self, listed)
 
-    def gated_insert(self: Store, op: PutOp) -> Any:
+    def gated_insert(self: Store, op: PutOp, also: Sequence[PutOp] = ()) -> Any:
         gate.wait(60)
-        return insert(self, op)
+        return insert(self, op, also)
 
     Store.batch, Store.insert_if_absent = gated_batch, gated_insert  # type: ignore[method-assign]
     with OrchestratorClient(Persistence(str(path))) as client:
@@ -108,7 +108,7 @@ def test_in_a_foreign_store_a_stop_survives_whichever_is_written_last(late: str)
         store, looked, first_done = GatedStore(), asyncio.Event(), asyncio.Event()
 
         async def hold(value: dict[str, Any]) -> None:
-            if value["action"] == late and not looked.is_set():
+            if value.get("action") == late and not looked.is_set():
                 looked.set()
                 await first_done.wait()
 
@@ -150,10 +150,10 @@ def test_a_stop_beats_an_answer_that_langgraph_resumes_with(tmp_path: Path, monk
         (review,) = team.resume("t").reviews
         insert = Store.insert_if_absent
 
-        def stop_first(self: Store, op: PutOp) -> Any:
+        def stop_first(self: Store, op: PutOp, also: Sequence[PutOp] = ()) -> Any:
             monkeypatch.setattr(Store, "insert_if_absent", insert)
             insert(self, PutOp(op.namespace, op.key, {"review_id": review.id, "action": "stop"}))
-            return insert(self, op)
+            return insert(self, op, also)
 
         monkeypatch.setattr(Store, "insert_if_absent", stop_first)
         answer = {"review_id": review.id, "action": "approve"}

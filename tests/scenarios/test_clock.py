@@ -12,7 +12,7 @@ from langgraph.checkpoint.base.id import uuid6
 
 from orchestrator.errors import PersistenceError
 from orchestrator.memory.shared_memory import SharedMemory
-from orchestrator.persistence.checkpoint_ids import start_after
+from orchestrator.persistence.sqlite.checkpoint_ids import start_after
 from orchestrator.server.studio import Database, ServerSaver
 from orchestrator.testing import CrashAfter, EffectLog, TeamScript, run_until_killed
 from tests.scenarios.test_crash import KILLED, effects_of
@@ -81,7 +81,7 @@ def test_the_servers_saver_keeps_the_order_too(tmp_path: Path, monkeypatch: pyte
 
 def test_langgraph_takes_its_last_timestamp_from_where_we_raise_it() -> None:
     assert hasattr(langgraph_ids, "_last_v6_timestamp"), (
-        "renamed: raise it in persistence/checkpoint_ids.py by its name"
+        "renamed: raise it in persistence/sqlite/checkpoint_ids.py by its name"
     )
     ahead = "2" + str(uuid6())[1:]
     before = langgraph_ids._last_v6_timestamp
@@ -103,7 +103,7 @@ def test_a_checkpoint_that_would_never_be_found_again_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As it would be with a LangGraph that keeps its last timestamp elsewhere."""
-    monkeypatch.setattr("orchestrator.persistence.sqlite.start_after", lambda _: None)
+    monkeypatch.setattr("orchestrator.persistence.sqlite.saver.start_after", lambda _: None)
     with open_team(TeamScript([step("a")]), tmp_path / "x.db") as team:
         (review,) = team.run("task", thread_id="t").reviews
         team.decide(review.id, "approve")

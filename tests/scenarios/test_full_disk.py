@@ -187,7 +187,7 @@ def test_the_command_says_it_in_one_line_exits_with_1_and_says_how_to_go_on(
     results = {name: f"result of {name}: {long(name)}" for name in "ab"}
     with OpenAIServer(TeamScript(plan, results=results, summary="Done [a] [b] [c].")) as server:
         with monkeypatch.context() as patch:
-            patch.setattr("orchestrator.persistence.sqlite.sqlite3.connect", small)
+            patch.setattr("orchestrator.persistence.database.sqlite3.connect", small)
             code, out, err = command("run", "go", "--thread", "t", "--auto-approve", "--base-url", server.base_url)
         assert (code, out) == (1, "")
         assert err.count("no space left to write") == 1

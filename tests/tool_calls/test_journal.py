@@ -14,7 +14,7 @@ from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.tool_calls.calls import call_tool
-from orchestrator.tool_calls.journal import CallJournal, call_identity, is_answered, is_paused, repetition_of
+from orchestrator.tool_calls.journals.effects import CallJournal, call_identity, is_answered, is_paused, repetition_of
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 
 

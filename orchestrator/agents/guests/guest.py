@@ -38,7 +38,7 @@ from orchestrator.reviews.review import Decision, Review
 from orchestrator.text import sound
 from orchestrator.tool_calls.declaration import declare, effect_of, is_trusted, output_limit_of
 from orchestrator.tool_calls.execution import runtime_of, with_context
-from orchestrator.tool_calls.journal import CallJournal, is_answered, is_paused, repetition_of
+from orchestrator.tool_calls.journals.effects import CallJournal, is_answered, is_paused, repetition_of
 from orchestrator.tool_calls.pauses.answers import SCRATCHPAD_KEY, Answers, Question
 from orchestrator.tool_calls.pauses.asking import Asking
 from orchestrator.tool_calls.pauses.questions import Questions

@@ -16,7 +16,9 @@ from orchestrator.events import Answered, Summarizing
 from orchestrator.graph.invocation import Invocation, cancellable, described_config
 from orchestrator.graph.output import results_of
 from orchestrator.graph.state import State
+from orchestrator.graph.supervision.telling import ended_fact
 from orchestrator.graph.wanted_output import wanted_output
+from orchestrator.journal.fact import Fact
 from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.reference import references_to
@@ -81,6 +83,8 @@ async def _write(team: Team, invocation: Invocation, state: State, config: Runna
     references = [reference.plain() for reference in answer.references]
     update |= {"answer": answer.text, "references": references, "notes": [*notes, *answer_notes]}
     update["results"] = results_of(invocation.memory, _outcomes(plan, state))
+    told = {"answer": answer.text, "references": references, "notes": update["notes"], "status": update["status"]}
+    invocation.tell(Fact("answer_written", data=told), ended_fact(update))
     return update | {"usage": invocation.ledger.spent.counters()}
 
 

@@ -22,6 +22,7 @@ from orchestrator.graph.supervision.acceptance import accept, propose
 from orchestrator.graph.supervision.after_round import after_round, retry_with_feedback
 from orchestrator.graph.supervision.beginning import keep_former_task
 from orchestrator.graph.supervision.endings import close, end_for_budget, finish, stop
+from orchestrator.graph.supervision.telling import began_fact, turn_facts
 from orchestrator.graph.supervision.turn import Turn, Update
 from orchestrator.graph.wanted_output import output_note
 from orchestrator.memory.entry import Entry
@@ -54,8 +55,9 @@ async def _decide(turn: Turn) -> Update:
         # Before the budget is looked at: the ledger of the task before may be spent, and a question about it open.
         also = await invocation.begin_instructions(sound(state.get("task") or ""))
         models = turn.team.used_models().plain()
+        run, began = invocation.namespace, began_fact(turn, budget, models)
         former = await begin_ledger(
-            invocation.bridge, invocation.store, turn.memory_id, budget, invocation.namespace, also, models
+            invocation.bridge, invocation.store, turn.memory_id, budget, run, also, models, [began]
         )
         if not turn.state.get("afresh"):
             warn_of_other_models(invocation, turn.team, former)
@@ -90,6 +92,7 @@ async def _decide(turn: Turn) -> Update:
     elif update.get("phase") != "summarize":  # the run ends or pauses here; `summarize` flushes for itself
         await invocation.ledger.flush(invocation.bridge)
     update |= await report_stop(turn, update)
+    invocation.tell(*turn_facts(turn, update))
     return update | _bookkeeping(turn)
 
 

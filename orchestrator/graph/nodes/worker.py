@@ -32,6 +32,7 @@ from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder
 from orchestrator.graph.rework import SupersededError
 from orchestrator.graph.round import Signal
+from orchestrator.graph.saved.steps import drop_steps, returned_outcomes
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.own_embedder import OwnEmbedder
 from orchestrator.planning.outcome import Outcome
@@ -172,7 +173,7 @@ class _Execution:
         if entry is not None and entry.is_result:  # it was finished just when it was replaced
             await self._memory.write(bridge, entry.with_status("retracted"))
         if self._agent.has_steps:
-            await self._invocation.drop_steps()
+            await drop_steps(self._invocation)
             session = session_of(self._invocation.memory_id, self._payload.key)
             await self._agent.end_sub_task(bridge, session)
 
@@ -218,6 +219,7 @@ class _Execution:
                     # return would finish it for this super-step, and block it until all other reviews are answered.
                     raise self._pause()
                 return ""
+            self._recorder.waits("dependency", waiting)
             await self._round.wait_for_any(self._invocation.bridge, waiting)
 
     async def _check_memory(self) -> None:
@@ -228,7 +230,7 @@ class _Execution:
         Raises:
             ConfigError: The memory lacks one.
         """
-        returned = await self._invocation.returned_outcomes()
+        returned = await returned_outcomes(self._invocation)
         if lost := next((task_id for task_id, key in returned.items() if self._memory.seen(key) is None), ""):
             raise ConfigError(
                 f"the result of {lost} on thread '{self._invocation.thread_id}' is not in the shared memory any more: "

@@ -60,6 +60,7 @@ VLLM_WITHOUT_PARSER = Dialect(
     tools=False,
 )
 
+# The conversation is checked by the template of the model, so one server refuses differently for each model.
 VLLM_MISTRAL = Dialect(
     "vllm with a template of Mistral",
     refusals=(
@@ -109,6 +110,7 @@ VLLM_LLAMA = Dialect(
     answer=quirks.each(_NULL_FIELDS),
 )
 
+# With --reasoning-parser and a model that closes no thought, all of the answer counts as thought.
 VLLM_REASONING = Dialect(
     "vllm that takes the answer for thoughts",
     error=errors.numbered,
@@ -116,6 +118,7 @@ VLLM_REASONING = Dialect(
     source="vllm-project/vllm#50948, #15618",
 )
 
+# The list of models has no windows. The loaded window is often smaller than the one that the model was trained for.
 OLLAMA = Dialect(
     "ollama",
     refusals=(
@@ -190,10 +193,12 @@ LM_STUDIO = Dialect(
     headers=(("X-Powered-By", "Express"),),
     owner="organization_owner",
     pages={"/api/v0/models": pages.lm_studio_models(8192, 40_960)},
+    # An unknown path is an error with status 200, so the status alone does not show a wrong address.
     stray=Stray(200, '{"error":"Unexpected endpoint or method. ({method} {path})"}'),
     source="lmstudio-ai/lmstudio-bug-tracker#618",
 )
 
+# An error of a template comes with the place in the template, and the words of the model's maker at the end.
 _JINJA = (
     "\n------------\nWhile executing CallExpression at line 1, column 210 in source:\n...raise_exception(...) }}\n"
     "Error: Jinja Exception: "
@@ -202,6 +207,7 @@ _JINJA = (
 LLAMA_CPP = Dialect(
     "llama.cpp",
     refusals=(
+        # The server listens before the model is loaded.
         Refusal(conditions.always, "Loading model", 503, {"type": "unavailable_error"}, times=2),
         Refusal(
             messages.null_content(),
@@ -275,6 +281,7 @@ LLAMA_CPP_TEMPLATE = Dialect(
     error=errors.coded,
 )
 
+# The proxy hands the refusals of the servers behind it on, inside words of its own.
 LITELLM = Dialect(
     "litellm",
     refusals=(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from langchain_core.messages import AIMessage, BaseMessage
 
 from orchestrator.concurrency import Bridge
+from orchestrator.journal.fact import Fact
 from orchestrator.memory.entry import Entry
 from orchestrator.memory.shared_memory import SharedMemory
 
@@ -58,16 +59,16 @@ class CallJournal:
         """Return the note of an earlier process, or None if the call was never begun."""
         return await self.memory.fetch(self.bridge, self.key)
 
-    async def begin(self, repetition: int = 0) -> None:
+    async def begin(self, repetition: int = 0, facts: Sequence[Fact] = ()) -> None:
         """Note that the call is about to be made.
 
         Args:
             repetition: Number of times that it was begun before, by processes that are gone.
+            facts: What the journal of the thread tells of it.
         """
         outcome = {_REPETITION: repetition} if repetition else {}
-        await self.memory.write(
-            self.bridge, Entry(key=self.key, text="", status="note", agent=self.tool, outcome=outcome)
-        )
+        note = Entry(key=self.key, text="", status="note", agent=self.tool, outcome=outcome)
+        await self.memory.write(self.bridge, note, facts=facts)
 
     async def pause(self) -> int:
         """Note that the call waits for the answer of a human, and has to be made again. Return its repetition."""
@@ -79,13 +80,16 @@ class CallJournal:
         )
         return repetition
 
-    async def finish(self, text: str, *, trusted: bool, tainted_by: tuple[str, ...]) -> None:
+    async def finish(
+        self, text: str, *, trusted: bool, tainted_by: tuple[str, ...], facts: Sequence[Fact] = ()
+    ) -> None:
         """Note the whole answer of the call.
 
         Args:
             text: The answer.
             trusted: True if it may be relied on.
             tainted_by: Labels of its sources from outside.
+            facts: What the journal of the thread tells of it.
         """
         note = Entry(
             key=self.key,
@@ -96,7 +100,7 @@ class CallJournal:
             tainted_by=tainted_by,
             outcome={"done": True},
         )
-        await self.memory.write(self.bridge, note)
+        await self.memory.write(self.bridge, note, facts=facts)
 
 
 def repetition_of(note: Entry) -> int:

@@ -13,7 +13,7 @@ from langgraph.store.sqlite import SqliteStore
 
 from orchestrator import Persistence
 from orchestrator.graph.build import compile_graph
-from orchestrator.persistence.schema import set_up
+from orchestrator.persistence.sqlite.schema import set_up
 from orchestrator.testing import ScriptedModel, TeamScript, run_until_killed
 from tests.support.teams import open_team, step
 

@@ -14,6 +14,8 @@ from typing import Any, cast
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.store.sqlite import SqliteStore
 
+from orchestrator.persistence.sqlite.journal_table import create_journal, has_journal
+
 _RETRY_S = 0.02
 _COMMENT = re.compile(r"\s*--[^\n]*")
 _SKIPPED = re.compile(r"PRAGMA\s+journal_mode", re.IGNORECASE)  # cannot change inside a transaction
@@ -38,6 +40,8 @@ def set_up(saver: SqliteSaver | None, store: SqliteStore, patience_s: float) -> 
         _patiently(lambda: connection.execute("BEGIN IMMEDIATE"), patience_s)
         try:
             _run_scripts(saver, store, connection)
+            if saver is not None:  # LangGraph's own store, which comes without one, has no such tables
+                create_journal(connection)
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:
@@ -63,7 +67,9 @@ def _patiently(act: Callable[[], object], patience_s: float) -> None:
 def _is_complete(connection: sqlite3.Connection, store: SqliteStore, *, with_saver: bool) -> bool:
     """True if no step of the set-up is missing. Only reads, so that opening a file waits for no writer."""
     names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    if "store_migrations" not in names or (with_saver and not {"checkpoints", "writes"} <= names):
+    if "store_migrations" not in names:
+        return False
+    if with_saver and not ({"checkpoints", "writes"} <= names and has_journal(names)):
         return False
     if with_saver and not any(row[1] == "task_path" for row in connection.execute("PRAGMA table_info(writes)")):
         return False

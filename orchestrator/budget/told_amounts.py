@@ -1,0 +1,60 @@
+"""Amounts that the journal tells of: what each model call has spent."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph.store.base import BaseStore
+
+from orchestrator.budget.spend import Spend
+from orchestrator.concurrency import Bridge
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.reading import read_journal
+
+_CALLS = ("model_answered", "model_failed", "model_lost")
+
+
+def told_amount(amount: Spend) -> dict[str, int]:
+    """Return an amount as the journal tells it, without what is zero."""
+    return {name: number for name, number in {**amount.counters(), "nano_usd": amount.nano_usd}.items() if number}
+
+
+def amount_in(data: Mapping[str, Any]) -> Spend:
+    """Return the amount in the data of a record; nothing where the data tells of none."""
+    return Spend(**{name: int(number) for name, number in (data.get("spent") or {}).items()})
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the journal of a thread tells of the spending of its last task.
+
+    Args:
+        amounts: Amounts by agent, sub-task and booked model.
+        settled: The reservations of calls that were answered or failed.
+    """
+
+    amounts: dict[tuple[str, str, str], Spend] = field(default_factory=lambda: defaultdict(Spend))
+    settled: set[str] = field(default_factory=set)
+
+
+async def read_told(bridge: Bridge, store: BaseStore, thread_id: str) -> Told:
+    """Read what the journal of a thread tells of the spending of its last task."""
+    told = Told()
+    for record in await read_journal(bridge, store, thread_id, with_bodies=False):
+        if record.kind == "run_began":  # a task begins with a ledger of its own
+            told = Told()
+        elif record.kind in _CALLS:
+            data = record.data
+            told.amounts[
+                str(data.get("agent", "")), record.sub_task, str(data.get("booked", data.get("model", "")))
+            ] += amount_in(data)
+            if record.kind != "model_lost":  # of a lost call nobody knows what was spent
+                told.settled.add(str(data.get("call", "")))
+    return told
+
+
+def lost_call(agent: str, reservation: str, sub_task_id: str, booked: str, amount: Spend) -> Fact:
+    """Return what is told, once, of a call that a killed process had reserved and not settled."""
+    data = {"agent": agent, "booked": booked, "call": reservation, "spent": told_amount(amount)}
+    return Fact("model_lost", sub_task_id, key=f"lost {reservation}", data=data)

@@ -1,0 +1,1 @@
+"""What LangGraph has saved of the executions of nodes."""

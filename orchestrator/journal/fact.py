@@ -1,0 +1,102 @@
+"""Fact: what is to be told in a journal, before the store has numbered it."""
+
+import json
+import os
+import socket
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from langgraph.store.base import PutOp
+
+from orchestrator.journal.record import Kind
+from orchestrator.persistence.hash_chain import body_digest
+from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.sqlite.journal_table import BODIES, JOURNAL
+from orchestrator.redaction import hide_known
+from orchestrator.text import sound, sound_json
+
+LONG_CHARS = 500
+"""A longer text is stored once, compressed, since prompts and results come again in other records."""
+_ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str)
+
+BODY = "$body"
+"""Names the digest of a long text, in the place of the text."""
+
+
+@dataclass(frozen=True)
+class Fact:
+    """What is to be told.
+
+    Args:
+        kind: What happened.
+        sub_task: The sub-task that it concerns; empty for the run.
+        attempt: The number of the attempt.
+        by: The user who did it; empty for the engine.
+        key: Makes the store tell it once, whatever is done again after a crash; empty to tell it each time.
+        data: What is told of it, JSON-plain. Long texts are stored once, and named by their digest.
+        at: Unix time in seconds.
+    """
+
+    kind: Kind
+    sub_task: str = ""
+    attempt: int = 0
+    by: str = ""
+    key: str = ""
+    data: dict[str, Any] = field(default_factory=dict)
+    at: float = field(default_factory=time.time)
+
+    def ops(self, thread_id: str) -> list[PutOp]:
+        """Return the writes to the store: long texts first, then the record."""
+        bodies: dict[str, str] = {}
+        record: dict[str, Any] = {"at": round(self.at, 6), "kind": self.kind}
+        if self.sub_task:
+            record["sub_task"] = self.sub_task
+        if self.attempt:
+            record["attempt"] = self.attempt
+        if self.by:
+            record["by"] = self.by
+        if self.data:
+            # Long texts are mostly at the top. Data without others need not be walked through.
+            record["data"] = {name: _shortened(value, bodies) for name, value in self.data.items()}
+        text = _as_text(record)
+        # A short record can hold no long text further down.
+        if len(text) > LONG_CHARS:
+            record = json.loads(text)
+            record["data"] = _with_digests(record.get("data", {}), bodies)
+            text = _as_text(record)
+        ops = [PutOp(namespace(thread_id, BODIES), digest, {"body": body}, False) for digest, body in bodies.items()]
+        return [*ops, PutOp(namespace(thread_id, JOURNAL), self.key, {"text": text}, False)]
+
+
+def _as_text(record: dict[str, Any]) -> str:
+    """Return a record as it is stored and hashed, without secrets and broken characters."""
+    text: str = hide_known(_ENCODER.encode(record))
+    if text.isascii():
+        return text
+    checked = sound(text)
+    return checked if checked is text else _ENCODER.encode(sound_json(json.loads(text)))
+
+
+def process_facts() -> dict[str, Any]:
+    """Return what tells one process from another."""
+    return {"host": socket.gethostname(), "pid": os.getpid()}
+
+
+def _shortened(value: Any, bodies: dict[str, str]) -> Any:
+    """Return a digest in the place of a long text, which is added to `bodies`; anything else as it is."""
+    if not isinstance(value, str) or len(value) <= LONG_CHARS:
+        return value
+    body = hide_known(sound(value))
+    digest = body_digest(body)
+    bodies[digest] = body
+    return {BODY: digest, "chars": len(body)}
+
+
+def _with_digests(value: Any, bodies: dict[str, str]) -> Any:
+    """Return data with digests in the place of its long texts, which are added to `bodies`."""
+    if isinstance(value, dict):
+        return {key: _with_digests(part, bodies) for key, part in value.items()}
+    if isinstance(value, list):
+        return [_with_digests(part, bodies) for part in value]
+    return _shortened(value, bodies)

@@ -1,0 +1,94 @@
+"""Journal: writes what happens on one thread.
+
+Facts are written in the same transaction as the thing that they tell of: an outcome with its result, a decision, spent
+tokens. Everything else is noted, and rides on the next transaction of the database.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from langgraph.store.base import BaseStore, Item, PutOp
+
+from orchestrator.concurrency import Bridge
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.numbering import write_numbered
+from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.rows.inserts import insert_if_absent
+from orchestrator.persistence.rows.riders import Riders, keeps_journal, riders_of
+from orchestrator.persistence.sqlite.journal_table import JOURNAL
+
+
+class Journal:
+    """The journal of one thread.
+
+    Args:
+        store: The store of the thread; any LangGraph store.
+        thread_id: The thread.
+    """
+
+    def __init__(self, store: BaseStore, thread_id: str) -> None:
+        self._store = store
+        self._thread_id = thread_id
+        self._place = namespace(thread_id, JOURNAL)
+
+    @property
+    def _riders(self) -> Riders:
+        return riders_of(self._store)
+
+    def ops(self, *facts: Fact) -> list[PutOp]:
+        """Return the writes of facts, for a transaction of the caller's; see `write`."""
+        return [op for fact in facts for op in fact.ops(self._thread_id)]
+
+    def note(self, fact: Fact) -> None:
+        """Tell a fact with the next transaction. Never blocks and never fails."""
+        self._riders.add(fact.ops(self._thread_id))
+
+    def bind(self, saver: Any, task_id: str, facts: Iterable[Fact]) -> None:
+        """Tell facts in the transaction that saves what a node returns.
+
+        Args:
+            saver: The checkpointer of the run. Where it has no such transaction, the facts ride on the next one.
+            task_id: LangGraph's id of the node's execution.
+            facts: The facts.
+        """
+        ops = self.ops(*facts)
+        if task_id and getattr(saver, "riders", None) is self._riders:
+            self._riders.bind(task_id, ops)
+        else:
+            self._riders.add(ops)
+
+    async def write(self, bridge: Bridge, ops: Sequence[PutOp], *facts: Fact) -> None:
+        """Carry out writes, and tell facts and what was noted before, in one transaction.
+
+        Args:
+            bridge: Reaches the store.
+            ops: Writes to other namespaces of the store.
+            facts: The facts that these writes make true.
+        """
+        told = self.ops(*facts)
+        if keeps_journal(self._store):
+            await bridge.batch(self._store, [*ops, *told])  # the store takes the riders along by itself
+            return
+        with self._riders.boarding(namespace=self._place) as riders:
+            await write_numbered(bridge, self._store, self._thread_id, ops, [*riders, *told])
+
+    async def insert(self, bridge: Bridge, op: PutOp, *facts: Fact) -> Item | None:
+        """Insert a value, tell facts of it, and return None; or return the item that has its key already."""
+        if keeps_journal(self._store):
+            return await insert_if_absent(bridge, self._store, op, self.ops(*facts))
+        # Another store cannot do both at once. A kill in between leaves a value that nothing tells of.
+        standing = await insert_if_absent(bridge, self._store, op)
+        if standing is None:
+            await self.write(bridge, (), *facts)
+        return standing
+
+    async def flush(self, bridge: Bridge) -> None:
+        """Write what was noted and has not been written yet."""
+        if not self._riders.has_waiting:
+            return
+        if not keeps_journal(self._store):
+            await self.write(bridge, ())
+            return
+        with self._riders.boarding() as ops:  # of all threads: one transaction serves them
+            if ops:
+                await bridge.batch(self._store, ops)

@@ -1,0 +1,89 @@
+"""Telling the journal of a model call: that it is made, and its answer or failure."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage
+
+from orchestrator.budget.accounts import Account, Reservation
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.journal import Journal
+from orchestrator.model_calls.truncation import truncated_by
+from orchestrator.models.profile import ModelProfile
+from orchestrator.redaction import redact
+from orchestrator.text import sound
+
+
+class CallTelling:
+    """One request, as the journal tells of it.
+
+    Args:
+        journal: The journal of the thread.
+        attempt: The number of the attempt at the sub-task.
+        profile: The model.
+        reservation: Its reservation in the ledger.
+    """
+
+    def __init__(self, journal: Journal, attempt: int, profile: ModelProfile, reservation: Reservation) -> None:
+        account = reservation.account
+        self._journal = journal
+        self._account = account
+        self._worst = reservation.worst
+        self._attempt = attempt if account.sub_task_id else 0
+        self._data: dict[str, Any] = {"agent": account.agent, "model": profile.name, "call": reservation.id}
+        if reservation.model != profile.name:
+            self._data["booked"] = reservation.model
+        self._began = time.monotonic()
+
+    def asked(self, messages: Sequence[BaseMessage]) -> None:
+        """Tell that the model is asked.
+
+        Args:
+            messages: The prompt. Of a worker only its size is told: `sub_task_asked` and the answers since make it up.
+        """
+        worst = self._worst
+        data: dict[str, Any] = {**self._data, "messages": len(messages)}
+        if worst.tokens:
+            data["reserved_tokens"] = worst.tokens
+        if worst.nano_usd:
+            data["reserved_nano_usd"] = worst.nano_usd
+        if not self._account.sub_task_id:  # few calls, and no other record has their prompts
+            data["prompt"] = [{"role": message.type, "text": str(message.text)} for message in messages]
+        self._journal.note(Fact("model_asked", self._account.sub_task_id, self._attempt, data=data))
+
+    def answered(self, messages: Sequence[BaseMessage]) -> Fact:
+        """Return what is told of the answer."""
+        data = {**self._data, "seconds": self._seconds}
+        answers = [message for message in messages if isinstance(message, AIMessage)]
+        if text := "\n".join(str(message.text) for message in answers if message.text):
+            data["text"] = text
+        if calls := [call for message in answers for call in message.tool_calls]:
+            data["calls"] = [{"name": call["name"], "args": call["args"], "id": call["id"]} for call in calls]
+        if answers and (cut_off := truncated_by(answers[-1])):
+            data["cut_off"] = cut_off
+        return Fact("model_answered", self._account.sub_task_id, self._attempt, data=data)
+
+    def failed(self, error: BaseException) -> Fact:
+        """Return what is told of a request that failed or was cancelled."""
+        why = redact(sound(str(error))) or type(error).__name__
+        data = {**self._data, "seconds": self._seconds, "error": why}
+        return Fact("model_failed", self._account.sub_task_id, self._attempt, data=data)
+
+    @property
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._began, 3)
+
+
+def replaced_model(account: Account, attempt: int, model: str, instead: str, error: str) -> Fact:
+    """Return what is told of a model that failed, and of the one that is asked instead.
+
+    Args:
+        account: The agent that asks, and its sub-task.
+        attempt: The number of the attempt.
+        model: The model that failed.
+        instead: The other model.
+        error: The reason.
+    """
+    data = {"agent": account.agent, "model": model, "instead": instead, "error": error}
+    return Fact("model_replaced", account.sub_task_id, attempt if account.sub_task_id else 0, data=data)

@@ -1,0 +1,1 @@
+"""Checkpoints, store and journals in one SQLite file."""

@@ -1,0 +1,147 @@
+"""JournalTable: the journals of all threads in SQLite, append-only, in the transactions of the store.
+
+The engine's `Store` keeps two namespaces of a thread here instead of among its other rows: the records of the journal,
+and the long texts in them. A record gets its number and its hash inside the transaction that writes it, so any process
+may append, and nothing is numbered twice.
+
+A record with a key is written once: the same key again changes nothing. So work that a killed process had done, and
+that is done again, tells no fact twice.
+"""
+
+import sqlite3
+import zlib
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from langgraph.store.base import GetOp, Item, PutOp, SearchItem, SearchOp
+
+from orchestrator.persistence.hash_chain import first_hash, next_hash
+from orchestrator.persistence.namespaces import ROOT, thread_of
+
+JOURNAL = "journal"
+BODIES = "journal_bodies"
+
+_UNKNOWN = datetime.fromtimestamp(0, UTC)  # of an item: a record has the time in its text
+# Without a rowid the primary key is the table, in the order in which it is read.
+_SCRIPT = (
+    """CREATE TABLE IF NOT EXISTS journal (
+        thread TEXT NOT NULL, seq INTEGER NOT NULL, key TEXT, record TEXT NOT NULL, hash BLOB NOT NULL,
+        PRIMARY KEY (thread, seq)
+    ) WITHOUT ROWID""",
+    "CREATE UNIQUE INDEX IF NOT EXISTS journal_keys ON journal (thread, key) WHERE key IS NOT NULL",
+    """CREATE TABLE IF NOT EXISTS journal_bodies (
+        thread TEXT NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (thread, digest)
+    ) WITHOUT ROWID""",
+    """CREATE TRIGGER IF NOT EXISTS journal_is_append_only BEFORE UPDATE ON journal
+        BEGIN SELECT RAISE(ABORT, 'a journal is only appended to'); END""",
+)
+
+
+def create_journal(connection: sqlite3.Connection) -> None:
+    """Create the tables. The caller has begun a transaction."""
+    for statement in _SCRIPT:
+        connection.execute(statement)
+
+
+def has_journal(names: Iterable[str]) -> bool:
+    """True if the tables are among those of a database."""
+    return {"journal", "journal_bodies"} <= set(names)
+
+
+def is_of_journal(namespace: Sequence[str]) -> bool:
+    """True for a namespace whose items are kept in these tables."""
+    return len(namespace) == 3 and namespace[0] == ROOT and namespace[1] in (JOURNAL, BODIES)
+
+
+def put(cursor: sqlite3.Cursor, ops: Iterable[PutOp]) -> None:
+    """Carry out the writes to these namespaces, inside the caller's transaction."""
+    appended: dict[str, list[PutOp]] = {}
+    for op in ops:
+        thread, is_record = thread_of(op.namespace), op.namespace[1] == JOURNAL
+        if op.value is None:
+            if is_record:
+                cursor.execute("DELETE FROM journal WHERE thread = ? AND seq = ?", (thread, int(op.key)))
+            else:
+                digest = bytes.fromhex(op.key)
+                cursor.execute("DELETE FROM journal_bodies WHERE thread = ? AND digest = ?", (thread, digest))
+        elif is_record:
+            # A store around this one may let the engine number the records. They are numbered anew, and have no head.
+            if "text" in op.value:
+                appended.setdefault(thread, []).append(op)
+        else:
+            # Level 1: half the size already, in a few microseconds.
+            body = zlib.compress(op.value["body"].encode("utf-8", "replace"), 1)
+            cursor.execute(
+                "INSERT OR IGNORE INTO journal_bodies VALUES (?, ?, ?)", (thread, bytes.fromhex(op.key), body)
+            )
+    for thread, records in appended.items():
+        append(cursor, thread, records)
+
+
+def append(cursor: sqlite3.Cursor, thread: str, records: Iterable[PutOp]) -> None:
+    """Append records to the journal of a thread, inside the caller's transaction.
+
+    Args:
+        cursor: The cursor.
+        thread: The thread.
+        records: The writes of the records, as `Fact.ops` gives them.
+    """
+    # SQLite takes its lock for writing at the first statement that may write, even if it changes nothing. A transaction
+    # that reads first fails at once if another process has written since.
+    cursor.execute("DELETE FROM journal WHERE thread = '' AND seq < 0")
+    newest = cursor.execute(
+        "SELECT seq, hash FROM journal WHERE thread = ? ORDER BY seq DESC LIMIT 1", (thread,)
+    ).fetchone()
+    seq, before = newest or (0, first_hash(thread))
+    for op in records:
+        value = op.value or {}
+        after = next_hash(before, seq + 1, value["text"])
+        row = (thread, seq + 1, value.get("key", op.key) or None, value["text"], after)
+        cursor.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+        if cursor.rowcount == 1:  # otherwise the fact with this key has been told
+            seq, before = seq + 1, after
+
+
+def search(cursor: sqlite3.Cursor, op: SearchOp) -> list[SearchItem]:
+    """Return records, oldest first, or the digests of bodies.
+
+    Args:
+        cursor: The cursor.
+        op: The search. Of filters, only `{"seq": {"$gt": number}}` is known.
+    """
+    thread, namespace = thread_of(op.namespace_prefix), op.namespace_prefix
+    if namespace[1] == BODIES:
+        query = "SELECT digest FROM journal_bodies WHERE thread = ? ORDER BY digest LIMIT ? OFFSET ?"
+        rows = cursor.execute(query, (thread, op.limit, op.offset)).fetchall()
+        return [_item(namespace, digest.hex(), {}) for (digest,) in rows]
+    after = (op.filter or {}).get("seq", {}).get("$gt", 0)
+    query = "SELECT seq, key, record, hash FROM journal WHERE thread = ? AND seq > ? ORDER BY seq LIMIT ? OFFSET ?"
+    rows = cursor.execute(query, (thread, after, op.limit, op.offset)).fetchall()
+    return [
+        _item(namespace, str(seq), {"seq": seq, "key": key or "", "text": text, "hash": hash_.hex()})
+        for seq, key, text, hash_ in rows
+    ]
+
+
+def _item(namespace: tuple[str, ...], key: str, value: dict[str, Any]) -> SearchItem:
+    return SearchItem(namespace, key, value, _UNKNOWN, _UNKNOWN, None)
+
+
+def get(cursor: sqlite3.Cursor, op: GetOp) -> Item | None:
+    """Return a body by its digest, or an item without a value for the key of a fact that has been told."""
+    thread = thread_of(op.namespace)
+    if op.namespace[1] != BODIES:
+        query = "SELECT 1 FROM journal WHERE thread = ? AND key = ?"
+        is_told = cursor.execute(query, (thread, op.key)).fetchone() is not None
+        return (
+            Item(value={}, key=op.key, namespace=op.namespace, created_at=_UNKNOWN, updated_at=_UNKNOWN)
+            if is_told
+            else None
+        )
+    query = "SELECT body FROM journal_bodies WHERE thread = ? AND digest = ?"
+    row = cursor.execute(query, (thread, bytes.fromhex(op.key))).fetchone()
+    if row is None:
+        return None
+    body = zlib.decompress(row[0]).decode()
+    return Item(value={"body": body}, key=op.key, namespace=op.namespace, created_at=_UNKNOWN, updated_at=_UNKNOWN)

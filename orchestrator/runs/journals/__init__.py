@@ -1,0 +1,1 @@
+"""What happened on a thread, for those who look at it."""
