@@ -1,0 +1,1 @@
+"""What happened on a thread, put together from its journal."""

@@ -1,0 +1,93 @@
+"""Reading the histories of a thread's tasks out of its journal.
+
+Page, report and command line read a thread through this module, so that all tell the same.
+"""
+
+from collections.abc import Callable, Iterable
+
+from orchestrator.journal.record import JournalRecord
+from orchestrator.reports.history.attempts import Attempts
+from orchestrator.reports.history.calls import CALL_READERS
+from orchestrator.reports.history.task import TaskHistory
+from orchestrator.reports.history.uses import Asked
+
+
+def histories(records: Iterable[JournalRecord]) -> list[TaskHistory]:
+    """Return the tasks of a thread, oldest first.
+
+    Args:
+        records: The records of its journal, in order. Those before the first task are left out.
+    """
+    attempts: list[Attempts] = []
+    for record in records:
+        data = record.data
+        if record.kind == "run_began":
+            budget, models = dict(data.get("budget") or {}), dict(data.get("models") or {})
+            number = int(data.get("task_number", 1))
+            task = TaskHistory(str(data.get("task", "")), number, record.at, budget=budget, models=models)
+            attempts.append(Attempts(task))
+        elif attempts and (read := _READERS.get(record.kind)) is not None:  # a newer version may tell of more
+            read(attempts[-1], record)
+    return [each.task for each in attempts]
+
+
+def _paused(attempts: Attempts, record: JournalRecord) -> None:
+    attempts.task.status, attempts.task.why = str(record.data.get("status", "")), str(record.data.get("why", ""))
+
+
+def _resumed(attempts: Attempts, record: JournalRecord) -> None:
+    attempts.task.status, attempts.task.why = "running", ""
+    attempts.task.resumed.append(record.at)
+
+
+def _ended(attempts: Attempts, record: JournalRecord) -> None:
+    attempts.task.status, attempts.task.ended = str(record.data.get("status", "")), record.at
+    attempts.task.notes = [str(note) for note in record.data.get("notes") or ()]
+
+
+def _planned(attempts: Attempts, record: JournalRecord) -> None:
+    attempts.task.plans.append((record.at, dict(record.data.get("plan") or {})))
+
+
+def _answered(attempts: Attempts, record: JournalRecord) -> None:
+    attempts.task.answer = str(record.data.get("answer", ""))
+    attempts.task.references = list(record.data.get("references") or ())
+
+
+def _instructed(attempts: Attempts, record: JournalRecord) -> None:
+    told = {"text": record.data.get("text", ""), "by": record.by, "at": record.at.isoformat()}
+    attempts.task.instructions.append(told)
+
+
+def _asked(attempts: Attempts, record: JournalRecord) -> None:
+    asked = Asked(dict(record.data), record.at)
+    attempts.task.reviews.append(asked)
+    if record.sub_task:
+        attempts.of(record).reviews.append(asked)
+
+
+def _decided(attempts: Attempts, record: JournalRecord) -> None:
+    named = (each for each in attempts.task.reviews if each.review.get("id") == record.data.get("review_id"))
+    # A decision may be older than the question in the journal: the gates ask again after a crash.
+    if (asked := next(named, None)) is not None:
+        asked.decision, asked.by, asked.answered = dict(record.data), record.by, record.at
+
+
+_READERS: dict[str, Callable[[Attempts, JournalRecord], None]] = {
+    "run_paused": _paused,
+    "run_resumed": _resumed,
+    "run_ended": _ended,
+    "plan_taken": _planned,
+    "answer_written": _answered,
+    "instruction_given": _instructed,
+    "review_asked": _asked,
+    "review_answered": _decided,
+    "sub_task_waits": Attempts.wait,
+    "sub_task_started": Attempts.start,
+    "result_drafted": Attempts.draft,
+    "sub_task_ended": Attempts.end,
+    "sub_task_sent_back": Attempts.send_back,
+    "result_retracted": Attempts.retract,
+    "result_restored": Attempts.retract,
+    **CALL_READERS,
+}

@@ -1,0 +1,101 @@
+"""Uses: requests, tool calls, waits and questions, as a history shows them."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from orchestrator.budget.spend import Spend
+
+
+@dataclass
+class ModelUse:
+    """One request to a model.
+
+    Args:
+        agent: The agent that asked.
+        model: The model.
+        call: Names the request on the thread.
+        began: The time of the request.
+        ended: The time of the answer or failure; None while it goes on, or if its process was killed.
+        text: The words of the answer.
+        calls: The tool calls in the answer.
+        error: Reason of a failure.
+        cut_off: Reason why the answer is not whole; empty for a whole one.
+        spent: The amount that it cost.
+        prompt: The messages, for requests of the supervisor.
+    """
+
+    agent: str
+    model: str
+    call: str
+    began: datetime
+    ended: datetime | None = None
+    text: str = ""
+    calls: list[dict[str, Any]] = field(default_factory=list)
+    error: str = ""
+    cut_off: str = ""
+    spent: Spend = field(default_factory=Spend)
+    prompt: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass
+class ToolUse:
+    """One tool call.
+
+    Args:
+        tool: The tool.
+        call: Names the call within its sub-task.
+        args: The arguments.
+        began: The time of the call.
+        ended: The time of the answer; None while the tool works, or if its process was killed.
+        answer: The answer as the worker saw it.
+        error: The error that the worker was told instead.
+        refused: Reason why the call was not made; empty if it was.
+        tainted_by: The sources from outside that the answer rests on.
+    """
+
+    tool: str
+    call: str
+    args: dict[str, Any]
+    began: datetime
+    ended: datetime | None = None
+    answer: str = ""
+    error: str = ""
+    refused: str = ""
+    tainted_by: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Wait:
+    """A time in which a sub-task did not work.
+
+    Args:
+        reason: `dependency`, `slot` or `human`.
+        names: The sub-tasks or reviews that it waited for.
+        began: The beginning.
+        ended: The end; None while it lasts.
+    """
+
+    reason: str
+    names: list[str]
+    began: datetime
+    ended: datetime | None = None
+
+
+@dataclass
+class Asked:
+    """A question to a human, and its answer.
+
+    Args:
+        review: The review in plain form.
+        asked: The time at which it was asked.
+        decision: The decision in plain form; empty while it is open.
+        by: The user who decided.
+        answered: The time of the decision; None while it is open.
+    """
+
+    review: dict[str, Any]
+    asked: datetime
+    decision: dict[str, Any] = field(default_factory=dict)
+    by: str = ""
+    answered: datetime | None = None
