@@ -42,6 +42,8 @@ def parameter(*names: str) -> Condition:
     """Hold if the request has one of the parameters: `{parameter}` and its `{value}`."""
 
     def condition(body: Body) -> Found:
+        # A parameter that is null counts as left out, as servers take it.
+        # A parameter that is null counts as left out, as servers take it.
         name = next((name for name in names if body.get(name) is not None), None)
         return None if name is None else {"parameter": name, "value": body[name]}
 
@@ -65,6 +67,8 @@ def option(parameter_name: str, *values: object) -> Condition:
 
 def not_streamed(body: Body) -> Found:
     """Hold if the request asks for no stream."""
+    # Thinking models of DashScope take streamed requests only.
+    # Thinking models of DashScope take streamed requests only.
     return None if body.get("stream") else {}
 
 
@@ -76,6 +80,7 @@ def tool_choice_object(body: Body) -> Found:
 def forced_tool(body: Body) -> Found:
     """Hold if `tool_choice` asks for a call: `{value}`."""
     choice = body.get("tool_choice")
+    # Mistral writes "any" where others write "required".
     return {"value": choice} if isinstance(choice, dict) or choice in ("required", "any") else None
 
 
@@ -102,6 +107,8 @@ def strict_schema(body: Body) -> Found:
 
 def format_with_tools(body: Body) -> Found:
     """Hold if the request has both tools and a `response_format` for JSON."""
+    # In llama.cpp the grammar of a schema and that of the calls exclude each other.
+    # In llama.cpp the grammar of a schema and that of the calls exclude each other.
     is_json = (body.get("response_format") or {}).get("type") not in (None, "text")
     return {} if is_json and body.get("tools") else None
 

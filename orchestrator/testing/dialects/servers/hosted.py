@@ -5,6 +5,7 @@ from orchestrator.testing.dialects import message_conditions as messages
 from orchestrator.testing.dialects.dialect import Dialect, Quirk, Refusal, Streaming
 
 _UNSUPPORTED = {"param": "temperature", "code": "unsupported_parameter"}
+# A tool call without its answer behind it.
 _TOOLS_BELONG = Refusal(
     conditions.unanswered_call,
     "An assistant message with 'tool_calls' must be followed by tool messages responding to each 'tool_call_id'. The "
@@ -24,6 +25,7 @@ _REASONING_TOKENS = quirks.usage_fields(
 
 OPENAI = Dialect("openai", refusals=(_TOOLS_BELONG,), answer=quirks.each(quirks.message_fields(refusal=None)))
 
+# Models that reason refuse what would steer how words are drawn, and count their thoughts as tokens of the answer.
 OPENAI_REASONING = Dialect(
     "openai reasoning",
     refusals=(
@@ -46,6 +48,7 @@ OPENAI_REASONING = Dialect(
     model="o3-mini",
 )
 
+# The first of them took neither a system message nor tools.
 OPENAI_FIRST_REASONING = Dialect(
     "openai o1-mini",
     refusals=(
