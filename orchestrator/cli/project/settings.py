@@ -23,6 +23,9 @@ NO_FILE = "none"
 _ENV_NAME = re.compile(rf"OPENAI_BASE_URL|(?!{CONFIG_VARIABLE}$)ORCHESTRATOR_[A-Z_]+|[A-Z][A-Z0-9_]*_API_KEY")
 
 
+_TABLE = re.compile(r"^\s*\[\s*tool\s*\.\s*orchestrator\s*[.\]]", re.M)
+
+
 @dataclass(frozen=True)
 class Setting:
     """A setting of the file.
@@ -104,7 +107,8 @@ def project_file(folder: Path) -> ProjectFile | None:
     for parent in (folder.resolve(), *folder.resolve().parents):
         if (path := parent / FILE).is_file():
             return _read(path)
-        if (path := parent / "pyproject.toml").is_file() and "tool.orchestrator" in _text(path):
+        # Most files of this name are read as a text only, which no mistake in them can disturb.
+        if (path := parent / "pyproject.toml").is_file() and _TABLE.search(_text(path)):
             return _read(path)
     return None
 

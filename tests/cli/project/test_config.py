@@ -84,7 +84,7 @@ def test_a_table_of_pyproject_holds_and_the_nearest_file_does(cli: Cli, folder: 
     assert values(cli)["model"] == ("of pyproject", str(folder / "pyproject.toml"))
     below = folder / "below"
     below.mkdir()
-    (below / "pyproject.toml").write_text("[tool.other]\nmodel = 1")
+    (below / "pyproject.toml").write_text("# not [tool.orchestrator]\n[tool.orchestrator-tests]\nmodel = 1")
     os.chdir(below)
     assert values(cli)["model"][0] == "of pyproject"
     (below / "orchestrator.toml").write_text('model = "nearer"')
