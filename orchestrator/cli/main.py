@@ -8,8 +8,13 @@ from orchestrator.errors import EXIT_FAILED, OrchestratorError
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Run the command line. An error meant for a person becomes one line on stderr and an exit code."""
-    CTRL_C.install()
+    """Run the command line. An error meant for a person becomes one line on stderr and an exit code.
+
+    Args:
+        argv: The words after the program's name, from another program; None for those of this process.
+    """
+    if argv is None:  # another program answers Ctrl-C itself
+        CTRL_C.install()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal of another encoding lacks most signs

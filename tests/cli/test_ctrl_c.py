@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.cli.interruption import EXIT_INTERRUPTED
+from orchestrator.cli.main import main
 from orchestrator.runs.threads.listing import list_threads
 from orchestrator.testing import Gate, OpenAIServer, Reply, Request, Script, TeamScript, call, say
 from tests.support.teams import step
@@ -175,3 +176,10 @@ def test_in_an_editor_it_is_the_editors(folder: Path, monkeypatch: pytest.Monkey
         terminal.expect("or Enter to leave it open: ")
         terminal.type(CTRL_C)
         assert_gives_the_prompt_back(terminal, WAY_ON)
+
+
+def test_a_program_that_calls_the_command_line_keeps_its_own_ctrl_c(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert signal.getsignal(signal.SIGINT) is before
