@@ -67,4 +67,4 @@ def every_command(
     if context.invoked_subcommand not in _WITHOUT_SETTINGS and not asks_help:
         from orchestrator.cli.project.config import defaults_of
 
-        context.default_map = defaults_of(context.command, Path.cwd())
+        context.default_map = defaults_of(context.command, Path())

@@ -28,7 +28,7 @@ def config(
     Settings come from options, environment variables, .env, orchestrator.toml or [tool.orchestrator] in pyproject.toml,
     in this order. The files are those of this folder or of the nearest parent that has one.
     """
-    file = project_file(Path.cwd())
+    file = project_file(Path())
     if trusted:
         if file is None:
             raise ConfigError("there is no orchestrator.toml here or in a parent folder, so there is nothing to trust")

@@ -104,13 +104,23 @@ def project_file(folder: Path) -> ProjectFile | None:
         return None
     if named:
         return _read(Path(named).expanduser().resolve(), is_named=True)
-    for parent in (folder.resolve(), *folder.resolve().parents):
-        if (path := parent / FILE).is_file():
-            return _read(path)
-        # Most files of this name are read as a text only, which no mistake in them can disturb.
-        if (path := parent / "pyproject.toml").is_file() and _TABLE.search(_text(path)):
+    try:
+        folder = folder.resolve(strict=True)
+    except OSError:  # it was deleted meanwhile
+        return None
+    for parent in (folder, *folder.parents):
+        # Not `Path.is_file`, which raises for a folder that may not be entered.
+        if os.path.isfile(path := parent / FILE) or _has_table(path := parent / "pyproject.toml"):
             return _read(path)
     return None
+
+
+def _has_table(path: Path) -> bool:
+    """True if a pyproject.toml has settings. It is searched as text, so that mistakes of others in it do not matter."""
+    try:
+        return bool(_TABLE.search(path.read_text(encoding="utf-8", errors="replace")))
+    except OSError:
+        return False
 
 
 def _text(path: Path) -> str:

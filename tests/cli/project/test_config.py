@@ -195,6 +195,20 @@ def test_a_thread_that_goes_on_keeps_its_own_model_whatever_the_file_says(cli: C
         assert {body["model"] for body in server.bodies} == {"first"}
 
 
+def test_files_of_others_and_a_folder_that_is_gone_disturb_nothing(cli: Cli, folder: Path) -> None:
+    (folder / "pyproject.toml").write_bytes(b"\xff\xfe [tool.other\nbroken = ")
+    assert cli("threads", db=False)[0] == 0
+    (folder / "pyproject.toml").unlink()
+    (folder / "pyproject.toml").mkdir()
+    assert cli("threads", db=False)[0] == 0
+    gone = folder / "gone"
+    gone.mkdir()
+    os.chdir(gone)
+    gone.rmdir()
+    assert cli("threads", db=False)[0] == 0
+    os.chdir(folder)
+
+
 def test_a_task_comes_from_a_file(cli: Cli, folder: Path) -> None:
     (folder / "task.md").write_text("# Compare\n\nthe two [t1]\n", encoding="utf-8-sig")
     with OpenAIServer(TeamScript([step("a", agent="researcher")])) as server:
