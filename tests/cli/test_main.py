@@ -151,7 +151,8 @@ def test_a_plan_of_the_users_own_is_carried_out_as_it_is(cli: Cli, server: OpenA
 def test_threads_are_listed_shown_and_deleted(cli: Cli, server: OpenAIServer) -> None:
     assert cli("threads")[1].strip() == "no threads yet"
     cli("run", "What is it?", "--base-url", server.base_url, "--thread", "t", "--auto-approve")
-    assert cli("threads")[1].split() == ["t", "done", "What", "is", "it?"]
+    listed = cli("threads")[1].split()
+    assert (listed[:2], listed[-3:]) == (["t", "done"], ["What", "is", "it?"])
     assert json.loads(cli("threads", "--json")[1])[0]["thread_id"] == "t"
     code, out, _ = cli("show", "t")
     assert code == 0

@@ -1,6 +1,7 @@
 """Dollars are told wherever the price of a model is known, whether cost is limited or not."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,7 @@ def test_the_command_line_shows_them(tmp_path: Path, capsys: pytest.CaptureFixtu
         printed = capsys.readouterr()
         shown[" ".join(command)] = printed.out + printed.err
     assert json.loads(shown["threads --json"])[0]["usage"]["cost_usd"] == run.usage["cost_usd"]
-    assert f"t  done  {dollars}  sum up" in shown["threads"]
+    assert re.fullmatch(rf"t  done  \S+  {re.escape(dollars)}  sum up.*\n", shown["threads"])
     assert dollars in shown["show t"]
 
 
