@@ -1,17 +1,15 @@
 """Output of several commands: reviews with the commands that answer them, and runs."""
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from orchestrator.budget.spend import Spend
+from orchestrator.cli.asking.choices import is_budget, most_used_limit
+from orchestrator.cli.asking.subject import print_subject
 from orchestrator.cli.console import err, out
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.persistence.used_models import UsedModels
-from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
 from orchestrator.runs.run import Run
 from orchestrator.text import normal_text, shorten
@@ -20,65 +18,18 @@ _TURN_CHARS = 240
 
 
 def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
-    """Print each review with the commands that answer it."""
+    """Print each review with the commands that answer it. A pipe gets all, a terminal two lines a sub-task."""
     for review in reviews:
-        out.print(review.question, style="bold", soft_wrap=True)
+        if print_subject(review, out, is_whole=review.kind != "plan" or not out.is_terminal):
+            echo(f"  all of it: {command('reviews', review.thread_id, db=db)} | less")
         if review.stake:
             out.print(f"  at stake: {review.stake}", soft_wrap=True)
-        print_subject(review, out)
-        edit = ["--text", _raised_limit(review)] if "budget" in review.subject else ["--file", "FILE"]
+        out.print(review.question, style="bold", soft_wrap=True)
+        edit = ["--text", f'{{"{most_used_limit(review)}": …}}'] if is_budget(review) else ["--file", "FILE"]
         # Not printed by rich, which would wrap a command so that it cannot be copied.
         hints = {"edit": edit, "reject": ["--text", "why"], "answer": ["--text", "…"]}
         for action in review.allowed:
             echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
-
-
-def _raised_limit(review: Review) -> str:
-    """Return the JSON that raises the limit which is used most, with a blank for the number."""
-    # The limit that is used most is the one that ended the run.
-    budget, spent = review.subject["budget"], review.subject["spent"]
-    used = {name: spent[name] / budget[name] for name in spent if budget.get(name)}
-    return f'{{"{max(used, key=used.__getitem__) if used else "tokens"}": …}}'
-
-
-def print_subject(review: Review, console: Console) -> None:
-    """Print the plan, the result, the tool call or the problems that a review asks about."""
-    subject = review.subject
-    if review.kind == "plan":
-        console.print(plan_table(Plan.parse(subject["plan"]), subject.get("forecast", {}).get("tokens")))
-    elif review.kind == "tool":
-        console.print_json(data={"tool": subject["tool"], "args": subject["args"]})
-    elif review.kind == "question":
-        console.print(f"  asked by the tool {subject['tool']}")
-        if subject["asked"] != review.question:
-            console.print_json(data=subject["asked"])
-    elif review.kind == "result":
-        console.print(subject["result"])
-    else:
-        for line in subject.get("problems", ()):
-            console.print(f"  - {line}")
-        if "budget" in subject:
-            console.print(f"  limits: {json.dumps(subject['budget'])}")
-            console.print(f"  spent:  {json.dumps(subject['spent'])}")
-
-
-def plan_table(plan: Plan, tokens: Mapping[str, Sequence[int]] | None = None) -> Table:
-    """Return the plan as a table for a terminal.
-
-    Args:
-        plan: The plan.
-        tokens: The likely cost of each sub-task, from and to.
-    """
-    table = Table(show_edge=False, pad_edge=False)
-    for heading in ("id", "agent", "needs", "approval", *(["likely tokens"] if tokens else []), "description"):
-        table.add_column(heading, overflow="fold", no_wrap=heading == "id")
-    for task in plan.sub_tasks:
-        row = [task.id, task.target_agent, " ".join(task.depends_on) or "-", "yes" if task.requires_approval else ""]
-        if tokens:
-            low, high = tokens.get(task.id, (0, 0))
-            row.append(f"{low:,} to {high:,}" if high else "done")
-        table.add_row(*row, task.description)
-    return table
 
 
 def print_run(run: Run, db: str | None) -> None:

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.cli.asking.subject import print_subject
 from orchestrator.cli.console import VisibleConsole
-from orchestrator.cli.output import print_subject
 from orchestrator.cli.progress import LiveDisplay
 from orchestrator.events import Planned, SubTaskChanged, ToolCalled
 from orchestrator.planning.plan import Plan

@@ -241,7 +241,7 @@ def test_a_listed_review_shows_its_subject_and_a_command_for_each_answer(capsys:
     print_reviews([RESULT_REVIEW, TOOL_REVIEW], "my.db")
     out = capsys.readouterr().out
     assert "It [is] 42." in out
-    assert '"text": "x"' in out
+    assert 'text: "x"' in out
     assert "orchestrator decide t/result-1 reject --text why --db my.db" in out
     assert "orchestrator decide t/tool-1 edit --file FILE --db my.db" in out
 
