@@ -17,7 +17,7 @@ from orchestrator.cli.project.teams import teams
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
-from orchestrator.cli.threads.commands import cancel, delete, show, steer
+from orchestrator.cli.threads.commands import cancel, delete, show, steer, trace
 from orchestrator.cli.threads.list import threads
 from orchestrator.errors import ConfigError
 from orchestrator.logs import print_logs
@@ -29,7 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_ABOUT_RUNS = (run, chat, resume, cancel, steer, reviews, decide, threads, show)
+_ABOUT_RUNS = (run, chat, resume, cancel, steer, reviews, decide, threads, show, trace)
 for command in (*_ABOUT_RUNS, graph, teams, tools, config, init, delete):
     app.command()(command)
 app.add_typer(model_app, name="model")

@@ -67,7 +67,7 @@ class CallTelling:
     def failed(self, error: BaseException) -> Fact:
         """Return what is told of a request that failed or was cancelled."""
         why = redact(sound(str(error))) or type(error).__name__
-        data = {**self._data, "seconds": self._seconds, "error": why}
+        data = {**self._data, "seconds": self._seconds, "error": why, "error_type": type(error).__name__}
         return Fact("model_failed", self._account.sub_task_id, self._attempt, data=data)
 
     @property

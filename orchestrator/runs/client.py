@@ -20,6 +20,7 @@ from orchestrator.reviews.review import Action, Data, Decision, Review
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.interventions import Interventions, user_name
 from orchestrator.runs.journals.journals import Journals
+from orchestrator.runs.journals.tracing import Tracing
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList
 from orchestrator.runs.thread_states import Graph, ThreadStates
@@ -43,6 +44,8 @@ class OrchestratorClient(Journals, Interventions):
         ConfigError: The URL, the checkpointer, the store or the index is wrong.
     """
 
+    _tracing = Tracing(False)  # a client runs nothing
+
     def __init__(
         self,
         persistence: str | Path | Persistence | None = None,
@@ -63,7 +66,8 @@ class OrchestratorClient(Journals, Interventions):
         self.close()
 
     def close(self) -> None:
-        """Close the database."""
+        """Close the database. Traces that are on their way are waited for, for a second at most."""
+        self._tracing.flush()
         self.persistence.close()
 
     def reviews(self, thread_id: str | None = None) -> list[Review]:

@@ -39,12 +39,14 @@ from orchestrator.runs.consent.other_model import check_models
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.cancellation import CancelScope, forget_cancelled
 from orchestrator.runs.journals.pauses import tell_pause
+from orchestrator.runs.journals.tracing import Tracing
 from orchestrator.runs.run import Run
 from orchestrator.runs.streaming import Streams
 from orchestrator.runs.thread_list import check_thread_id, new_thread_id
 from orchestrator.runs.thread_states import Graph
 from orchestrator.runs.threads.record import DELETING
 from orchestrator.runs.user_config import for_graph
+from orchestrator.traces.setting import Traces
 
 _log = logger(__name__)
 
@@ -66,6 +68,8 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         limits: Bounds of a run; None for the team's.
         budget: What a run may spend, unless `run` gets a budget; None for the team's, and `Budget()` for no limit.
         about: JSON-plain facts that are recorded with each thread, for later resumes.
+        traces: True, or the address of a collector, to send each run as OpenTelemetry spans; or an exporter for them.
+            None for `ORCHESTRATOR_TRACES`.
 
     Attributes:
         on_begin: Called with the id of a new task's thread once the thread is durable, on the thread of the event loop.
@@ -89,6 +93,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         limits: Limits | None = None,
         budget: Budget | None = None,
         about: dict[str, Any] | None = None,
+        traces: Traces | None = None,
     ) -> None:
         arguments.check_team(supervisor, workers, team, limits, budget)
         self.team = team.copy() if team is not None else Team(supervisor or Supervisor(), workers)
@@ -101,6 +106,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
         self.supervisor = self.team.supervisor
         self.workers = self.team.workers
         self.about = arguments.json_plain(about or {})
+        self._tracing = Tracing(traces)
         self.thread_id = ""
         self.on_begin: Callable[[str], object] = lambda thread_id: None
         super().__init__(db, checkpointer=checkpointer, store=store, index=index)
@@ -212,7 +218,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
             also = await self._states.leave_behind(thread_id) if is_used else []
             await self._threads.begin(AWAITING, thread_id, self.about, graph_input, also, self.team.used_models())
             self.on_begin(thread_id)
-            return await self._drive(thread_id, graph_input, caller)
+            return await self._traced(thread_id, graph_input, caller)
 
     def resume(
         self,
@@ -286,13 +292,17 @@ class TaskOrchestrator(Streams, OrchestratorClient):
                 # The run was killed before its first checkpoint. The snapshot may be one of an earlier task.
                 if budget:
                     graph_input["budget"] = (await raised_budget(self.team, graph_input.get("budget"), budget)).plain()
-                return await self._drive(thread_id, graph_input, caller)
+                return await self._traced(thread_id, graph_input, caller)
             if budget:
                 await raise_limits(self.team, self.graph, self.persistence, self._states, snapshot, budget)
                 snapshot = await self.graph.aget_state(self._states.config(thread_id))
             if not snapshot.tasks:  # `next` would leave out nodes whose writes are saved and not yet applied
                 return caller.typed(await self._states.run_of(thread_id))
-            return await self._drive(thread_id, None, caller)
+            return await self._traced(thread_id, None, caller)
+
+    async def _traced(self, thread_id: str, graph_input: dict[str, Any] | None, caller: Caller) -> Run:
+        run = self._drive(thread_id, graph_input, caller)
+        return await self._tracing.traced(self.persistence.store, thread_id, run)
 
     async def _drive(self, thread_id: str, graph_input: dict[str, Any] | None, caller: Caller) -> Run:
         """Invoke the graph until it ends, a review stays open, or it is cancelled. The caller holds the lease."""

@@ -71,6 +71,25 @@ def steer(
         echo(f"recorded: {thread} sees it when it goes on, with: {command('resume', thread, db=db)}")
 
 
+def trace(
+    thread: Thread,
+    to: Annotated[
+        str | None, typer.Option("--to", help="The collector; default ORCHESTRATOR_TRACES, or OTEL_… variables.")
+    ] = None,
+    db: Db = None,
+    as_json: Json = False,
+) -> None:
+    """Send a thread as OpenTelemetry spans to a collector. Needs the extra 'otel'."""
+    with open_client(db) as client:
+        traces = client.export_trace(thread, to)
+    if as_json:
+        echo_json({"thread_id": thread, "traces": traces})
+    elif traces:
+        echo("\n".join(f"sent trace {each}" for each in traces))
+    else:
+        echo(f"{thread} has nothing in its journal")
+
+
 def delete(
     thread: Thread,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without asking.")] = False,

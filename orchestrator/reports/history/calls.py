@@ -30,6 +30,7 @@ def _answered(attempts: Attempts, record: JournalRecord) -> None:
     use.ended, use.spent = record.at, amount_in(data)
     use.text, use.cut_off = str(data.get("text", "")), str(data.get("cut_off", ""))
     use.error = str(data.get("error", "its process was killed" if record.kind == "model_lost" else ""))
+    use.error_type = str(data.get("error_type", ""))
     use.calls = list(data.get("calls") or ())
 
 

@@ -9,7 +9,7 @@ from orchestrator.journal.record import JournalRecord
 from orchestrator.reports.history.attempts import Attempts
 from orchestrator.reports.history.calls import CALL_READERS
 from orchestrator.reports.history.task import TaskHistory
-from orchestrator.reports.history.uses import Asked
+from orchestrator.reports.history.uses import Asked, Stretch
 
 
 def histories(records: Iterable[JournalRecord]) -> list[TaskHistory]:
@@ -25,28 +25,56 @@ def histories(records: Iterable[JournalRecord]) -> list[TaskHistory]:
             budget, models = dict(data.get("budget") or {}), dict(data.get("models") or {})
             number = int(data.get("task_number", 1))
             task = TaskHistory(str(data.get("task", "")), number, record.at, budget=budget, models=models)
+            task.key = f"{record.thread_id} {record.key or record.seq}"
+            task.stretches.append(Stretch(record.at, _process(record)))
             attempts.append(Attempts(task))
         elif attempts and (read := _READERS.get(record.kind)) is not None:  # a newer version may tell of more
+            if record.kind not in _WITHOUT_PROCESS:
+                _at_work(attempts[-1].task, record)
             read(attempts[-1], record)
     return [each.task for each in attempts]
 
 
+def _at_work(task: TaskHistory, record: JournalRecord) -> None:
+    """Read that a process is at work. After the decision on a plan it tells of nothing else that it has resumed."""
+    if task.stretches[-1].ended is not None:
+        task.stretches.append(Stretch(record.at, _UNKNOWN))
+    task.stretches[-1].last = record.at
+
+
+def _process(record: JournalRecord) -> tuple[object, object]:
+    return record.data.get("host", ""), record.data.get("pid", 0)
+
+
 def _paused(attempts: Attempts, record: JournalRecord) -> None:
     attempts.task.status, attempts.task.why = str(record.data.get("status", "")), str(record.data.get("why", ""))
+    attempts.task.stretches[-1].close(record.at, attempts.task.status, attempts.task.why)
 
 
 def _resumed(attempts: Attempts, record: JournalRecord) -> None:
     attempts.task.status, attempts.task.why = "running", ""
     attempts.task.resumed.append(record.at)
+    stretch, process = attempts.task.stretches[-1], _process(record)
+    # A process that asks a human on the spot goes on by itself, and tells of no pause.
+    if stretch.ended is None and stretch.process in (process, _UNKNOWN):
+        stretch.process = process
+        return
+    stretch.close(stretch.end, "unfinished")
+    attempts.task.stretches.append(Stretch(record.at, process))
 
 
 def _ended(attempts: Attempts, record: JournalRecord) -> None:
     attempts.task.status, attempts.task.ended = str(record.data.get("status", "")), record.at
+    attempts.task.stretches[-1].close(record.at, attempts.task.status)
     attempts.task.notes = [str(note) for note in record.data.get("notes") or ()]
 
 
 def _planned(attempts: Attempts, record: JournalRecord) -> None:
     attempts.task.plans.append((record.at, dict(record.data.get("plan") or {})))
+
+
+def _round_began(attempts: Attempts, record: JournalRecord) -> None:
+    attempts.task.rounds.append((int(record.data.get("round", 0)), record.at))
 
 
 def _answered(attempts: Attempts, record: JournalRecord) -> None:
@@ -73,11 +101,15 @@ def _decided(attempts: Attempts, record: JournalRecord) -> None:
         asked.decision, asked.by, asked.answered = dict(record.data), record.by, record.at
 
 
+_UNKNOWN = ("", 0)
+# Decisions are told by whoever decides, long after the process of the run has ended.
+_WITHOUT_PROCESS = ("review_answered", "instruction_given", "run_resumed", "run_paused")
 _READERS: dict[str, Callable[[Attempts, JournalRecord], None]] = {
     "run_paused": _paused,
     "run_resumed": _resumed,
     "run_ended": _ended,
     "plan_taken": _planned,
+    "round_began": _round_began,
     "answer_written": _answered,
     "instruction_given": _instructed,
     "review_asked": _asked,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.budget.spend import Spend
-from orchestrator.reports.history.uses import Asked, ModelUse, ToolUse, Wait
+from orchestrator.reports.history.uses import Asked, ModelUse, Stretch, ToolUse, Wait
 
 
 @dataclass
@@ -84,6 +84,9 @@ class TaskHistory:
         answer: The answer.
         references: What the answer rests on.
         notes: What is missing, as sentences.
+        key: Names the task among all tasks of all threads, and is the same whenever the journal is read.
+        stretches: The times in which processes ran it.
+        rounds: Its rounds, each with its number and its beginning.
     """
 
     task: str
@@ -103,6 +106,9 @@ class TaskHistory:
     answer: str = ""
     references: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    key: str = ""
+    stretches: list[Stretch] = field(default_factory=list)
+    rounds: list[tuple[int, datetime]] = field(default_factory=list)
 
     @property
     def spent(self) -> Spend:

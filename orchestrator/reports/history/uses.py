@@ -20,6 +20,7 @@ class ModelUse:
         text: The words of the answer.
         calls: The tool calls in the answer.
         error: Reason of a failure.
+        error_type: The class of the failure.
         cut_off: Reason why the answer is not whole; empty for a whole one.
         spent: The amount that it cost.
         prompt: The messages, for requests of the supervisor.
@@ -33,6 +34,7 @@ class ModelUse:
     text: str = ""
     calls: list[dict[str, Any]] = field(default_factory=list)
     error: str = ""
+    error_type: str = ""
     cut_off: str = ""
     spent: Spend = field(default_factory=Spend)
     prompt: list[dict[str, str]] = field(default_factory=list)
@@ -99,3 +101,34 @@ class Asked:
     decision: dict[str, Any] = field(default_factory=dict)
     by: str = ""
     answered: datetime | None = None
+
+
+@dataclass
+class Stretch:
+    """A time in which one process ran a task, until its end or a pause.
+
+    Args:
+        began: The beginning.
+        process: The process, by host and number.
+        ended: The end; None while it goes on.
+        status: The status at its end. `unfinished` if nothing was told of an end, as after a kill.
+        why: Reason of a pause.
+        last: The time of the last thing that the process told.
+    """
+
+    began: datetime
+    process: tuple[Any, Any] = ("", 0)
+    ended: datetime | None = None
+    status: str = "running"
+    why: str = ""
+    last: datetime | None = None
+
+    @property
+    def end(self) -> datetime:
+        """The end, or the time of the last thing that was told."""
+        return self.ended or self.last or self.began
+
+    def close(self, ended: datetime, status: str, why: str = "") -> None:
+        """Take the end of the stretch. A second end is ignored."""
+        if self.ended is None:
+            self.ended, self.status, self.why = ended, status, why

@@ -9,7 +9,9 @@ from orchestrator.journal.reading import read_journal
 from orchestrator.journal.record import JournalRecord
 from orchestrator.journal.verification import JournalCheck, verify_journal
 from orchestrator.persistence.database import Persistence
+from orchestrator.runs.journals.tracing import export_trace
 from orchestrator.runs.thread_states import ThreadStates
+from orchestrator.traces.setting import Traces
 
 _LOOK_S = 0.25  # a look costs one indexed query
 
@@ -90,6 +92,26 @@ class Journals:
         """Async twin of `verify_journal`."""
         await self._states.record(thread_id)
         return await verify_journal(AWAITING, self.persistence.store, thread_id, head)
+
+    def export_trace(self, thread_id: str, to: Traces | None = None) -> list[str]:
+        """Send what has happened on a thread as OpenTelemetry spans, and return the id of the trace of each task.
+
+        A second export sends the same spans with the same ids. A thread that is not finished is sent as far as it is.
+
+        Args:
+            thread_id: The thread.
+            to: The address of a collector, or an exporter; None for the one that the environment names.
+
+        Raises:
+            UnknownThreadError: There is no such thread.
+            ConfigError: OpenTelemetry is not installed, or `to` is neither.
+            OrchestratorError: The collector did not take the spans.
+        """
+        return run_in_background(lambda: self.aexport_trace(thread_id, to))
+
+    async def aexport_trace(self, thread_id: str, to: Traces | None = None) -> list[str]:
+        """Async twin of `export_trace`."""
+        return await export_trace(thread_id, await self.ajournal(thread_id), to)
 
 
 async def _next(records: AsyncIterator[JournalRecord]) -> JournalRecord:

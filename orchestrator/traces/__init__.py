@@ -1,0 +1,1 @@
+"""Traces: what a journal tells, as OpenTelemetry spans by its GenAI conventions."""
