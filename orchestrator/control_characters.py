@@ -44,10 +44,15 @@ def _sign(match: re.Match[str]) -> str:
     return _SHOWN[ord(match[0])]
 
 
-def visible_json(value: Any) -> str:
-    """Return JSON on one line, in which such characters are escapes. Parsed, it is the same value."""
+def visible_json(value: Any, indent: int | None = None) -> str:
+    """Return JSON in which such characters are escapes. Parsed, it is the same value.
+
+    Args:
+        value: The value.
+        indent: As for `json.dumps`; None for one line.
+    """
     # `json` escapes C0 by itself.
-    return _IN_JSON.sub(_escaped, json.dumps(value, ensure_ascii=False))
+    return _IN_JSON.sub(_escaped, json.dumps(value, indent=indent, ensure_ascii=False))
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -1,6 +1,7 @@
 """`orchestrator reviews` and `decide`: questions to a human, and their answers."""
 
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
@@ -10,7 +11,7 @@ from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.options import Db, Json
 from orchestrator.cli.run import resume
 from orchestrator.cli.threads.commands import open_client
-from orchestrator.errors import ConfigError
+from orchestrator.errors import EXIT_FAILED, ConfigError, DecisionError
 
 if TYPE_CHECKING:
     from orchestrator.reviews.review import Decision, Review
@@ -52,10 +53,16 @@ def decide(
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Answer a review. A run that is at work goes on with it at once; `orchestrator resume` continues any other."""
+    """Answer a review. A run that is at work goes on with it at once; `orchestrator resume` continues any other.
+
+    `edit` without --text and --file opens an editor.
+    """
     thread = review.rpartition("/")[0]
     with open_client(db) as client:
-        decision = record_answer(client, review, action, text, file)
+        if action == "edit" and text is None and file is None and sys.stdin.isatty():
+            decision = _record_edit(client, review)
+        else:
+            decision = record_answer(client, review, action, text, file)
         is_running = client.persistence.is_leased(thread)
     if go_on and not is_running:
         return resume(thread, db=db, as_json=as_json)
@@ -65,6 +72,27 @@ def decide(
         way_on = "the run is at work, and goes on with it" if is_running else command("resume", thread, db=db)
         echo(f"recorded: {action} for {review}\n{'' if is_running else 'go on with: '}{way_on}")
     return None
+
+
+def _record_edit(client: "OrchestratorClient", review_id: str) -> "Decision":
+    """Record an edit from an editor.
+
+    Raises:
+        DecisionError: The review is not open, or was answered elsewhere meanwhile. The edit is kept.
+    """
+    from orchestrator.cli.asking.editing import edited, keep
+    from orchestrator.cli.console import err
+
+    thread = review_id.rpartition("/")[0]
+    open_reviews = {each.id: each for each in (client.reviews(thread) if thread else ())}
+    if (review := open_reviews.get(review_id)) is None or "edit" not in review.allowed:
+        return client.decide(review_id, "edit")  # says what is open, or allowed
+    if (decision := edited(review, err)) is None:
+        raise typer.Exit(EXIT_FAILED)
+    try:
+        return client.decide(review, "edit", decision.text, decision.data)
+    except DecisionError as error:
+        raise DecisionError(f"{error}; your edit is kept in {keep(review, decision)}") from None
 
 
 def record_answer(

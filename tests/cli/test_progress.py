@@ -1,12 +1,9 @@
 """What a person sees at the terminal: progress, and reviews asked on the spot."""
 
 import io
-import json
 import shlex
-from collections.abc import Callable
 from pathlib import Path
 
-import click
 import pytest
 from rich.console import Console
 
@@ -170,45 +167,6 @@ def test_an_action_that_the_review_does_not_allow_is_not_taken(monkeypatch: pyte
     assert decision is not None
     assert decision.action == "approve"
     assert "not one of these" in printed(console)
-
-
-@pytest.mark.parametrize(
-    ("review", "change", "expected"),
-    [
-        (PLAN_REVIEW, lambda _: json.dumps([step("only")]), ("", [step("only")])),
-        (TOOL_REVIEW, lambda text: text.replace('"x"', '"y"'), ("", {"text": "y"})),
-        (RESULT_REVIEW, lambda text: text.replace("42", "43"), ("It [is] 43.", None)),
-    ],
-    ids=["plan", "tool call", "result"],
-)
-def test_editing_opens_the_editor_on_what_is_asked_about(
-    monkeypatch: pytest.MonkeyPatch,
-    review: Review,
-    change: Callable[[str], str | None],
-    expected: tuple[str, object],
-) -> None:
-    typing(monkeypatch, "e")
-    monkeypatch.setattr(click, "edit", lambda text, **_: change(text))
-    decision = ask_at_terminal(review, a_console())
-    assert decision is not None
-    assert (decision.text, decision.data) == expected
-
-
-def no_editor(*_: object, **__: object) -> str:
-    raise click.ClickException("vi: not found")
-
-
-@pytest.mark.parametrize("edit", [lambda *_, **__: None, lambda *_, **__: "{not JSON", no_editor])
-def test_an_editor_that_gives_nothing_decides_nothing(
-    monkeypatch: pytest.MonkeyPatch, edit: Callable[..., str | None]
-) -> None:
-    monkeypatch.setattr(click, "edit", edit)
-    typing(monkeypatch, "e", "")
-    assert ask_at_terminal(TOOL_REVIEW, a_console()) is None
-    typing(monkeypatch, "e", "s")
-    decision = ask_at_terminal(TOOL_REVIEW, a_console())
-    assert decision is not None
-    assert decision.action == "stop", "it asks again"
 
 
 def test_the_end_of_the_input_leaves_a_review_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,5 @@
 """Asking a human a review at the terminal."""
 
-import json
 from collections.abc import Callable
 
 from rich.console import Console
@@ -8,8 +7,8 @@ from rich.text import Text
 
 from orchestrator.budget.budget import Budget
 from orchestrator.cli.asking.choices import choices, chosen, explanations, is_budget, typed_limit
+from orchestrator.cli.asking.editing import edited
 from orchestrator.cli.asking.subject import indented, print_subject
-from orchestrator.cli.interruption import CTRL_C
 from orchestrator.control_characters import visible
 from orchestrator.errors import ConfigError, DecisionError
 from orchestrator.reviews.review import Action, Decision, Review, check_decision
@@ -93,34 +92,7 @@ def _decision(review: Review, typed: str, console: Console, read: Callable[[Text
             return Decision(review_id=review.id, action=action, text=text)
         console.print("  nothing was said, so nothing is decided")
     elif action == "edit":
-        return _edited(review, console)
+        return edited(review, console)
     else:
         return Decision(review_id=review.id, action=action)
-    return None
-
-
-def _edited(review: Review, console: Console) -> Decision | None:
-    """Open the subject in an editor. Return None if nothing was saved, or nothing that can be parsed."""
-    import click
-
-    is_text = review.kind == "result"
-    field = {"result": "result", "plan": "plan", "steer": "budget"}.get(review.kind, "args")
-    before = review.subject[field]
-    try:
-        with CTRL_C.ignored():  # to an editor it is a key like others
-            saved = click.edit(
-                before if is_text else json.dumps(before, indent=2, ensure_ascii=False),
-                extension=".txt" if is_text else ".json",
-            )
-        # click's answer for an editor that was left without saving. It once counted as an approval.
-        if saved is None:
-            console.print("  nothing was saved, so nothing is decided")
-            return None
-        if is_text:
-            return Decision(review_id=review.id, action="edit", text=saved)
-        return Decision(review_id=review.id, action="edit", data=json.loads(saved))
-    except click.ClickException as error:
-        console.print(f"no editor: {error.format_message()}; EDITOR names another", style="red")
-    except ValueError as error:
-        console.print(f"this cannot be used: {error}", style="red")
     return None

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.cli.asking.ask import ask_at_terminal
+from orchestrator.cli.asking.editing import keep
 from orchestrator.errors import DecisionError
 from orchestrator.reviews.review import Decision, Review, check_decision
 from orchestrator.runs.interventions.interventions import user_name
@@ -57,6 +58,8 @@ class Terminal:
             with self._aside():
                 decision = self._ask(review)
                 self._tell_standing()  # it may have come while an editor was open
+                if self._standing is not None and decision is not None and decision.action == "edit":
+                    self._console.print(f"  your edit is kept in {keep(review, decision)}", soft_wrap=True)
                 return decision
         finally:
             with self._lock:
