@@ -54,6 +54,7 @@ def plan_review(
     agents: Iterable[str],
     most: int,
     task_number: int = 1,
+    before: Plan | None = None,
 ) -> Review:
     """Ask for the approval of a plan.
 
@@ -66,6 +67,7 @@ def plan_review(
         agents: Names of the workers, for a human who edits the plan.
         most: Largest number of sub-tasks of an edited plan.
         task_number: Number of the task on the thread.
+        before: The plan that this one would replace: it was rejected, or is being carried out.
     """
     return Review(
         # The revision counts: a human may change the plan back, and the first approval must not pass it again.
@@ -79,6 +81,7 @@ def plan_review(
             # Checked against an edited plan by the process that decides, which may not have the team.
             "agents": sorted(agents),
             "most": most,
+            **({} if before is None or before == plan else {"before": before.plain()["sub_tasks"]}),
         },
     )
 

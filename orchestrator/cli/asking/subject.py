@@ -4,6 +4,7 @@ A plan has two lines for each sub-task, and what does not fit is folded, so that
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from orchestrator.cli.asking.choices import is_budget
+from orchestrator.cli.asking.plan_changes import ADDED, CHANGED, REMOVED, SAME, plan_before, plan_changes
 from orchestrator.control_characters import visible
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
@@ -20,6 +22,8 @@ from orchestrator.text import normal_text
 
 _INDENT = 4
 _ARGUMENT_LINES, _ARGUMENT_CHARS = 8, 400
+_CHANGES = {ADDED: "added", CHANGED: "changed", REMOVED: "removed", SAME: "as before"}
+_COLOURS = {ADDED: "green", CHANGED: "yellow", REMOVED: "red"}
 _LIMITS = {
     "tokens": "tokens",
     "cost_usd": "dollars",
@@ -85,7 +89,14 @@ def _fitting(
 def _subject(review: Review, console: Console, *, is_whole: bool) -> _Parts:
     subject = review.subject
     if review.kind == "plan":
-        return _plan(review, console, is_whole=is_whole)
+        # `?` and a pipe get the whole plan below its changes.
+        before = plan_before(subject)
+        changes = [] if before is None else list(_changed(before, Plan.parse(subject["plan"]), console))
+        if before is not None and not is_whole:
+            return _Parts("change", changes, is_shortened=True)
+        plan = _plan(review, console, is_whole=is_whole)
+        plan.parts[:0] = changes
+        return plan
     if review.kind == "tool":
         return _arguments(subject, console, is_whole=is_whole)
     if review.kind == "question":
@@ -113,6 +124,29 @@ def _plan(review: Review, console: Console, *, is_whole: bool) -> _Parts:
             description.truncate(width - _INDENT, overflow="ellipsis")
         found.parts.append(Group(heading, indented(description, console, _INDENT)))
     return found
+
+
+def _changed(before: Plan, after: Plan, console: Console) -> Iterator[RenderableType]:
+    """Yield the changes of a plan, two lines each at most, and first their numbers."""
+    changes = list(plan_changes(before, after))
+    counts = Counter(sign for sign, _, _ in changes)
+    told = [f"{counts[sign]} {word}" for sign, word in _CHANGES.items() if counts[sign]]
+    yield Text(f"beside the plan before: {', '.join(told)}", "dim")
+    for sign, sub_task, text in changes:
+        if sign == SAME:
+            continue
+        # The sign tells it too where there are no colours.
+        heading = Text.assemble(
+            (f"{sign} {sub_task.id}", f"bold {_COLOURS[sign]}"), f"  {visible(sub_task.target_agent)}"
+        )
+        if sign == ADDED and sub_task.requires_approval:
+            heading.append("  needs your approval", "bold")
+        if sign == ADDED and sub_task.depends_on:
+            heading.append(f"  after {', '.join(map(visible, sub_task.depends_on))}")
+        if console.is_terminal:
+            heading.truncate(console.width, overflow="ellipsis")
+            text.truncate(console.width - _INDENT, overflow="ellipsis")
+        yield heading if sign == REMOVED else Group(heading, indented(text, console, _INDENT))
 
 
 def _heading(sub_task: SubTask, tokens: Sequence[int] | None) -> Text:

@@ -35,6 +35,7 @@ async def propose(turn: Turn, plan: Plan, revisions: int, *, ask: bool = True) -
         turn.team.workers,
         turn.limits.sub_tasks,
         turn.task_number,
+        before=None if turn.begins else turn.plan,
     )
     update: Update = {
         "plan": plan.plain(),
