@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from orchestrator.cli.asking.inbox import review
 from orchestrator.cli.chat import chat
 from orchestrator.cli.echo import echo
 from orchestrator.cli.models.commands import app as model_app
@@ -29,7 +30,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_ABOUT_RUNS = (run, chat, resume, cancel, steer, reviews, decide, threads, show, trace)
+_ABOUT_RUNS = (run, chat, resume, cancel, steer, review, reviews, decide, threads, show, trace)
 for command in (*_ABOUT_RUNS, graph, teams, tools, config, init, delete):
     app.command()(command)
 app.add_typer(model_app, name="model")

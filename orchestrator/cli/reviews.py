@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from orchestrator.reviews.review import Decision, Review
     from orchestrator.runs.client import OrchestratorClient
 
+NOTHING_WAITS = "nothing waits for a human"
+
 
 def reviews(
     thread: Annotated[str | None, typer.Argument(help="Only the reviews of this thread.")] = None,
@@ -24,12 +26,8 @@ def reviews(
     as_json: Json = False,
 ) -> None:
     """List the open reviews, each with the commands that answer it."""
-    from orchestrator.runs.threads.listing import list_threads
-    from orchestrator.runs.threads.record import MAY_WAIT
-
     open_reviews: list[Review] = []
-    # States are read by LangGraph, which takes over a second to load: only where a review may be open.
-    if thread is not None or any(record.status in MAY_WAIT for record in list_threads(db)):
+    if may_wait(thread, db):
         with open_client(db) as client:
             open_reviews = client.reviews(thread)
     if as_json:
@@ -39,7 +37,21 @@ def reviews(
 
         print_reviews(open_reviews, db)
     else:
-        echo("nothing waits for a human")
+        echo(NOTHING_WAITS)
+
+
+def may_wait(thread: str | None, db: str | None) -> bool:
+    """True if a review may be open, of a thread or of any. States are read only then.
+
+    Args:
+        thread: The thread; None for any.
+        db: The database.
+    """
+    from orchestrator.runs.threads.listing import list_threads
+    from orchestrator.runs.threads.record import MAY_WAIT
+
+    # LangGraph, which reads states, takes over a second to load.
+    return thread is not None or any(record.status in MAY_WAIT for record in list_threads(db))
 
 
 def decide(

@@ -14,25 +14,39 @@ from orchestrator.errors import ConfigError, DecisionError
 from orchestrator.reviews.review import Action, Decision, Review, check_decision
 
 _HELP = ("?", "h", "help")
+_QUIT = ("q", "quit")
 _ASKED_FOR: dict[Action, str] = {"reject": "What should be different? ", "answer": "Your answer: "}
 _FEWEST_ROWS = 3
 
 
-def ask_at_terminal(review: Review, console: Console, read: Callable[[Text], str] | None = None) -> Decision | None:
+class QuitError(Exception):
+    """The person wants to be asked nothing more."""
+
+
+def ask_at_terminal(
+    review: Review, console: Console, read: Callable[[Text], str] | None = None, *, can_quit: bool = False
+) -> Decision | None:
     """Show a review and read the decision. Return None if the person leaves the review open.
 
     Args:
         review: The review.
         console: The console.
         read: Shows a prompt and reads a line; by default the console does.
+        can_quit: Other reviews follow, and `q` quits.
+
+    Raises:
+        QuitError: The person typed `q`.
     """
     read = read or console.input
-    _show(review, console)
+    prompt = choices(review, can_quit=can_quit)
+    _show(review, console, prompt)
     try:
         while True:
-            typed = read(choices(review)).strip()
-            if not typed:
+            typed = read(prompt).strip()
+            if not typed or (can_quit and typed.lower() == "skip"):
                 return None
+            if can_quit and typed.lower() in _QUIT:
+                raise QuitError
             if typed.lower() in _HELP:
                 _explain(review, console)
                 continue
@@ -43,15 +57,17 @@ def ask_at_terminal(review: Review, console: Console, read: Callable[[Text], str
                 console.print(f"  {error}", style="red")
     except EOFError:  # Ctrl-D decides nothing
         console.print()
+        if can_quit:
+            raise QuitError from None
         return None
 
 
-def _show(review: Review, console: Console) -> None:
+def _show(review: Review, console: Console, prompt: Text) -> None:
     """Print a review so that it fits the terminal, the question last."""
     tail = _question(review, console)
     rows = None
     if console.is_terminal:
-        below = [*tail, choices(review)]
+        below = [*tail, prompt]
         # The empty line above, and the end of the last line, where the cursor stands.
         rows = max(_FEWEST_ROWS, console.height - 2 - sum(len(console.render_lines(each)) for each in below))
     console.print()

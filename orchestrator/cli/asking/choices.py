@@ -46,12 +46,18 @@ def is_budget(review: Review) -> bool:
     return review.kind == "steer" and "budget" in review.subject
 
 
-def choices(review: Review) -> Text:
-    """Return the prompt that names the answers. The letter that suffices is bold."""
+def choices(review: Review, *, can_quit: bool = False) -> Text:
+    """Return the prompt that names the answers. The letter that suffices is bold.
+
+    Args:
+        review: The review.
+        can_quit: Other reviews follow.
+    """
     words = [Text.assemble((action[0], "bold"), action[1:]) for action in review.allowed]
     if is_budget(review) and "edit" in review.allowed:
         words.insert(0, Text("a new limit (500k, $5)"))
-    return Text.assemble(Text(", ").join([*words, Text("?", "bold")]), ", or Enter to leave it open: ")
+    words += [Text("?", "bold"), *([Text.assemble(("q", "bold"), "uit")] if can_quit else [])]
+    return Text.assemble(Text(", ").join(words), f", or Enter to {'skip it' if can_quit else 'leave it open'}: ")
 
 
 def chosen(review: Review, typed: str) -> Action | None:

@@ -23,7 +23,8 @@ from orchestrator.text import normal_text
 _INDENT = 4
 _ARGUMENT_LINES, _ARGUMENT_CHARS = 8, 400
 _CHANGES = {ADDED: "added", CHANGED: "changed", REMOVED: "removed", SAME: "as before"}
-_COLOURS = {ADDED: "green", CHANGED: "yellow", REMOVED: "red"}
+# Yellow cannot be read on a light terminal.
+_COLOURS = {ADDED: "green", CHANGED: "magenta", REMOVED: "red"}
 _LIMITS = {
     "tokens": "tokens",
     "cost_usd": "dollars",
