@@ -66,7 +66,7 @@ class OrchestratorClient(Journals, Interventions):
         self.close()
 
     def close(self) -> None:
-        """Close the database. Traces that are on their way are waited for, for a second at most."""
+        """Close the database. Traces that are on their way are waited for, for three seconds at most."""
         self._tracing.flush()
         self.persistence.close()
 

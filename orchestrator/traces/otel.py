@@ -56,7 +56,13 @@ def export(exporter: SpanExporter, spans: Sequence[TraceSpan]) -> None:
         with _own_log_lines() as lines:
             result = exporter.export(readable[at : at + _BATCH])
         if result is not SpanExportResult.SUCCESS:
-            raise TraceError(lines[-1] if lines else "the exporter reports a failure")
+            raise TraceError(_reason(lines))
+
+
+def _reason(lines: Sequence[str]) -> str:
+    # The exporter gives the reason with its first attempt, and ends with the news that there is none left.
+    first = lines[0] if lines else "the exporter reports a failure"
+    return first.removeprefix("Transient error ").partition(" encountered while exporting")[0]
 
 
 def _resource() -> Resource:

@@ -26,7 +26,7 @@ Target = Union[str, "SpanExporter"]
 Batch = Callable[[], Sequence[TraceSpan]]
 """Makes spans, on the thread of the sender."""
 
-PATIENCE_S = 1.0  # a command that is ended by Ctrl-C has two seconds for all
+PATIENCE_S = 3.0  # a far collector needs a second; Ctrl-C ends a command sooner, whatever it waits for
 _MOST_WAITING = 1000  # runs; a collector that hangs must not fill the memory
 _log = logger(__name__)
 _failing: set[str] = set()
@@ -74,6 +74,11 @@ class Sender:
             self._is_working = True
         threading.Thread(target=self._work, name="orchestrator-traces", daemon=True).start()
 
+    def prepare(self) -> None:
+        """Load OpenTelemetry while the run works. At its end, the second that this takes would be missing."""
+        if self._exporter is None:
+            self.send(lambda: ())
+
     def flush(self) -> None:
         """Wait a moment until all is sent."""
         with self._idle:
@@ -102,8 +107,9 @@ class Sender:
                     return
                 batch = self._batches.popleft()
             try:
-                self.send_now(batch())
-                _failing.discard(self._address)
+                self.send_now(spans := batch())
+                if spans:  # nothing was sent to prepare
+                    _failing.discard(self._address)
             except BaseException as error:  # noqa: BLE001 - whatever a user's exporter raises ends no thread
                 self._tell(str(as_exception(error)) or type(error).__name__)
 

@@ -50,6 +50,7 @@ class Tracing:
         """
         if self._sender is None:
             return await run
+        self._sender.prepare()
         began = datetime.now(UTC)
         try:
             return await run
