@@ -99,7 +99,7 @@ class Ledger:
             if self._loaded:
                 return
             rows = await read_rows(bridge, self._store, self._thread_id)
-            told = await read_told(bridge, self._store, self._thread_id) if rows.keys() - {BUDGET_ROW} else Told()
+            told = await read_told(bridge, self._store, self._thread_id) if rows else Told()
             with self._lock:
                 try:
                     self._load_rows(rows, told)

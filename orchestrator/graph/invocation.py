@@ -223,8 +223,7 @@ class Invocation:
     @cached_property  # another invocation may take the key over while this node still works
     def _shared(self) -> Shared:
         def create() -> Shared:
-            if is_resumed(self.config):
-                self.journal.note(Fact("run_resumed", data=process_facts()))
+            tell_resumption(self)
             ledger = Ledger(Budget(), self.store, self.memory_id, self.bridge.lock())
             watch = DecisionWatch(self.store, self.memory_id)
             is_reached = self.is_bare and self.thread_id
@@ -238,11 +237,11 @@ class Invocation:
         """The journal of the thread."""
         return Journal(self.store, self.memory_id)
 
-    def tell(self, *facts: Fact) -> None:
-        """Tell facts in the transaction that saves what this node returns."""
+    async def tell(self, *facts: Fact) -> None:
+        """Tell facts with what this node returns; see `Journal.tell`."""
         # LangGraph 1.2 names an execution under this key, and saves what the node returns under the same name.
         task_id = str(self.config.get("configurable", {}).get(_TASK_KEY) or "")
-        self.journal.bind(self.checkpointer, task_id, facts)
+        await self.journal.tell(self.bridge, self.checkpointer, task_id, facts)
 
     @property
     def can_wait(self) -> bool:
@@ -348,6 +347,12 @@ class Invocation:
     def workspace(self) -> str:
         """The folder for the files of the thread."""
         return str(self.config["configurable"].get(WORKSPACE_KEY) or workspace_of(None, self.memory_id))
+
+
+def tell_resumption(invocation: Invocation) -> None:
+    """Tell the journal that the run goes on, if it does so with this node. Call it once in an invocation."""
+    if is_resumed(invocation.config):
+        invocation.journal.note(Fact("run_resumed", data=process_facts()))
 
 
 def cancellable(invocation: Invocation) -> AbstractAsyncContextManager[object]:

@@ -4,7 +4,8 @@ Facts are written in the same transaction as the thing that they tell of: an out
 tokens. Everything else is noted, and rides on the next transaction of the database.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from langgraph.store.base import BaseStore, Item, PutOp
@@ -43,19 +44,21 @@ class Journal:
         """Tell a fact with the next transaction. Never blocks and never fails."""
         self._riders.add(fact.ops(self._thread_id))
 
-    def bind(self, saver: Any, task_id: str, facts: Iterable[Fact]) -> None:
-        """Tell facts in the transaction that saves what a node returns.
+    async def tell(self, bridge: Bridge, saver: Any, task_id: str, facts: Sequence[Fact]) -> None:
+        """Tell facts in the transaction that saves what a node returns; at once, where the saver has none for them.
 
         Args:
-            saver: The checkpointer of the run. Where it has no such transaction, the facts ride on the next one.
-            task_id: LangGraph's id of the node's execution.
+            bridge: Reaches the store.
+            saver: The checkpointer of the run.
+            task_id: LangGraph's id of the node's execution, which is the same when the node runs again after a crash.
             facts: The facts.
         """
-        ops = self.ops(*facts)
         if task_id and getattr(saver, "riders", None) is self._riders:
-            self._riders.bind(task_id, ops)
-        else:
-            self._riders.add(ops)
+            self._riders.bind(task_id, self.ops(*facts))
+            return
+        # A kill before the checkpoint makes the node tell them again, under the same keys.
+        keyed = (replace(fact, key=fact.key or f"{task_id} {fact.kind}") for fact in facts)
+        await self.write(bridge, (), *keyed)
 
     async def write(self, bridge: Bridge, ops: Sequence[PutOp], *facts: Fact) -> None:
         """Carry out writes, and tell facts and what was noted before, in one transaction.

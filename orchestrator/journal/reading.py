@@ -11,7 +11,7 @@ from orchestrator.journal.fact import BODY
 from orchestrator.journal.record import JournalRecord
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.rows.pages import delete_all
+from orchestrator.persistence.rows.pages import delete_all, search_page
 from orchestrator.persistence.sqlite.journal_table import BODIES, JOURNAL
 
 _PAGE = 500
@@ -24,7 +24,7 @@ async def read_rows(bridge: Bridge, store: BaseStore, thread_id: str, since: int
     wanted = {"seq": {"$gt": since}}
     while True:
         op = SearchOp(place, filter=wanted, limit=_PAGE, offset=len(rows))
-        page = cast(list[Any], (await bridge.batch(store, [op]))[0])
+        page = await search_page(bridge, store, op)
         rows += [item.value for item in page]
         if len(page) < _PAGE:
             break

@@ -8,7 +8,7 @@ from typing import Any
 from langchain_core.runnables import RunnableConfig
 
 from orchestrator.concurrency import Bridge, BridgedNode
-from orchestrator.graph.invocation import Invocation
+from orchestrator.graph.invocation import Invocation, tell_resumption
 from orchestrator.graph.state import State
 from orchestrator.reviews.decisions import ask
 from orchestrator.reviews.review import Review
@@ -19,6 +19,7 @@ async def _gate(bridge: Bridge, state: State, config: RunnableConfig) -> dict[st
     # LangGraph 1.2: `invoke(None)` passes a static stop. So the gate does not rely on it, and asks by itself.
     review = Review.model_validate(state["review"])
     invocation = Invocation.of(bridge, config, state.get("memory_id", ""), state.get("task_number", 1))
+    tell_resumption(invocation)  # no other node runs beside a gate, and the next one begins a step of its own
     # In a graph of a user's own, other nodes may wait beside this one, and nobody sees the state with the review.
     is_outermost = "|" not in invocation.namespace
     decision = await ask(bridge, invocation.store, review, is_only=is_outermost)

@@ -84,7 +84,7 @@ async def _write(team: Team, invocation: Invocation, state: State, config: Runna
     update |= {"answer": answer.text, "references": references, "notes": [*notes, *answer_notes]}
     update["results"] = results_of(invocation.memory, _outcomes(plan, state))
     told = {"answer": answer.text, "references": references, "notes": update["notes"], "status": update["status"]}
-    invocation.tell(Fact("answer_written", data=told), ended_fact(update))
+    await invocation.tell(Fact("answer_written", data=told), ended_fact(update))
     return update | {"usage": invocation.ledger.spent.counters()}
 
 

@@ -92,7 +92,7 @@ async def _decide(turn: Turn) -> Update:
     elif update.get("phase") != "summarize":  # the run ends or pauses here; `summarize` flushes for itself
         await invocation.ledger.flush(invocation.bridge)
     update |= await report_stop(turn, update)
-    invocation.tell(*turn_facts(turn, update))
+    await invocation.tell(*turn_facts(turn, update))
     return update | _bookkeeping(turn)
 
 

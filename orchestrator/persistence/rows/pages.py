@@ -8,6 +8,7 @@ from orchestrator.concurrency import Bridge
 
 # A store's search returns at most as many items as it is asked for; LangGraph's default is 10.
 _PAGE = 500
+_TRIES = 20
 
 
 def serves_loops(store: BaseStore) -> bool:
@@ -35,5 +36,16 @@ async def delete_all(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...
 
 
 async def _read_page(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...], offset: int) -> list[SearchItem]:
-    op = SearchOp(namespace, limit=_PAGE, offset=offset)
+    return await search_page(bridge, store, SearchOp(namespace, limit=_PAGE, offset=offset))
+
+
+async def search_page(bridge: Bridge, store: BaseStore, op: SearchOp) -> list[SearchItem]:
+    """Carry out one search."""
+    for _ in range(_TRIES):
+        try:
+            return cast(list[SearchItem], (await bridge.batch(store, [op]))[0])
+        except RuntimeError as error:
+            # LangGraph 1.2: an InMemoryStore has no lock, and threads that write meanwhile break its loop.
+            if "changed size during iteration" not in str(error):
+                raise
     return cast(list[SearchItem], (await bridge.batch(store, [op]))[0])

@@ -1,0 +1,93 @@
+"""The ledger knows after a kill what its rows lack: the journal tells of each call, and rows are written later."""
+
+from langgraph.store.memory import InMemoryStore
+
+from orchestrator.budget.accounts import Account, Reservation
+from orchestrator.budget.budget import Budget
+from orchestrator.budget.ledger import Ledger
+from orchestrator.budget.ledger_store import begin_ledger
+from orchestrator.budget.spend import Spend
+from orchestrator.concurrency import BLOCKING, run_blocking
+from orchestrator.journal.fact import Fact
+from orchestrator.journal.reading import read_journal
+
+CODER = Account("coder", "a")
+
+
+def begin(store: InMemoryStore, budget: Budget, run: str = "run") -> None:
+    began = Fact("run_began", key=f"run {run}")
+    run_blocking(begin_ledger(BLOCKING, store, "t", budget, run, facts=[began]))
+
+
+def opened(store: InMemoryStore) -> Ledger:
+    ledger = Ledger(Budget(), store, "t", BLOCKING.lock())
+    run_blocking(ledger.load(BLOCKING))
+    return ledger
+
+
+def reserved(ledger: Ledger) -> Reservation:
+    worst = Spend(100, 50, 1)
+    return run_blocking(ledger.reserve(BLOCKING, CODER, "m", worst, worst))
+
+
+def settle(ledger: Ledger, reservation: Reservation, actual: Spend) -> None:
+    data = {"agent": "coder", "model": "m", "call": reservation.id}
+    fact = Fact("model_answered", "a", 1, data=data)
+    run_blocking(ledger.settle(BLOCKING, reservation, actual, fact))
+
+
+def test_what_only_the_journal_has_is_booked() -> None:
+    store = InMemoryStore()
+    begin(store, Budget())
+    ledger = opened(store)
+    settle(ledger, reserved(ledger), Spend(10, 5, 1))
+    assert opened(store).spent == Spend(), "neither is written yet"
+    run_blocking(ledger.journal.flush(BLOCKING))
+    assert opened(store).spent == Spend(10, 5, 1)
+
+
+def test_what_both_have_is_booked_once() -> None:
+    store = InMemoryStore()
+    begin(store, Budget())
+    ledger = opened(store)
+    for _ in range(2):
+        settle(ledger, reserved(ledger), Spend(10, 5, 1))
+        run_blocking(ledger.flush(BLOCKING))
+    settle(ledger, reserved(ledger), Spend(1, 1, 1))
+    run_blocking(ledger.journal.flush(BLOCKING))
+    assert opened(store).spent == Spend(21, 11, 3)
+    again = opened(store)
+    run_blocking(again.flush(BLOCKING))
+    assert opened(store).spent == Spend(21, 11, 3)
+
+
+def test_a_call_that_was_under_way_counts_in_full_and_is_told_once() -> None:
+    store = InMemoryStore()
+    begin(store, Budget(tokens=10_000))
+    reserved(opened(store))
+    for _ in range(2):
+        ledger = opened(store)
+        assert ledger.spent == Spend(100, 50, 1)
+        run_blocking(ledger.journal.flush(BLOCKING))
+    told = [r for r in run_blocking(read_journal(BLOCKING, store, "t")) if r.kind == "model_lost"]
+    assert [(r.sub_task, r.data["spent"]["input_tokens"]) for r in told] == [("a", 100)]
+
+
+def test_a_call_whose_answer_was_told_is_not_lost_though_its_row_still_has_the_reservation() -> None:
+    store = InMemoryStore()
+    begin(store, Budget(tokens=10_000))
+    ledger = opened(store)
+    reservation = reserved(ledger)
+    data = {"agent": "coder", "model": "m", "call": reservation.id, "spent": {"input_tokens": 7, "model_calls": 1}}
+    run_blocking(ledger.journal.write(BLOCKING, (), Fact("model_answered", "a", 1, data=data)))
+    assert opened(store).spent == Spend(7, 0, 1)
+
+
+def test_another_task_begins_with_nothing_spent() -> None:
+    store = InMemoryStore()
+    begin(store, Budget())
+    ledger = opened(store)
+    settle(ledger, reserved(ledger), Spend(10, 5, 1))
+    run_blocking(ledger.flush(BLOCKING))
+    begin(store, Budget(), "the next run")
+    assert opened(store).spent == Spend()
