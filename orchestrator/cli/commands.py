@@ -18,8 +18,9 @@ from orchestrator.cli.project.teams import teams
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
-from orchestrator.cli.threads.commands import cancel, delete, show, steer, trace
+from orchestrator.cli.threads.commands import cancel, delete, steer, trace
 from orchestrator.cli.threads.list import threads
+from orchestrator.cli.threads.show import show
 from orchestrator.errors import ConfigError
 from orchestrator.logs import print_logs
 

@@ -1,6 +1,6 @@
 """Output of several commands: reviews with the commands that answer them, and runs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.text import Text
 
@@ -32,8 +32,14 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
             echo("  " + command("decide", review.id, action, *hints.get(action, ()), db=db))
 
 
-def print_run(run: Run, db: str | None) -> None:
-    """Print a run: its task, plan, outcomes and end."""
+def print_run(run: Run, db: str | None, progress: Iterable[str] = ()) -> None:
+    """Print a run: its task, plan, outcomes and end.
+
+    Args:
+        run: The run.
+        db: The database as the user named it, for the commands that are printed.
+        progress: Lines about the sub-tasks, below the plan.
+    """
     out.print(Text.assemble((run.thread_id, "bold"), f": {run.status}"))
     for turn in run.turns:
         out.print(f"task {turn.number}: {shorten(normal_text(turn.task), _TURN_CHARS)}")
@@ -50,6 +56,8 @@ def print_run(run: Run, db: str | None) -> None:
         out.print(f"model: {line}", style="dim", soft_wrap=True)
     if run.plan:
         echo(run.plan.table(run.outcomes))
+    for line in progress:
+        echo(line)
     print_end(run, db)
 
 

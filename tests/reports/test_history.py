@@ -1,5 +1,6 @@
 """A history tells of each sub-task what it was told, what its tools answered, why it came back and what it cost."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -112,3 +113,17 @@ def test_records_of_a_newer_version_are_passed_over(reworked: TaskHistory) -> No
     known = JournalRecord(1, reworked.began, "t", "run_began", data={"task": "x", "from_2030": 1})
     unknown = JournalRecord(2, reworked.began, "t", "teleported", data={"to": "Mars"})
     assert histories([unknown, known, unknown])[0].task == "x"
+
+
+def test_work_on_a_result_that_is_sent_back_meanwhile_is_an_attempt_of_its_own() -> None:
+    def record(seq: int, kind: str, sub_task: str = "", **data: Any) -> JournalRecord:
+        return JournalRecord(seq, datetime(2026, 1, 1, 12, 0, seq, tzinfo=UTC), "t", kind, sub_task, 1, data=data)
+
+    drafts = [record(2, "sub_task_started", "b", message="old"), record(3, "result_drafted", "b", text="a draft")]
+    back = record(4, "sub_task_sent_back", "a", feedback="more", again=["a", "b"])
+    late = record(5, "model_answered", "b", call="1")
+    again = record(6, "sub_task_started", "b", message="new")
+    (task,) = histories([record(1, "run_began", task="x"), *drafts, back, late, again])
+    before, after = task.attempts_at("b")
+    assert (before.message, before.status, before.text, before.is_retracted) == ("old", "retracted", "a draft", True)
+    assert (after.message, after.status) == ("new", "running")

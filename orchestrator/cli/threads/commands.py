@@ -1,4 +1,4 @@
-"""`orchestrator show`, `cancel`, `steer` and `delete`: a thread of a database, without its team."""
+"""`orchestrator cancel`, `steer`, `trace` and `delete`: a thread of a database, without its team."""
 
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,18 +21,6 @@ def open_client(db: str | None) -> "OrchestratorClient":
     from orchestrator.runs.client import OrchestratorClient
 
     return OrchestratorClient(Persistence(db))
-
-
-def show(thread: Thread, db: Db = None, as_json: Json = False) -> None:
-    """Show a thread: its plan, outcomes, open reviews and answer."""
-    from orchestrator.cli.output import print_json, print_run
-
-    with open_client(db) as client:
-        run = client.show(thread)
-    if as_json:
-        print_json(run)
-    else:
-        print_run(run, db)
 
 
 def cancel(thread: Thread, db: Db = None, as_json: Json = False) -> None:

@@ -35,7 +35,8 @@ class Attempts:
         # A node that is resumed waits again for the same dependencies, and tells so again.
         for wait in attempt.waits:
             wait.ended = wait.ended or record.at
-        attempt.status = "running"
+        # A request that was under way when its attempt was given up still comes to its end.
+        attempt.status = attempt.status if attempt.ended is not None else "running"
         return attempt
 
     def wait(self, record: JournalRecord) -> None:
@@ -68,7 +69,18 @@ class Attempts:
 
     def send_back(self, record: JournalRecord) -> None:
         """Read why an attempt is done again."""
-        self.of(record).sent_back = str(record.data.get("feedback", ""))
+        attempt = self.of(record)
+        attempt.sent_back = str(record.data.get("feedback", ""))
+        # The record names no reviewer. The verdict that led to it has the same words, and was recorded before it.
+        verdicts = ((each.sub_task, each.outcome.get("verdict") or {}) for each in reversed(self.task.attempts))
+        wanted = (attempt.sub_task, attempt.sent_back)
+        named = (name for name, verdict in verdicts if (verdict.get("sub_task_id"), verdict.get("reason")) == wanted)
+        attempt.sent_back_by = next(named, "")
+        for name in record.data.get("again") or ():
+            other = self._newest.get(str(name))
+            # What was built on the result begins anew, and its attempt so far has no other end.
+            if other is not None and other.began is not None and other.ended is None:
+                other.ended, other.status, other.is_retracted = record.at, "retracted", True
 
     def retract(self, record: JournalRecord) -> None:
         """Read that a result does not count any more, or counts again."""

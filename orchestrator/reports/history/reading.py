@@ -77,6 +77,10 @@ def _round_began(attempts: Attempts, record: JournalRecord) -> None:
     attempts.task.rounds.append((int(record.data.get("round", 0)), record.at))
 
 
+def _proposed(attempts: Attempts, record: JournalRecord) -> None:
+    attempts.task.proposed = dict(record.data.get("plan") or {})
+
+
 def _answered(attempts: Attempts, record: JournalRecord) -> None:
     attempts.task.answer = str(record.data.get("answer", ""))
     attempts.task.references = list(record.data.get("references") or ())
@@ -110,6 +114,7 @@ _READERS: dict[str, Callable[[Attempts, JournalRecord], None]] = {
     "run_ended": _ended,
     "plan_taken": _planned,
     "round_began": _round_began,
+    "plan_proposed": _proposed,
     "answer_written": _answered,
     "instruction_given": _instructed,
     "review_asked": _asked,

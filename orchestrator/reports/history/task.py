@@ -32,6 +32,7 @@ class AttemptHistory:
         waits: The times in which it did not work.
         reviews: What humans were asked about it.
         sent_back: The feedback with which it is done again after this attempt; empty if it is not.
+        sent_back_by: The reviewing sub-task that sent it back; empty where none is known.
         is_retracted: Its result does not count any more.
     """
 
@@ -54,6 +55,7 @@ class AttemptHistory:
     waits: list[Wait] = field(default_factory=list)
     reviews: list[Asked] = field(default_factory=list)
     sent_back: str = ""
+    sent_back_by: str = ""
     is_retracted: bool = False
 
     @property
@@ -76,6 +78,7 @@ class TaskHistory:
         budget: The limits at its beginning, JSON-plain.
         models: The models that its agents ask, JSON-plain.
         plans: The plans that were carried out, each with its time, JSON-plain.
+        proposed: The plan that a human was asked about last, JSON-plain; empty if none was.
         attempts: All attempts at its sub-tasks, in the order in which they appear.
         supervisor: The supervisor's own requests to models.
         reviews: All questions to humans.
@@ -98,6 +101,7 @@ class TaskHistory:
     budget: dict[str, Any] = field(default_factory=dict)
     models: dict[str, Any] = field(default_factory=dict)
     plans: list[tuple[datetime, dict[str, Any]]] = field(default_factory=list)
+    proposed: dict[str, Any] = field(default_factory=dict)
     attempts: list[AttemptHistory] = field(default_factory=list)
     supervisor: list[ModelUse] = field(default_factory=list)
     reviews: list[Asked] = field(default_factory=list)
@@ -119,6 +123,12 @@ class TaskHistory:
     def model_uses(self) -> list[ModelUse]:
         """All requests to models."""
         return [*self.supervisor, *(use for attempt in self.attempts for use in attempt.models)]
+
+    @property
+    def sub_tasks(self) -> list[dict[str, Any]]:
+        """The sub-tasks of the newest plan, JSON-plain: of the one that is carried out, or else of a proposed one."""
+        plan = self.plans[-1][1] if self.plans else self.proposed
+        return list(plan.get("sub_tasks") or ())
 
     def attempts_at(self, sub_task: str) -> list[AttemptHistory]:
         """Return the attempts at one sub-task, in order."""
