@@ -20,7 +20,9 @@ from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
 from orchestrator.cli.threads.commands import cancel, delete, steer, trace
 from orchestrator.cli.threads.list import threads
+from orchestrator.cli.threads.log import log
 from orchestrator.cli.threads.show import show
+from orchestrator.cli.threads.watch import watch
 from orchestrator.errors import ConfigError
 from orchestrator.logs import print_logs
 
@@ -31,7 +33,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_ABOUT_RUNS = (run, chat, resume, cancel, steer, review, reviews, decide, threads, show, trace)
+_ABOUT_RUNS = (run, chat, resume, cancel, steer, review, reviews, decide, threads, show, trace, log, watch)
 for command in (*_ABOUT_RUNS, graph, teams, tools, config, init, delete):
     app.command()(command)
 app.add_typer(model_app, name="model")

@@ -35,6 +35,7 @@ def progress_lines(run: Run, history: TaskHistory | None, *, is_running: bool) -
             yield f"{task.id} waits for a human: {asked[task.id]}"
         elif waited := [dep for dep in task.depends_on if not _has_succeeded(run, dep)]:
             yield f"{task.id} waits for {', '.join(waited)}"
+        # The journal of a killed process has no end of what was at work.
         elif attempt is not None and attempt.began is not None and attempt.ended is None:
             yield f"{task.id} {_doing(attempt)}" if is_running else f"{task.id} was at work when the run was cut off"
         elif is_running:
@@ -48,6 +49,7 @@ def _has_succeeded(run: Run, task_id: str) -> bool:
 
 def _doing(attempt: AttemptHistory) -> str:
     """Return what a worker does now."""
+    # A tool that works is more telling than the model that has called it.
     tool = next((use for use in reversed(attempt.tool_uses) if use.ended is None), None)
     model = next((use for use in reversed(attempt.models) if use.ended is None), None)
     if tool is not None:

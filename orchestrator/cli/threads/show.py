@@ -39,6 +39,7 @@ def show(
 
     with open_client(db) as client:
         run = client.show(thread)
+        # Asked after the state: a run that ends in between is shown as ended.
         is_running = client.persistence.is_leased(thread)
         tasks = histories(client.journal(thread)) if sub_task is not None or not as_json else []
     if sub_task is not None:
@@ -66,6 +67,7 @@ def _hints(run: "Run", history: "TaskHistory | None", db: str | None) -> list[st
 
 def _task_of(run: "Run", tasks: "list[TaskHistory]", number: int | None) -> "TaskHistory | None":
     """Return the history of a task; None where the journal has none of it."""
+    # A run that was begun past the engine's interface may have no turns.
     newest = len(run.turns) + 1
     wanted = newest if number is None else number
     if wanted > newest:
@@ -91,6 +93,7 @@ def find_sub_task(thread: str, ids: list[str], name: str, extra: list[str]) -> s
     known = [*ids, *extra]
     if name in known:
         return name
+    # A model may have named a sub-task "2", which goes before the number.
     if name.isdecimal() and 1 <= int(name) <= len(ids):
         return ids[int(name) - 1]
     if not known:

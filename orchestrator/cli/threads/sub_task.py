@@ -85,6 +85,7 @@ class SubTaskPrinter:
         echo("")
         out.print(Text.assemble((f"attempt {attempt.attempt}", "bold"), f" · {' · '.join(facts)}"), soft_wrap=True)
         self._waits(attempt)
+        # The same for all sub-tasks of a worker, and long.
         if self._full:
             self._section("prompt", attempt.prompt)
         self._section("told", attempt.message)
@@ -135,12 +136,14 @@ class SubTaskPrinter:
             echo(f"    {number}. {' · '.join(parts)}")
             if use.error:
                 self._text(f"failed: {use.error}", "       ")
+            # The last of them is the result, which follows anyway.
             elif self._full and use.text:
                 self._text(use.text, "       ")
 
     def _review(self, asked: Asked) -> None:
         decision = asked.decision
         echo(f"  asked of a human at {clock_text(asked.asked)}: {asked.review.get('question', '')}")
+        # The question does not say which draft it was.
         if result := asked.review.get("subject", {}).get("result"):
             self._text(str(result), "    about ")
         if asked.answered is None:

@@ -11,6 +11,7 @@ from orchestrator.text import shorten
 
 def amount_text(amount: Spend) -> str:
     """Return tokens, and dollars where a price is known."""
+    # An amount without a price is 0 dollars in the ledger, which would read as free.
     dollars = f", ${amount.cost_usd:.4f}" if amount.nano_usd else ""
     return f"{amount.tokens:,} tokens{dollars}"
 

@@ -1,0 +1,113 @@
+"""WatchedEvents: the events that a display needs, out of the records of a journal."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.budget.spend import Spend
+from orchestrator.budget.told_amounts import amount_in
+from orchestrator.errors import PlanError
+from orchestrator.events import (
+    BudgetShort,
+    Cancelled,
+    Event,
+    FellBack,
+    Planned,
+    Planning,
+    ReviewAsked,
+    RoundStarted,
+    Spent,
+    Steered,
+    SubTaskChanged,
+    ToolCalled,
+    ToolRefused,
+    ToolReturned,
+)
+from orchestrator.journal.record import JournalRecord
+from orchestrator.planning.plan import Plan
+from orchestrator.reviews.review import Review
+
+
+class WatchedEvents:
+    """Turns records into events. Words as they stream are in no record."""
+
+    def __init__(self) -> None:
+        self._plan: Plan | None = None
+        self._spent = Spend()
+        self._running: dict[str, int] = {}
+
+    def unfinished(self) -> Iterator[Event]:
+        """Yield that nothing is running any more, for a run that was cut off."""
+        for name, attempt in self._running.items():
+            yield SubTaskChanged(name, "pending", attempt)
+        self._running = {}
+
+    def of(self, record: JournalRecord) -> Iterator[Event]:
+        """Yield the events of one record; none for a record that a display does not show."""
+        data, sub_task = record.data, record.sub_task
+        match record.kind:
+            case "run_began":
+                self._spent = Spend()
+                yield Planning()
+            case "plan_proposed" | "plan_taken":
+                yield from self._planned(data)
+            case "round_began":
+                yield RoundStarted(int(data.get("round", 1)))
+            case "run_paused" if record.by:
+                yield Cancelled(record.by)
+            case "model_answered" | "model_failed" | "model_lost":
+                self._spent += amount_in(data)
+                yield Spent(self._spent.tokens, self._spent.cost_usd, self._spent.model_calls)
+            case "model_replaced":
+                yield FellBack(sub_task, *(str(data.get(name, "")) for name in ("model", "instead", "error")))
+            case "tool_called":
+                yield ToolCalled(sub_task, str(data.get("tool", "")), dict(data.get("args") or {}))
+            case "tool_returned":
+                yield ToolReturned(sub_task, str(data.get("tool", "")), str(data.get("call", "")))
+            case "tool_refused":
+                yield ToolRefused(sub_task, str(data.get("tool", "")), str(data.get("why", "")))
+            case "review_asked":
+                yield from _asked(data)
+            case "budget_short":
+                yield BudgetShort(str(data.get("stage", "")), str(data.get("budget", "")))
+            case "instruction_given":
+                yield Steered(str(data.get("text", "")), record.by, int(data.get("number", 0)))
+            case _:
+                yield from self._sub_task(record)
+
+    def _sub_task(self, record: JournalRecord) -> Iterator[Event]:
+        data, changed = record.data, SubTaskChanged
+        attempt = record.attempt or 1
+        match record.kind:
+            case "sub_task_waits" if data.get("reason") == "human":
+                yield changed(record.sub_task, "waiting", attempt)
+            case "sub_task_started":
+                self._running[record.sub_task] = attempt
+                yield changed(record.sub_task, "running", attempt)
+            case "sub_task_ended":
+                self._running.pop(record.sub_task, None)
+                usage, seconds = dict(data.get("usage") or {}), float(data.get("seconds", 0.0))
+                yield changed(record.sub_task, data["status"], attempt, usage, seconds, str(data.get("error", "")))
+            case "sub_task_sent_back":
+                feedback = str(data.get("feedback", ""))
+                for name in data.get("again") or ():
+                    self._running.pop(name, None)
+                    yield changed(name, "pending", attempt, error=feedback if name == record.sub_task else "")
+
+    def _planned(self, data: dict[str, Any]) -> Iterator[Event]:
+        try:
+            plan = Plan.parse(data.get("plan"))
+        except PlanError:
+            return  # of a newer version, which may have other fields
+        # A proposed plan is told once more when it is taken.
+        if plan != self._plan:
+            self._plan = plan
+            yield Planned(plan)
+
+
+def _asked(data: dict[str, Any]) -> Iterator[Event]:
+    try:
+        yield ReviewAsked(Review.model_validate(data))
+    except ValidationError:
+        return  # of a newer version
