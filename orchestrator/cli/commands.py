@@ -18,6 +18,7 @@ from orchestrator.cli.project.teams import teams
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
 from orchestrator.cli.team import graph, tools
+from orchestrator.cli.threads.audit import app as audit_app
 from orchestrator.cli.threads.commands import cancel, delete, steer, trace
 from orchestrator.cli.threads.list import threads
 from orchestrator.cli.threads.log import log
@@ -36,6 +37,7 @@ app = typer.Typer(
 _ABOUT_RUNS = (run, chat, resume, cancel, steer, review, reviews, decide, threads, show, trace, log, watch)
 for command in (*_ABOUT_RUNS, graph, teams, tools, config, init, delete):
     app.command()(command)
+app.add_typer(audit_app, name="audit")
 app.add_typer(model_app, name="model")
 
 _WITHOUT_SETTINGS = (None, "config", "init")
