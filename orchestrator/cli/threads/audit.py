@@ -26,8 +26,9 @@ def verify(
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Check that no record of a thread's journal was changed, and that outcomes, spending and answer agree with it.
+    """Check the journal of a thread.
 
+    No record was changed, and outcomes, spending and answer agree with it.
     It ends with 1 if there are problems. Keep the hash that it prints elsewhere: given as --head to a later check, it
     shows if records at the end are missing.
     """

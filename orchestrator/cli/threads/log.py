@@ -30,7 +30,10 @@ def log(
     db: Db = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each record as one JSON line.")] = False,
 ) -> None:
-    """Print all that happened on a thread, one line for each record of its journal."""
+    """Print all that happened on a thread.
+
+    Each record of its journal is one line.
+    """
     kinds, sub_tasks = _kinds(kind or []), set(sub_task or [])
     print_record = _json_printer() if as_json else _line_printer()
     with open_client(db) as client:

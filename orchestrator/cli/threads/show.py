@@ -27,7 +27,7 @@ def show(
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Show a thread, or all that happened with one of its sub-tasks.
+    """Show a thread, or one of its sub-tasks.
 
     Of a thread: its plan, outcomes, open reviews and answer, what runs now and what waits for what. Of a sub-task: what
     each attempt was told, what its tools answered, why it was sent back, and what it cost.

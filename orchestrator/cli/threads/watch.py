@@ -28,8 +28,9 @@ def watch(
     db: Db = None,
     as_json: Json = False,
 ) -> None:
-    """Watch the run of a thread, in whichever process it is. Ctrl-C ends the watching, and never the run.
+    """Watch the run of a thread.
 
+    The run may be in any process. Ctrl-C ends the watching, and never the run.
     It ends when the run ends or waits for a human, with the exit code that `run` would have.
     """
     from orchestrator.cli.console import err
