@@ -204,12 +204,12 @@ def test_the_graph_is_printed_as_mermaid(cli: Cli) -> None:
 def test_a_team_of_the_users_own_comes_from_a_module(
     cli: Cli, server: OpenAIServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "my_team.py").write_text(
+    (tmp_path / "team_of_clerks.py").write_text(
         "from orchestrator import Supervisor, Team, Worker\n"
         "team = Team(Supervisor(), [Worker('clerk', 'You are a clerk.')])\n"
     )
     monkeypatch.chdir(tmp_path)
-    code, out, _ = cli("graph", "--team", "my_team:team", db=False)
+    code, out, _ = cli("graph", "--team", "team_of_clerks:team", db=False)
     assert code == 0
     assert "clerk" in out
 

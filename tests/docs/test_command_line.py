@@ -19,4 +19,4 @@ def test_every_command_is_told_and_no_other() -> None:
 def test_every_option_in_the_table_is_one_of_its_command() -> None:
     for name, told in re.findall(r"^\| `(\w+)(.*)$", TEXT, re.M):
         options = {option for each in COMMANDS[name].params for option in each.opts}
-        assert set(re.findall(r"`(--?[a-z]+)", told)) <= options, name
+        assert set(re.findall(r"`(--?[a-z-]+)", told)) <= options, name

@@ -28,14 +28,13 @@ def completion(**changes: Any) -> dict[str, Any]:
     "answer",
     [
         completion(message={"content": 5}),
-        completion(message={"content": {"text": "x"}}),
         completion(message={"content": [5]}),
         completion(choices=[None]),
         completion(choices=[{"message": None}]),
         [],
         "x" * 100_000,
     ],
-    ids=["number", "object", "odd part", "no choice", "no message", "list", "text"],
+    ids=["number", "odd part", "no choice", "no message", "list", "text"],
 )
 def test_what_is_no_completion_is_a_model_error(tmp_path: Path, answer: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     with OpenAIServer(TeamScript([step("a")])) as server:
@@ -75,7 +74,7 @@ def test_an_answer_that_nests_too_deeply_is_a_model_error(tmp_path: Path, monkey
     "usage",
     [
         {"prompt_tokens": 10**30, "completion_tokens": 1},
-        {"prompt_tokens": "7", "completion_tokens": 1},
+        {"prompt_tokens": "seven", "completion_tokens": 1},
         {"prompt_tokens": 1.5, "completion_tokens": 1},
         {"prompt_tokens": -1, "completion_tokens": 1},
         ["x"],
@@ -86,10 +85,15 @@ def test_token_counts_that_cannot_be_true_are_as_if_none_were_reported(usage: An
     assert checked(completion(usage=usage))["usage"] is None
 
 
+def test_token_counts_in_texts_are_read() -> None:
+    usage = checked(completion(usage={"prompt_tokens": "7", "completion_tokens": 1}))["usage"]
+    assert (usage["prompt_tokens"], usage["completion_tokens"]) == (7, 1)
+
+
 def test_odd_details_of_the_usage_are_left_out_and_an_odd_role_is_the_assistants() -> None:
     usage = {"prompt_tokens": 1, "completion_tokens": 1, "prompt_tokens_details": "x"}
     answer = checked(completion(usage=usage, message={"role": "bot"}))
-    assert answer["usage"] == {"prompt_tokens": 1, "completion_tokens": 1}
+    assert answer["usage"] == {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}
     assert answer["choices"][0]["message"]["role"] == "assistant"
 
 
