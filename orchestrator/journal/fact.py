@@ -11,8 +11,6 @@ from langgraph.store.base import PutOp
 
 from orchestrator.journal.record import Kind
 from orchestrator.persistence.hash_chain import body_digest
-from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.sqlite.journal_table import BODIES, JOURNAL
 from orchestrator.redaction import hide_known
 from orchestrator.text import sound, sound_json
 
@@ -46,8 +44,13 @@ class Fact:
     data: dict[str, Any] = field(default_factory=dict)
     at: float = field(default_factory=time.time)
 
-    def ops(self, thread_id: str) -> list[PutOp]:
-        """Return the writes to the store: long texts first, then the record."""
+    def ops(self, place: tuple[str, ...], bodies_place: tuple[str, ...]) -> list[PutOp]:
+        """Return the writes to the store: long texts first, then the record.
+
+        Args:
+            place: The namespace of the thread's records.
+            bodies_place: The namespace of its long texts.
+        """
         bodies: dict[str, str] = {}
         record: dict[str, Any] = {"at": round(self.at, 6), "kind": self.kind}
         if self.sub_task:
@@ -65,8 +68,8 @@ class Fact:
             record = json.loads(text)
             record["data"] = _with_digests(record.get("data", {}), bodies)
             text = _as_text(record)
-        ops = [PutOp(namespace(thread_id, BODIES), digest, {"body": body}, False) for digest, body in bodies.items()]
-        return [*ops, PutOp(namespace(thread_id, JOURNAL), self.key, {"text": text}, False)]
+        ops = [PutOp(bodies_place, digest, {"body": body}, False) for digest, body in bodies.items()]
+        return [*ops, PutOp(place, self.key, {"text": text}, False)]
 
 
 def _as_text(record: dict[str, Any]) -> str:

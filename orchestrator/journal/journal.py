@@ -16,7 +16,7 @@ from orchestrator.journal.numbering import write_numbered
 from orchestrator.persistence.namespaces import namespace
 from orchestrator.persistence.rows.inserts import insert_if_absent
 from orchestrator.persistence.rows.riders import Riders, keeps_journal, riders_of
-from orchestrator.persistence.sqlite.journal_table import JOURNAL
+from orchestrator.persistence.sqlite.journal_table import BODIES, JOURNAL
 
 
 class Journal:
@@ -31,6 +31,7 @@ class Journal:
         self._store = store
         self._thread_id = thread_id
         self._place = namespace(thread_id, JOURNAL)
+        self._bodies_place = namespace(thread_id, BODIES)
 
     @property
     def _riders(self) -> Riders:
@@ -38,11 +39,11 @@ class Journal:
 
     def ops(self, *facts: Fact) -> list[PutOp]:
         """Return the writes of facts, for a transaction of the caller's; see `write`."""
-        return [op for fact in facts for op in fact.ops(self._thread_id)]
+        return [op for fact in facts for op in fact.ops(self._place, self._bodies_place)]
 
     def note(self, fact: Fact) -> None:
         """Tell a fact with the next transaction. Never blocks and never fails."""
-        self._riders.add(fact.ops(self._thread_id))
+        self._riders.add(self.ops(fact))
 
     async def tell(self, bridge: Bridge, saver: Any, task_id: str, facts: Sequence[Fact]) -> None:
         """Tell facts in the transaction that saves what a node returns; at once, where the saver has none for them.

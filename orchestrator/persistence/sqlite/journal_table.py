@@ -80,16 +80,13 @@ def put(cursor: sqlite3.Cursor, ops: Iterable[PutOp]) -> None:
 
 
 def append(cursor: sqlite3.Cursor, thread: str, records: Iterable[PutOp]) -> None:
-    """Append records to the journal of a thread, inside the caller's transaction.
+    """Append records to the journal of a thread. The caller's transaction holds SQLite's lock for writing.
 
     Args:
         cursor: The cursor.
         thread: The thread.
         records: The writes of the records, as `Fact.ops` gives them.
     """
-    # SQLite takes its lock for writing at the first statement that may write, even if it changes nothing. A transaction
-    # that reads first fails at once if another process has written since.
-    cursor.execute("DELETE FROM journal WHERE thread = '' AND seq < 0")
     newest = cursor.execute(
         "SELECT seq, hash FROM journal WHERE thread = ? ORDER BY seq DESC LIMIT 1", (thread,)
     ).fetchone()
@@ -101,6 +98,12 @@ def append(cursor: sqlite3.Cursor, thread: str, records: Iterable[PutOp]) -> Non
         cursor.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
         if cursor.rowcount == 1:  # otherwise the fact with this key has been told
             seq, before = seq + 1, after
+
+
+def lock(cursor: sqlite3.Cursor) -> None:
+    """Take SQLite's lock for writing: a transaction that reads first fails if another process has written since."""
+    # A statement that may write takes it, even if it changes nothing.
+    cursor.execute("DELETE FROM journal WHERE thread = '' AND seq < 0")
 
 
 def search(cursor: sqlite3.Cursor, op: SearchOp) -> list[SearchItem]:

@@ -85,6 +85,8 @@ class Store(SqliteStore):
         ordinary = [(at, op) for at, op in put_ops if not journal_table.is_of_journal(op.namespace)]
         if ordinary:
             super()._batch_put_ops(ordinary, cur)
+        else:
+            journal_table.lock(cur)
         self._journal(cur, of_journal)
 
     def _journal(self, cur: sqlite3.Cursor, ops: Sequence[PutOp]) -> None:
