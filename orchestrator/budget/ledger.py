@@ -125,7 +125,7 @@ class Ledger:
             # Each row holds the run's seconds at its own last write. The largest number is the newest.
             self._seconds_before = max(self._seconds_before, float(value.get("seconds", 0)))
         self._written = self.accounts.changes  # the first flush must not write back what was just read
-        # Where nothing is limited, the rows are written every few seconds, and the journal may know more.
+        # The journal may know more: without limits, rows are written every few seconds only.
         for (agent, sub_task_id, model), amount in told.amounts.items():
             booked = self.accounts.rows[agent].spent.get(model, {}).get(sub_task_id, Spend())
             if (missing := amount.beyond(booked)) != Spend():

@@ -27,7 +27,7 @@ def amount_in(data: Mapping[str, Any]) -> Spend:
 
 @dataclass(frozen=True)
 class Told:
-    """What the journal of a thread tells of the spending of its last task.
+    """The spending of a thread's last task, as its journal tells it.
 
     Args:
         amounts: Amounts by agent, sub-task and booked model.

@@ -24,7 +24,7 @@ BODY = "$body"
 
 @dataclass(frozen=True)
 class Fact:
-    """What is to be told.
+    """One thing to be told in a journal.
 
     Args:
         kind: What happened.

@@ -35,7 +35,7 @@ Kind = Literal[
     "instruction_given",
     "answer_written",
 ]
-"""What a record tells; `docs/guides/journal.md` has the data of each kind."""
+"""The subject of a record; `docs/guides/journal.md` has the data of each kind."""
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class _Call:
 
     @cached_property
     def facts(self) -> CallFacts:
-        """What the journal of the thread tells of the call."""
+        """The facts of the call for the journal of the thread."""
         is_once = effect_of(self.tool) == "once"
         return CallFacts(self.context, self.call, self.identity, self.journal.key if is_once else "")
 

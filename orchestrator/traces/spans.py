@@ -47,7 +47,7 @@ class _Spans:
         self._names = self._attempt_names()
 
     def _attempt_names(self) -> list[str]:
-        # What is done again because of another sub-task keeps the number of its attempt.
+        # An attempt that is made again because of another sub-task keeps its number.
         seen: Counter[str] = Counter()
         names = []
         for attempt in self._task.attempts:
@@ -175,7 +175,7 @@ class _Spans:
                 attributes["gen_ai.tool.call.result"] = content.plain(use.answer)
         times = (use.began, min(use.ended or stretch.end, stretch.end))
         kind = "refused" if use.refused else "tool_error"
-        # What a tool or a person says is content. The kind of the failure is told in any case.
+        # Words of a tool or a person are content. The kind of the failure is told in any case.
         why = (use.error or use.refused) if self._has_content else (use.error or use.refused) and kind
         yield self._span(key, f"execute_tool {use.tool}", times, parent, attributes, error=why, kind=kind)
 

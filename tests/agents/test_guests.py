@@ -35,14 +35,11 @@ from orchestrator import (
     reviewer,
 )
 from orchestrator.testing import ScriptedModel, TeamScript, say
+from tests.support.guests import guest, last_line, last_line_later, message_graph
 from tests.support.teams import step
 from tests.support.traces import Traces
 
 PLAN = [step("a", agent="guest"), step("b", "a", agent="guest")]
-
-
-def guest(thing: Any, **options: Any) -> Worker:
-    return Worker.of(thing, **{"name": "guest", "description": "does things", "risk": "read", **options})
 
 
 def team(worker: Worker, plan: Any = PLAN, **options: Any) -> Team:
@@ -60,16 +57,6 @@ def texts(orchestrator: TaskOrchestrator) -> list[str]:
 # -- forms ----------------------------------------------------------------------------------------------------------
 
 
-def last_line(text: str) -> str:
-    """Shouts."""
-    return text.splitlines()[-1].upper()
-
-
-async def last_line_later(text: str) -> str:
-    await asyncio.sleep(0)
-    return last_line(text)
-
-
 def of_both(sub_task: SubTask, context: tuple[Entry, ...]) -> str:
     return f"Sub-task {sub_task.id}: {sub_task.description}".upper()
 
@@ -82,13 +69,6 @@ async def of_both_later(sub_task: SubTask, context: tuple[Entry, ...], config: R
 class Caller:
     async def __call__(self, text: str) -> str:
         return last_line(text)
-
-
-def message_graph() -> Any:
-    def answer(state: MessagesState) -> Any:
-        return {"messages": [AIMessage(last_line(str(state["messages"][-1].content)))]}
-
-    return StateGraph(MessagesState).add_node("answer", answer).add_edge(START, "answer").compile(name="guest")
 
 
 @entrypoint()
@@ -379,28 +359,3 @@ def test_traces_show_its_calls_under_the_worker() -> None:
     traces = Traces()
     opened(guest(agent())).run("t", auto_approve=True, config={"callbacks": [traces.handler()], "run_name": "r"})
     assert traces.paths("model").count("/r/guest/guest/model/model") == 2
-
-
-def test_names_and_descriptions_are_its_own_where_it_has_them() -> None:
-    worker = Worker.of(last_line)
-    assert (worker.name, worker.description) == ("last_line", "Shouts")
-    assert Worker.of(message_graph(), description="answers").name == "guest"
-
-
-@pytest.mark.parametrize(
-    ("make", "problem"),
-    [
-        (lambda: Worker.of(lambda text: text, description="x"), "has no name of its own"),
-        (lambda: Worker.of(last_line_later), "has no description of its own"),
-        (lambda: guest("a graph"), "needs a graph, a runnable or a function, not str"),
-        (lambda: guest(StateGraph), "needs a graph, a runnable or a function"),
-        (lambda: guest(lambda a, b, c: ""), r"has to take \(text\), or \(sub_task, context\)"),
-        (lambda: guest(lambda: ""), "has to take"),
-        (lambda: guest(last_line, risk="much"), "risk='much' cannot be declared"),
-        (lambda: guest(last_line, effect="twice", risk=None), "effect='twice' cannot be declared"),
-        (lambda: guest(last_line).add_tools(), "has its own tools"),
-    ],
-)
-def test_wrong_use_is_refused_in_one_line(make: Callable[[], Any], problem: str) -> None:
-    with pytest.raises(ConfigError, match=problem):
-        make()

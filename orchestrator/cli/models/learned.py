@@ -1,4 +1,4 @@
-"""What was learned of an endpoint and a model, as one line."""
+"""Lessons about an endpoint and a model, as one line."""
 
 from orchestrator.models.check.form_words import form_words
 from orchestrator.models.requests.kept import KeptLessons

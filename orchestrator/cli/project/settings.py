@@ -19,7 +19,7 @@ FILE = "orchestrator.toml"
 CONFIG_VARIABLE = "ORCHESTRATOR_CONFIG"
 NO_FILE = "none"
 
-# What else stands in `.env` is for other programs. A PATH, a PYTHONPATH or a proxy from it would change this one.
+# Other names in `.env` are for other programs. A PATH, a PYTHONPATH or a proxy from it would change this one.
 _ENV_NAME = re.compile(rf"OPENAI_BASE_URL|(?!{CONFIG_VARIABLE}$)ORCHESTRATOR_[A-Z_]+|[A-Z][A-Z0-9_]*_API_KEY")
 
 

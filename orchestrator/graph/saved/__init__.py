@@ -1,1 +1,1 @@
-"""What LangGraph has saved of the executions of nodes."""
+"""Executions of nodes, as LangGraph has saved them."""

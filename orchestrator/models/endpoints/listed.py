@@ -12,7 +12,7 @@ from orchestrator.models.capabilities import LEAST_WINDOW
 from orchestrator.models.completions.answer import error_in
 
 LISTED = "the endpoint's list of models"
-"""Where a window comes from, in words."""
+"""The source of a window, in words."""
 _MOST_WINDOW = 10**9  # some servers mean "no limit" by the largest number that they can write
 _DEPTH = 6
 _NAMES = ("id", "name", "model", "key", "model_name", "slug")

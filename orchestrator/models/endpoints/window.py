@@ -133,7 +133,7 @@ def _ask_server(asker: "_Asker", server: Server, root: str, capabilities: Capabi
             return
         most = window or most
     if server.unloaded:
-        # What the server will give the model shows once it is loaded.
+        # The window that the server gives the model shows once it is loaded.
         tokens = min(server.unloaded, most.tokens) if most is not None else server.unloaded
         capabilities.tell_window(tokens, f"what {server.name} gives a model at least", is_sure=False)
     else:

@@ -1,1 +1,1 @@
-"""What happened on a thread, put together from its journal."""
+"""Histories of a thread's tasks, put together from its journal."""

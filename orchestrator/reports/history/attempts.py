@@ -78,7 +78,7 @@ class Attempts:
         attempt.sent_back_by = next(named, "")
         for name in record.data.get("again") or ():
             other = self._newest.get(str(name))
-            # What was built on the result begins anew, and its attempt so far has no other end.
+            # Work that was built on the result begins anew, and its attempt so far has no other end.
             if other is not None and other.began is not None and other.ended is None:
                 other.ended, other.status, other.is_retracted = record.at, "retracted", True
 

@@ -36,7 +36,7 @@ def histories(records: Iterable[JournalRecord]) -> list[TaskHistory]:
 
 
 def _at_work(task: TaskHistory, record: JournalRecord) -> None:
-    """Read that a process is at work. After the decision on a plan it tells of nothing else that it has resumed."""
+    """Read that a process is at work, also if a kill has taken what told of its beginning."""
     if task.stretches[-1].ended is not None:
         task.stretches.append(Stretch(record.at, _UNKNOWN))
     task.stretches[-1].last = record.at

@@ -1,1 +1,1 @@
-"""What happened on a thread, for those who look at it."""
+"""Journals, for those who look at a thread."""

@@ -1,1 +1,1 @@
-"""What is noted of tool calls: effects that happen once, and facts for the thread's journal."""
+"""Notes on tool calls: effects that happen once, and facts for the thread's journal."""
