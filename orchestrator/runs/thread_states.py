@@ -159,15 +159,18 @@ class ThreadStates:
             thread_id: The thread.
             snapshot: Its newest state, where the caller has it already.
         """
+        store = self._persistence.store
         with reading_thread(thread_id):
+            # A run that pauses saves its reviews with the state and then deletes their rows: read the other way round,
+            # a review could be missed in both places.
+            waiting = await open_reviews(AWAITING, store, thread_id)
             snapshot = snapshot or await self.snapshot(thread_id)
-            rows = await read_rows(AWAITING, self._persistence.store, thread_id)
+            rows = await read_rows(AWAITING, store, thread_id)
             begun = rows.pop(BUDGET_ROW, {})  # it holds the limits and no amounts
-            store, former = self._persistence.store, snapshot.values.get("turn", 1) - 1
+            former = snapshot.values.get("turn", 1) - 1
             if snapshot.tasks:
                 snapshot = snapshot._replace(values=await _with_round_progress(store, snapshot.values))
             turns = await read_turns(AWAITING, store, thread_id, former) if former else ()
-            waiting = await open_reviews(AWAITING, store, thread_id)
             artifacts = artifacts_in(self.workspace_of(thread_id))
             run = Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns, waiting)
             instructions = await instructions_of(AWAITING, store, thread_id)
