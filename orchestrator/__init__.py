@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         BudgetShort,
         Cancelled,
         Event,
-        FellBack,
         Planned,
         Planning,
         ReviewAsked,
@@ -61,8 +60,8 @@ if TYPE_CHECKING:
     from orchestrator.memory.entry import Entry
     from orchestrator.memory.reference import Reference
     from orchestrator.memory.shared_memory import SharedMemory
+    from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelLoading, ModelReturned
     from orchestrator.model_calls.call_policy import CallPolicy
-    from orchestrator.model_calls.loading_event import ModelLoading
     from orchestrator.model_calls.retries import Resilience
     from orchestrator.models.check.check import check_model
     from orchestrator.models.check.report import CheckedRequest, ModelCheck
@@ -108,10 +107,12 @@ __all__ = [
     "JournalRecord",
     "Limits",
     "MissingModelError",
+    "ModelAsked",
     "ModelChangedError",
     "ModelCheck",
     "ModelError",
     "ModelLoading",
+    "ModelReturned",
     "ModelSettings",
     "OrchestratorClient",
     "OrchestratorError",
@@ -198,7 +199,6 @@ _MODULES = {
         "BudgetShort",
         "Cancelled",
         "Event",
-        "FellBack",
         "Planned",
         "Planning",
         "ReviewAsked",
@@ -223,7 +223,7 @@ _MODULES = {
     "memory.reference": ("Reference",),
     "memory.shared_memory": ("SharedMemory",),
     "model_calls.call_policy": ("CallPolicy",),
-    "model_calls.loading_event": ("ModelLoading",),
+    "model_calls.call_events": ("FellBack", "ModelAsked", "ModelLoading", "ModelReturned"),
     "model_calls.retries": ("Resilience",),
     "models.check.check": ("check_model",),
     "models.check.report": ("CheckedRequest", "ModelCheck"),

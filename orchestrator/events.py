@@ -214,11 +214,13 @@ class Spent(Event, kind="spend"):
         tokens: Tokens of the whole run so far.
         cost_usd: Cost of the whole run so far; 0 where the price of a model is unknown.
         model_calls: Model calls of the whole run so far.
+        limits: The limits of the run by their names in `Budget`; empty for none.
     """
 
     tokens: int
     cost_usd: float = field(metadata={"key": "nano_usd"})
     model_calls: int = field(metadata={"key": "calls"})
+    limits: dict[str, float] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """Return the JSON-plain form, with the cost as a whole number, as in the ledger."""
@@ -242,24 +244,6 @@ class BudgetShort(Event, kind="budget"):
 
     stage: str
     budget: str
-
-
-@dataclass(frozen=True)
-class FellBack(Event, kind="fallback"):
-    """A model could not be reached, and another is asked instead.
-
-    Args:
-        sub_task_id: The sub-task; empty for the supervisor.
-        model: The model that failed.
-        instead: The model that is asked instead.
-        error: Reason of the failure.
-    """
-
-    sub_task_id: str
-    # The plain form is older than this class. Its key cannot name the field: `from` is a keyword.
-    model: str = field(metadata={"key": "from"})
-    instead: str = field(metadata={"key": "to"})
-    error: str
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,6 @@ from orchestrator.events import (
     BudgetShort,
     Cancelled,
     Event,
-    FellBack,
     Planned,
     Planning,
     ReviewAsked,
@@ -33,7 +32,7 @@ from orchestrator.events import (
     ToolReturned,
     parse_event,
 )
-from orchestrator.model_calls.loading_event import ModelLoading
+from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelLoading, ModelReturned
 from tests.support.strategies import plans
 
 COUNTS = st.integers(0, 10**12)
@@ -71,9 +70,13 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     ToolReturned: st.builds(ToolReturned, NAMES, NAMES, NAMES, TEXTS, TEXTS, st.booleans(), COUNTS, st.floats(0, 1e9)),
     ToolRefused: st.builds(ToolRefused, NAMES, NAMES, TEXTS),
     ReviewAsked: st.builds(ReviewAsked, REVIEWS),
-    Spent: st.builds(Spent, COUNTS, COUNTS.map(lambda nano: nano / NANO), COUNTS),
+    Spent: st.builds(
+        Spent, COUNTS, COUNTS.map(lambda nano: nano / NANO), COUNTS, st.dictionaries(NAMES, st.floats(0, 1e9))
+    ),
     BudgetShort: st.builds(BudgetShort, st.sampled_from(["warn", "short", "spent"]), TEXTS),
     FellBack: st.builds(FellBack, TEXTS, NAMES, NAMES, TEXTS),
+    ModelAsked: st.builds(ModelAsked, TEXTS, NAMES, NAMES, NAMES),
+    ModelReturned: st.builds(ModelReturned, TEXTS, NAMES, NAMES, NAMES, TEXTS, st.floats(0, 1e9)),
     ModelLoading: st.builds(ModelLoading, TEXTS, TEXTS, st.floats(0, 1e9)),
     TextDelta: st.builds(TextDelta, TEXTS, NAMES, TEXTS, NAMES, COUNTS),
     TextVoided: st.builds(TextVoided, TEXTS, NAMES, NAMES, TEXTS),
@@ -102,7 +105,10 @@ def test_keys_that_a_newer_version_adds_are_ignored(event: Event) -> None:
     ("event", "plain"),
     [
         (RoundStarted(2), {"event": "round", "round": 2}),
-        (Spent(30, 0.0025, 4), {"event": "spend", "tokens": 30, "nano_usd": 2_500_000, "calls": 4}),
+        (
+            Spent(30, 0.0025, 4, {"tokens": 500}),
+            {"event": "spend", "tokens": 30, "nano_usd": 2_500_000, "calls": 4, "limits": {"tokens": 500}},
+        ),
         (
             FellBack("a", "big", "small", "it is down"),
             {"event": "fallback", "sub_task_id": "a", "from": "big", "to": "small", "error": "it is down"},

@@ -122,6 +122,11 @@ class Budget(Checked):
             limits["tool_calls"] = int(self.tool_calls * share)
         return limits
 
+    def run_limits(self) -> dict[str, float]:
+        """Return the limits of the run that are set, by their names."""
+        limits = ((name, getattr(self, name)) for name in DIMENSIONS)
+        return {name: limit for name, limit in limits if limit is not None}
+
     def kept_back(self) -> dict[str, int]:
         """Return the amounts that only the summary may spend: one model call, and its share of tokens and cost."""
         # The summary calls no tools.

@@ -18,7 +18,6 @@ from orchestrator.events import (
     BudgetShort,
     Cancelled,
     Event,
-    FellBack,
     Planned,
     Planning,
     ReviewAsked,
@@ -33,7 +32,7 @@ from orchestrator.events import (
     ToolRefused,
     ToolReturned,
 )
-from orchestrator.model_calls.loading_event import ModelLoading
+from orchestrator.model_calls.call_events import FellBack, ModelLoading
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.status_colours import TERMINAL_STYLES
 from orchestrator.text import shorten

@@ -1,4 +1,4 @@
-"""Telling the journal of a model call: that it is made, and its answer or failure."""
+"""Telling the journal and listeners of a model call: that it is made, and its answer or failure."""
 
 import time
 from collections.abc import Sequence
@@ -7,8 +7,10 @@ from typing import Any
 from langchain_core.messages import AIMessage, BaseMessage
 
 from orchestrator.budget.accounts import Account, Reservation
+from orchestrator.events import Emit, is_heard
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.journal import Journal
+from orchestrator.model_calls.call_events import ModelAsked, ModelReturned
 from orchestrator.model_calls.truncation import truncated_by
 from orchestrator.models.profile import ModelProfile
 from orchestrator.redaction import redact
@@ -16,18 +18,23 @@ from orchestrator.text import sound
 
 
 class CallTelling:
-    """One request, as the journal tells of it.
+    """One request, as the journal and the events tell of it.
 
     Args:
         journal: The journal of the thread.
+        emit: Takes the events.
         attempt: The number of the attempt at the sub-task.
         profile: The model.
         reservation: Its reservation in the ledger.
     """
 
-    def __init__(self, journal: Journal, attempt: int, profile: ModelProfile, reservation: Reservation) -> None:
+    def __init__(
+        self, journal: Journal, emit: Emit, attempt: int, profile: ModelProfile, reservation: Reservation
+    ) -> None:
         account = reservation.account
         self._journal = journal
+        self._emit = emit
+        self._request = (account.sub_task_id, account.agent, profile.name, reservation.id)
         self._account = account
         self._worst = reservation.worst
         self._attempt = attempt if account.sub_task_id else 0
@@ -51,6 +58,8 @@ class CallTelling:
         if not self._account.sub_task_id:  # few calls, and no other record has their prompts
             data["prompt"] = [{"role": message.type, "text": str(message.text)} for message in messages]
         self._journal.note(Fact("model_asked", self._account.sub_task_id, self._attempt, data=data))
+        if is_heard(self._emit):
+            self._emit(ModelAsked(*self._request))
 
     def answered(self, messages: Sequence[BaseMessage]) -> Fact:
         """Return what is told of the answer."""
@@ -62,13 +71,20 @@ class CallTelling:
             data["calls"] = [{"name": call["name"], "args": call["args"], "id": call["id"]} for call in calls]
         if answers and (cut_off := truncated_by(answers[-1])):
             data["cut_off"] = cut_off
+        self._tell_end()
         return Fact("model_answered", self._account.sub_task_id, self._attempt, data=data)
 
     def failed(self, error: BaseException) -> Fact:
         """Return what is told of a request that failed or was cancelled."""
         why = redact(sound(str(error))) or type(error).__name__
         data = {**self._data, "seconds": self._seconds, "error": why, "error_type": type(error).__name__}
+        if isinstance(error, Exception):  # a run that is cancelled has no listeners left, as a rule
+            self._tell_end(why)
         return Fact("model_failed", self._account.sub_task_id, self._attempt, data=data)
+
+    def _tell_end(self, error: str = "") -> None:
+        if is_heard(self._emit):
+            self._emit(ModelReturned(*self._request, error, self._seconds))
 
     @property
     def _seconds(self) -> float:

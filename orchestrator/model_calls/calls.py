@@ -30,15 +30,15 @@ from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import Bridge
 from orchestrator.daemon_threads import UnusualExitError
 from orchestrator.errors import ModelError
-from orchestrator.events import SILENT, BudgetShort, Emit, FellBack, Spent, is_heard
+from orchestrator.events import SILENT, BudgetShort, Emit, Spent, is_heard
 from orchestrator.journal.fact import Fact
 from orchestrator.logs import logger
 from orchestrator.memory.reference import ReferenceFilter
 from orchestrator.messages import make_sound
 from orchestrator.model_calls.answer_limit import limited
+from orchestrator.model_calls.call_events import FellBack, ModelLoading
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.call_telling import CallTelling, replaced_model
-from orchestrator.model_calls.loading_event import ModelLoading
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
 from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
@@ -264,7 +264,7 @@ class ModelCalls:
             worst,
             self._worst(model, worst.input_tokens, min(worst.output_tokens, LEAST_ANSWER)),
         )
-        telling = CallTelling(ledger.journal, self.attempt, ModelProfile.of(model), reservation)
+        telling = CallTelling(ledger.journal, self._emit, self.attempt, ModelProfile.of(model), reservation)
         telling.asked(question.messages)
         is_capped = ledger.budget.strict and ledger.budget.limits_tokens
         asked, arguments = limited(model, reservation.worst.output_tokens) if is_capped else (model, {})
@@ -344,7 +344,9 @@ class ModelCalls:
             actual = self._unreported(model, question, reservation, messages)
         await ledger.settle(self.bridge, reservation, actual, fact)
         spent = ledger.spent
-        self._emit(Spent(spent.tokens, await self._cost_so_far(ledger, model), spent.model_calls))
+        if is_heard(self._emit):
+            cost_usd = await self._cost_so_far(ledger, model)
+            self._emit(Spent(spent.tokens, cost_usd, spent.model_calls, ledger.budget.run_limits()))
         if stage := ledger.new_stage():
             ledger.journal.note(Fact("budget_short", data={"stage": stage, "budget": ledger.budget.plain()}))
             self._emit(BudgetShort(stage, str(ledger.budget)))
@@ -352,7 +354,7 @@ class ModelCalls:
     async def _cost_so_far(self, ledger: Ledger, model: BaseChatModel) -> float:
         """Return the dollars of the run for those who listen: as booked, or at published prices."""
         booked = ledger.spent.cost_usd
-        if booked or not is_heard(self._emit) or not has_public_price(model):
+        if booked or not has_public_price(model):
             return booked
         if not prices_are_read():
             await self.bridge.offload(lambda: nano_usd(model, 1, 1))

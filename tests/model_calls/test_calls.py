@@ -7,7 +7,8 @@ import pytest
 
 from orchestrator import Budget, CallPolicy, Limits, TaskOrchestrator
 from orchestrator.errors import ModelError
-from orchestrator.events import FellBack
+from orchestrator.events import Spent
+from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelReturned
 from orchestrator.model_calls.retries import Resilience
 from orchestrator.models.factory import chat_model
 from orchestrator.models.settings import ModelSettings
@@ -37,6 +38,25 @@ def test_fallback_models_are_asked_in_order_and_the_run_tells_of_it() -> None:
     assert run.status == "done"
     assert [len(model.requests) for model in (first, second, third)] == [6, 6, 3]
     assert len([event for event in events if isinstance(event, FellBack)]) == 6
+    asked = [event for event in events if isinstance(event, ModelAsked)]
+    returned = [event for event in events if isinstance(event, ModelReturned)]
+    assert [event.call_id for event in asked] == [event.call_id for event in returned]
+    assert len({event.call_id for event in asked}) == 15, "repeated requests are told, too"
+    assert [(event.sub_task_id, event.agent) for event in asked[::5]] == [
+        ("", "supervisor"),
+        ("a", "worker"),
+        ("", "supervisor"),
+    ]
+    assert ["gone" in event.error for event in returned[:5]] == [True, True, True, True, False]
+
+
+def test_the_limits_of_the_run_are_told_with_what_it_has_spent() -> None:
+    events: list[Any] = []
+    with team_on(ScriptedModel(TeamScript([step("a")])), budget=Budget(tokens=90_000, wall_clock_s=60)) as team:
+        team.run("sum up", auto_approve=True, on_event=events.append)
+    assert {str(event.limits) for event in events if isinstance(event, Spent)} == {
+        "{'tokens': 90000, 'wall_clock_s': 60.0}"
+    }
 
 
 def test_a_dead_model_is_left_alone_after_a_few_failures() -> None:

@@ -18,9 +18,9 @@ from orchestrator.budget.budget import Budget
 from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
 from orchestrator.errors import ConfigError
 from orchestrator.events import Event
+from orchestrator.model_calls.call_events import ModelLoading
 from orchestrator.model_calls.call_policy import CallPolicy
 from orchestrator.model_calls.calls import ModelCalls
-from orchestrator.model_calls.loading_event import ModelLoading
 from orchestrator.model_calls.retries import Endpoints, Resilience, call_endpoint
 from orchestrator.models.errors import cost_nothing, retry_after
 from orchestrator.testing import Fault, Gate, OpenAIServer, say

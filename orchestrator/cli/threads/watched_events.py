@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from orchestrator.budget.budget import Budget
 from orchestrator.budget.spend import Spend
 from orchestrator.budget.told_amounts import amount_in
-from orchestrator.errors import PlanError
+from orchestrator.errors import ConfigError, PlanError
 from orchestrator.events import (
     BudgetShort,
     Cancelled,
     Event,
-    FellBack,
     Planned,
     Planning,
     ReviewAsked,
@@ -25,6 +25,7 @@ from orchestrator.events import (
     ToolReturned,
 )
 from orchestrator.journal.record import JournalRecord
+from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelReturned
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
 
@@ -35,6 +36,7 @@ class WatchedEvents:
     def __init__(self) -> None:
         self._plan: Plan | None = None
         self._spent = Spend()
+        self._limits: dict[str, float] = {}
         self._running: dict[str, int] = {}
 
     def unfinished(self) -> Iterator[Event]:
@@ -48,7 +50,7 @@ class WatchedEvents:
         data, sub_task = record.data, record.sub_task
         match record.kind:
             case "run_began":
-                self._spent = Spend()
+                self._spent, self._limits = Spend(), _limits(data)
                 yield Planning()
             case "plan_proposed" | "plan_taken":
                 yield from self._planned(data)
@@ -56,9 +58,14 @@ class WatchedEvents:
                 yield RoundStarted(int(data.get("round", 1)))
             case "run_paused" if record.by:
                 yield Cancelled(record.by)
+            case "budget_set":
+                self._limits = _limits(data)
+            case "model_asked":
+                yield ModelAsked(*_request(record))
             case "model_answered" | "model_failed" | "model_lost":
                 self._spent += amount_in(data)
-                yield Spent(self._spent.tokens, self._spent.cost_usd, self._spent.model_calls)
+                yield ModelReturned(*_request(record), str(data.get("error", "")), float(data.get("seconds", 0.0)))
+                yield Spent(self._spent.tokens, self._spent.cost_usd, self._spent.model_calls, self._limits)
             case "model_replaced":
                 yield FellBack(sub_task, *(str(data.get(name, "")) for name in ("model", "instead", "error")))
             case "tool_called":
@@ -111,3 +118,15 @@ def _asked(data: dict[str, Any]) -> Iterator[Event]:
         yield ReviewAsked(Review.model_validate(data))
     except ValidationError:
         return  # of a newer version
+
+
+def _request(record: JournalRecord) -> tuple[str, str, str, str]:
+    agent, model, call = (str(record.data.get(name, "")) for name in ("agent", "model", "call"))
+    return record.sub_task, agent, model, call
+
+
+def _limits(data: dict[str, Any]) -> dict[str, float]:
+    try:
+        return Budget.parse(data.get("budget")).run_limits()
+    except ConfigError:
+        return {}  # of a newer version
