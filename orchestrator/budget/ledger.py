@@ -36,6 +36,8 @@ from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 _CROWD = 2  # calls under way at once when little is left
 _REPORT_S = 3.0  # seconds between writes where nothing is reserved
 Stage = Literal["", "warn", "short", "spent"]
+# Reservations of this process. A cancelled `graph.invoke` leaves requests behind, and the thread may go on beside them.
+_UNDER_WAY: set[str] = set()
 _STAGES: tuple[Stage, ...] = ("", "warn", "short", "spent")
 
 
@@ -108,6 +110,7 @@ class Ledger:
                 self._loaded = True
 
     def _load_rows(self, rows: Mapping[str, dict[str, Any]], told: Told) -> None:
+        lost: list[tuple[str, str, str, str, Spend]] = []
         for agent, value in rows.items():
             if agent == BUDGET_ROW:
                 self.budget = Budget.parse(value["budget"])
@@ -121,7 +124,8 @@ class Ledger:
                 if reservation in told.settled:
                     continue
                 self.accounts.spend(Account(agent, sub_task_id), model, amount)
-                self.journal.note(lost_call(agent, reservation, sub_task_id, model, amount))
+                lost.append((agent, reservation, sub_task_id, model, amount))
+                told.unsettled.pop(reservation, None)
             # Each row holds the run's seconds at its own last write. The largest number is the newest.
             self._seconds_before = max(self._seconds_before, float(value.get("seconds", 0)))
         self._written = self.accounts.changes  # the first flush must not write back what was just read
@@ -130,6 +134,14 @@ class Ledger:
             booked = self.accounts.rows[agent].spent.get(model, {}).get(sub_task_id, Spend())
             if (missing := amount.beyond(booked)) != Spend():
                 self.accounts.spend(Account(agent, sub_task_id), model, missing)
+        # Where nothing is limited, the rows may lack a call that was under way. It may have been paid for too.
+        for reservation, (agent, sub_task_id, model) in told.unsettled.items():
+            if reservation not in _UNDER_WAY:
+                amount = Spend(model_calls=1)
+                self.accounts.spend(Account(agent, sub_task_id), model, amount)
+                lost.append((agent, reservation, sub_task_id, model, amount))
+        for call in lost:
+            self.journal.note(lost_call(*call))
 
     async def count_tool_call(self, bridge: Bridge, account: Account) -> None:
         """Book a tool call before it is made; durable where tool calls are limited.
@@ -236,6 +248,7 @@ class Ledger:
             worst = largest_fitting(worst, least, lambda amount: self._exceeded(account, amount) is None)
         reservation = Reservation(next(self._ids), account, model, worst)
         self.accounts.open(reservation)
+        _UNDER_WAY.add(reservation.id)
         return reservation
 
     def _exceeded(self, account: Account, amount: Spend, *, with_reserved: bool = True) -> BudgetSpentError | None:
@@ -263,6 +276,7 @@ class Ledger:
                 spent = reservation.worst if actual is None else actual
                 self.journal.note(replace(fact, data={**fact.data, "spent": told_amount(spent)}))
             self.accounts.close(reservation, actual)
+            _UNDER_WAY.discard(reservation.id)
         # Before the write: there is room in the budget now, and the waiting calls need not wait for the disk.
         self._wake()
         if self.budget.reserves_at(self.used_share) or self._clock() - self._written_at >= _REPORT_S:

@@ -11,6 +11,7 @@ from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.reading import read_journal
+from orchestrator.journal.record import JournalRecord
 
 _CALLS = ("model_answered", "model_failed", "model_lost")
 
@@ -32,10 +33,13 @@ class Told:
     Args:
         amounts: Amounts by agent, sub-task and booked model.
         settled: The reservations of calls that were answered or failed.
+        unsettled: The calls that were made, and of whose end nothing is told: agent, sub-task and booked model by
+            reservation.
     """
 
     amounts: dict[tuple[str, str, str], Spend] = field(default_factory=lambda: defaultdict(Spend))
     settled: set[str] = field(default_factory=set)
+    unsettled: dict[str, tuple[str, str, str]] = field(default_factory=dict)
 
 
 async def read_told(bridge: Bridge, store: BaseStore, thread_id: str) -> Told:
@@ -44,14 +48,20 @@ async def read_told(bridge: Bridge, store: BaseStore, thread_id: str) -> Told:
     for record in await read_journal(bridge, store, thread_id, with_bodies=False):
         if record.kind == "run_began":  # a task begins with a ledger of its own
             told = Told()
+        elif record.kind == "model_asked":
+            told.unsettled[str(record.data.get("call", ""))] = _payer(record)
         elif record.kind in _CALLS:
-            data = record.data
-            told.amounts[
-                str(data.get("agent", "")), record.sub_task, str(data.get("booked", data.get("model", "")))
-            ] += amount_in(data)
+            call = str(record.data.get("call", ""))
+            told.amounts[_payer(record)] += amount_in(record.data)
+            told.unsettled.pop(call, None)
             if record.kind != "model_lost":  # of a lost call nobody knows what was spent
-                told.settled.add(str(data.get("call", "")))
+                told.settled.add(call)
     return told
+
+
+def _payer(record: JournalRecord) -> tuple[str, str, str]:
+    data = record.data
+    return str(data.get("agent", "")), record.sub_task, str(data.get("booked", data.get("model", "")))
 
 
 def lost_call(agent: str, reservation: str, sub_task_id: str, booked: str, amount: Spend) -> Fact:

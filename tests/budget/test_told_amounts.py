@@ -83,6 +83,34 @@ def test_a_call_whose_answer_was_told_is_not_lost_though_its_row_still_has_the_r
     assert opened(store).spent == Spend(7, 0, 1)
 
 
+def test_a_call_that_only_the_journal_tells_of_is_lost_and_counts_as_one_call() -> None:
+    store = InMemoryStore()
+    begin(store, Budget())
+    asked = {"agent": "coder", "model": "m", "booked": "m here", "call": "of-a-killed-process-1"}
+    run_blocking(opened(store).journal.write(BLOCKING, (), Fact("model_asked", "a", 1, data=asked)))
+    for _ in range(2):
+        ledger = opened(store)
+        assert ledger.accounts.rows["coder"].spent == {"m here": {"a": Spend(model_calls=1)}}
+        run_blocking(ledger.journal.flush(BLOCKING))
+    told = [r for r in run_blocking(read_journal(BLOCKING, store, "t")) if r.kind == "model_lost"]
+    assert [(r.sub_task, r.data["call"], r.data["spent"]) for r in told] == [
+        ("a", "of-a-killed-process-1", {"model_calls": 1})
+    ]
+
+
+def test_a_call_that_is_still_under_way_in_this_process_is_not_lost() -> None:
+    store = InMemoryStore()
+    begin(store, Budget())
+    ledger = opened(store)
+    reservation = reserved(ledger)
+    asked = {"agent": "coder", "model": "m", "call": reservation.id}
+    run_blocking(ledger.journal.write(BLOCKING, (), Fact("model_asked", "a", 1, data=asked)))
+    assert opened(store).spent == Spend(), "its end will be told"
+    settle(ledger, reservation, Spend(10, 5, 1))
+    run_blocking(ledger.journal.flush(BLOCKING))
+    assert opened(store).spent == Spend(10, 5, 1)
+
+
 def test_another_task_begins_with_nothing_spent() -> None:
     store = InMemoryStore()
     begin(store, Budget())

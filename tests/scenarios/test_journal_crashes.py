@@ -48,6 +48,7 @@ def check_journal(folder: Path) -> None:
         ids = [r.data["id" if kind == "review_asked" else "review_id"] for r in records if r.kind == kind]
         assert len(ids) == len(set(ids))
     check_order(records)
+    check_requests(records)
     ended = {r.sub_task: r.data for r in records if r.kind == "sub_task_ended"}
     assert {task: data["status"] for task, data in ended.items()} == {i: o.status for i, o in run.outcomes.items()}
     assert {task: data["text"] for task, data in ended.items()} == results
@@ -65,6 +66,14 @@ def check_order(records: list[JournalRecord]) -> None:
     for task, needs in WIDE:
         assert place["plan_taken", ""] < place["sub_task_started", task] < place["sub_task_ended", task]
         assert all(place["sub_task_ended", need] < place["sub_task_started", task] for need in needs)
+
+
+def check_requests(records: list[JournalRecord]) -> None:
+    """Each request to a model was told once before its end, and has one end, also if a kill was its end."""
+    asked = [r.data["call"] for r in records if r.kind == "model_asked"]
+    ends = [r.data["call"] for r in records if r.kind in ("model_answered", "model_failed", "model_lost")]
+    assert Counter(asked) == Counter(ends)
+    assert set(Counter(ends).values()) == {1}
 
 
 def check_effects(folder: Path) -> None:
