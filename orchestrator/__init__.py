@@ -71,6 +71,7 @@ if TYPE_CHECKING:
     from orchestrator.planning.outcome import Outcome, Verdict
     from orchestrator.planning.plan import Plan
     from orchestrator.planning.sub_task import SubTask
+    from orchestrator.reports.results import SubTaskResult, ToolCallRecord
     from orchestrator.reviews.instructions import Instruction
     from orchestrator.reviews.review import Decision, Review
     from orchestrator.runs.client import OrchestratorClient
@@ -139,6 +140,7 @@ __all__ = [
     "Steered",
     "SubTask",
     "SubTaskChanged",
+    "SubTaskResult",
     "Summarizing",
     "Supervisor",
     "TaskOrchestrator",
@@ -147,6 +149,7 @@ __all__ = [
     "TextVoided",
     "ThreadBusyError",
     "ThreadRecord",
+    "ToolCallRecord",
     "ToolCalled",
     "ToolRefused",
     "ToolReturned",
@@ -232,6 +235,7 @@ _MODULES = {
     "persistence.database": ("Persistence",),
     "planning.outcome": ("Outcome", "Verdict"),
     "planning.plan": ("Plan", "SubTask"),
+    "reports.results": ("SubTaskResult", "ToolCallRecord"),
     "reviews.instructions": ("Instruction",),
     "reviews.review": ("Decision", "Review"),
     "runs.client": ("OrchestratorClient",),

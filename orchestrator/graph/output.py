@@ -38,7 +38,13 @@ def results_of(memory: SharedMemory, outcomes: Iterable[dict[str, Any]]) -> dict
             agent=outcome.get("agent", ""),
             sources=list(entry.sources) if entry is not None else [],
         )
-        results[outcome["id"]] = ResultOutput(**result, error=outcome["error"]) if outcome.get("error") else result
+        if outcome.get("error"):
+            result["error"] = outcome["error"]
+        if outcome.get("verdict"):
+            result["verdict"] = dict(outcome["verdict"])
+        if entry is not None and entry.taint:
+            result["tainted_by"] = list(entry.taint)
+        results[outcome["id"]] = result
     return results
 
 

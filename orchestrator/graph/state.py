@@ -70,6 +70,8 @@ class ResultOutput(TypedDict, total=False):
         agent: Name of the worker.
         sources: Names of the documents and tools that the text was made from.
         error: Why the sub-task failed, or why its result is not whole.
+        verdict: A reviewer's judgement.
+        tainted_by: The sources from outside that the text rests on.
     """
 
     text: str
@@ -77,6 +79,8 @@ class ResultOutput(TypedDict, total=False):
     agent: str
     sources: list[str]
     error: str
+    verdict: dict[str, Any]
+    tainted_by: list[str]
 
 
 class Output(TypedDict, total=False):

@@ -1,7 +1,7 @@
 """Reading a journal: its records in order, with their long texts, and those that come while one waits."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, cast
 
 from langgraph.store.base import BaseStore, GetOp, SearchOp
@@ -64,6 +64,33 @@ async def read_journal(
         if with_bodies:
             bodies = await _read_bodies(bridge, store, thread_id, rows)
             rows = [{**row, "data": with_texts(row.get("data", {}), bodies)} for row in rows]
+        return [JournalRecord.of_row(thread_id, row) for row in rows]
+    except UNREADABLE_ERRORS as error:
+        raise unreadable_thread(thread_id, error) from error
+
+
+async def read_kinds(
+    bridge: Bridge, store: BaseStore, thread_id: str, kinds: Collection[str], whole: Collection[str]
+) -> list[JournalRecord]:
+    """Return the records of some kinds, in order.
+
+    Args:
+        bridge: Reaches the store.
+        store: The store of the thread.
+        thread_id: The thread.
+        kinds: The kinds.
+        whole: Those of the kinds whose long texts are wanted.
+
+    Raises:
+        PersistenceError: A record cannot be read.
+    """
+    # Most records of a journal are of other kinds. A text that cannot be of one is not parsed.
+    marks = tuple(f'"kind":"{kind}"' for kind in kinds)
+    found = [row for row in await read_rows(bridge, store, thread_id) if any(mark in row["text"] for mark in marks)]
+    rows = [row for row in (record_of(thread_id, each) for each in found) if row.get("kind") in kinds]
+    bodies = await _read_bodies(bridge, store, thread_id, (row for row in rows if row["kind"] in whole))
+    try:
+        rows = [{**row, "data": with_texts(row.get("data", {}), bodies)} for row in rows]
         return [JournalRecord.of_row(thread_id, row) for row in rows]
     except UNREADABLE_ERRORS as error:
         raise unreadable_thread(thread_id, error) from error

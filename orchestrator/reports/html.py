@@ -3,16 +3,22 @@
 Invariant: every text is escaped. Models, tools, documents and file names may hold markup.
 """
 
+import json
 from typing import TYPE_CHECKING
 
 from orchestrator.reports.escaping import escape
 from orchestrator.reports.plan_svg import plan_svg
+from orchestrator.text import normal_text, shorten
 
 if TYPE_CHECKING:
     from orchestrator.planning.outcome import Outcome
     from orchestrator.planning.plan import Plan
+    from orchestrator.reports.results import SubTaskResult, ToolCallRecord
     from orchestrator.reviews.review import Review
     from orchestrator.runs.run import Run
+
+_HEAD_CHARS = 120
+_MARK = "⚙"
 
 
 def run_html(run: "Run") -> str:
@@ -21,7 +27,7 @@ def run_html(run: "Run") -> str:
     if run.plan:
         # A plan with many levels is wider than the page.
         parts.append(f'<div style="overflow-x:auto">{plan_svg(run.plan, run.outcomes)}</div>')
-        rows = "".join(_row(run.plan, outcome) for outcome in run.outcomes.values())
+        rows = "".join(_row(run.plan, outcome, run.results.get(outcome.id)) for outcome in run.outcomes.values())
         if rows:
             head = "<tr><th>sub-task</th><th>agent</th><th>status</th><th>seconds</th><th>result</th></tr>"
             parts.append(f'<table style="text-align:left">{head}{rows}</table>')
@@ -38,10 +44,39 @@ def run_html(run: "Run") -> str:
     return "".join(parts)
 
 
-def _row(plan: "Plan", outcome: "Outcome") -> str:
-    text = outcome.error or outcome.digest
-    cells = (outcome.id, plan.by_id[outcome.id].target_agent, outcome.status, f"{outcome.seconds:.1f}", text)
-    return "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+def _row(plan: "Plan", outcome: "Outcome", result: "SubTaskResult | None") -> str:
+    cells = (outcome.id, plan.by_id[outcome.id].target_agent, outcome.status, f"{outcome.seconds:.1f}")
+    shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
+    return f"<tr>{shown}<td>{_result(outcome, result)}</td></tr>"
+
+
+def _result(outcome: "Outcome", result: "SubTaskResult | None") -> str:
+    """Return the beginning of a result, which unfolds to the whole with all that it rests on."""
+    if result is None:
+        return escape(outcome.error or outcome.digest)
+    head = escape(shorten(normal_text(outcome.error or result.text), _HEAD_CHARS))
+    parts = [_as_written(result.text)] if result.text else []
+    about = {"sources": result.sources, "rests on what came from outside": result.tainted_by, "⚠": result.gaps}
+    parts += [f"<p>{name}: {escape(', '.join(texts))}</p>" for name, texts in about.items() if texts]
+    if result.verdict is not None:
+        parts.append(f"<p>verdict: {escape(result.verdict['verdict'])}: {escape(result.verdict['reason'])}</p>")
+    parts += map(_call, result.tool_calls)
+    # A browser unfolds it without a script, which notebooks from elsewhere may not run.
+    return f"<details><summary>{head}</summary>{''.join(parts)}</details>" if parts else head
+
+
+def _call(call: "ToolCallRecord") -> str:
+    args = ", ".join(
+        f"{name}={json.dumps(value, ensure_ascii=False, default=str)}" for name, value in call.args.items()
+    )
+    answer = call.answer or call.error or (f"refused: {call.refused}" if call.refused else "no answer was saved")
+    return f"<p>{_MARK} <code>{escape(f'{call.tool}({args})')}</code></p>{_as_written(answer)}"
+
+
+def _as_written(text: str) -> str:
+    # The line breaks and columns of Markdown and tables stay. A very long text scrolls in a box of its own.
+    style = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow-y:auto"
+    return f'<div style="{style}">{escape(text)}</div>'
 
 
 def _review(review: "Review") -> str:

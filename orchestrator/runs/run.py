@@ -18,6 +18,7 @@ from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.reports.html import run_html
+from orchestrator.reports.results import SubTaskResult
 from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.review import Review
 from orchestrator.runs.output_type import OutputType
@@ -61,6 +62,8 @@ class Run:
             None if no type was wanted, or if no answer of the type came (`errors` says why).
         models: The models that the run asks: under `agents` the model and the endpoint of each agent, under `others`
             its fallbacks and its economy model. None of a thread of version 0.1.0, or before the run has begun.
+        results: The whole results by sub-task id, with sources, tool calls, verdicts and what taints them. Empty in
+            what `stream` and the callbacks see before the end.
     """
 
     thread_id: str
@@ -79,6 +82,7 @@ class Run:
     instructions: tuple[Instruction, ...] = ()
     output: Any = None
     models: dict[str, Any] = field(default_factory=dict)
+    results: dict[str, SubTaskResult] = field(default_factory=dict)
 
     @classmethod
     def from_snapshot(
@@ -196,6 +200,7 @@ class Run:
             "references": [reference.plain() for reference in self.references],
             "plan": [task.model_dump(mode="json") for task in self.plan.sub_tasks] if self.plan else [],
             "outcomes": {task_id: outcome.model_dump(mode="json") for task_id, outcome in self.outcomes.items()},
+            "results": {task_id: result.plain() for task_id, result in self.results.items()},
             "reviews": [review.model_dump(mode="json") for review in self.reviews],
             "usage": self.spending.plain(),
             "errors": list(self.errors),

@@ -297,7 +297,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
                 await raise_limits(self.team, self.graph, self.persistence, self._states, snapshot, budget)
                 snapshot = await self.graph.aget_state(self._states.config(thread_id))
             if not snapshot.tasks:  # `next` would leave out nodes whose writes are saved and not yet applied
-                return caller.typed(await self._states.run_of(thread_id))
+                return caller.typed(await self._states.with_results(await self._states.run_of(thread_id)))
             return await self._traced(thread_id, None, caller)
 
     async def _traced(self, thread_id: str, graph_input: dict[str, Any] | None, caller: Caller) -> Run:
@@ -336,7 +336,8 @@ class TaskOrchestrator(Streams, OrchestratorClient):
             await tell_pause(self.persistence.store, thread_id, run.status, why, by, reviews)
         await self._threads.mark(AWAITING, thread_id, run.status, run.usage)
         _log.info("thread %s: the run is %s", thread_id, run.status)
-        return caller.typed(run)
+        # Last of all: a result that cannot be read does not change how the run has ended.
+        return caller.typed(await self._states.with_results(run))
 
     async def _until_pause(
         self, thread_id: str, value: dict[str, Any] | None, caller: Caller, on_event: OnEvent | None, asking: Asking

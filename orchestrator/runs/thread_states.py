@@ -26,6 +26,7 @@ from orchestrator.persistence.namespaces import namespace
 from orchestrator.persistence.used_models import UsedModels
 from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
 from orchestrator.planning.plan import Plan
+from orchestrator.reports.results import read_results
 from orchestrator.reviews.cancellation import CancelOrder
 from orchestrator.reviews.instructions import instructions_of, leave_instructions
 from orchestrator.reviews.open_reviews import open_reviews
@@ -153,7 +154,7 @@ class ThreadStates:
         return await graph.aget_state(self.config(thread_id))
 
     async def run_of(self, thread_id: str, snapshot: StateSnapshot | None = None) -> Run:
-        """Return a thread's state as a person sees it.
+        """Return a thread's state as a person sees it, without its results.
 
         Args:
             thread_id: The thread.
@@ -176,9 +177,21 @@ class ThreadStates:
             instructions = await instructions_of(AWAITING, store, thread_id)
             return replace(run, instructions=instructions, models=UsedModels.parse(begun.get("models")).plain())
 
+    async def with_results(self, run: Run) -> Run:
+        """Return the run with the whole results of its sub-tasks.
+
+        They take a look at the journal, which most readers of a run do without.
+        """
+        if not run.outcomes:
+            return run
+        thread_id, store = run.thread_id, self._persistence.store
+        with reading_thread(thread_id):
+            return replace(run, results=await read_results(AWAITING, store, thread_id, run.outcomes))
+
     async def shown_run_of(self, thread_id: str) -> Run:
-        """Return a thread's state as `run_of` does, and say so if an order ended its last run."""
-        run, order = await self.run_of(thread_id), await last_cancelled(AWAITING, self._persistence.store, thread_id)
+        """Return a thread's state with its results, and say so if an order ended its last run."""
+        run = await self.with_results(await self.run_of(thread_id))
+        order = await last_cancelled(AWAITING, self._persistence.store, thread_id)
         return run if order is None else as_cancelled(run, order)
 
     async def cancelled_run_of(self, thread_id: str, order: CancelOrder) -> Run:

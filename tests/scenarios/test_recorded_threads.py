@@ -56,3 +56,13 @@ def test_one_goes_on_from_where_it_was(database: str, thread: str) -> None:
     assert run.answer.startswith("the answer")
     assert set(statuses(run.outcomes).values()) == {"succeeded"}
     assert (sorted(set(asked)), calls) == WORK_LEFT[thread]
+
+
+def test_the_results_of_one_are_whole_and_say_that_their_tool_calls_are_not_told(database: str) -> None:
+    with open_threads(database, PLANS["done"], []) as orchestrator:
+        shown, resumed = orchestrator.show("done").results, orchestrator.resume("done").results
+    assert shown == resumed
+    assert all(result.text for result in shown.values())
+    assert [[gap.split()[:2] for gap in result.gaps] for result in shown.values()] == [[["the", "journal"]]] * len(
+        shown
+    )

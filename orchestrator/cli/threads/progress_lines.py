@@ -1,4 +1,4 @@
-"""Lines that tell why sub-tasks failed, which ones run now, and what the others wait for."""
+"""Lines that tell what came of sub-tasks, why some failed, which ones run now, and what the others wait for."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -30,7 +30,8 @@ def progress_lines(run: Run, history: TaskHistory | None, *, is_running: bool) -
             why = outcome.rejected or outcome.error
             yield f"{task.id} {outcome.status}" + (f": {shorten(normal_text(why), _MOST)}" if why else "")
         elif outcome is not None:
-            continue
+            if (result := run.results.get(task.id)) is not None:
+                yield f"{task.id}: {shorten(normal_text(result.text), _MOST)}"
         elif task.id in asked:
             yield f"{task.id} waits for a human: {asked[task.id]}"
         elif waited := [dep for dep in task.depends_on if not _has_succeeded(run, dep)]:
