@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from orchestrator.budget.spend import Spend
-from orchestrator.cli.asking.choices import is_budget, most_used_limit
+from orchestrator.cli.asking.choices import example_limit, is_budget
 from orchestrator.cli.asking.subject import print_subject
 from orchestrator.cli.console import err, out
 from orchestrator.cli.echo import command, echo, echo_json
@@ -25,7 +25,7 @@ def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
         if review.stake:
             out.print(f"  at stake: {review.stake}", soft_wrap=True)
         out.print(review.question, style="bold", soft_wrap=True)
-        edit = ["--text", f'{{"{most_used_limit(review)}": …}}'] if is_budget(review) else ["--file", "FILE"]
+        edit = ["--text", example_limit(review)] if is_budget(review) else ["--file", "FILE"]
         # Not printed by rich, which would wrap a command so that it cannot be copied.
         hints = {"edit": edit, "reject": ["--text", "why"], "answer": ["--text", "…"]}
         for action in review.allowed:

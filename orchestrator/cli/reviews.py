@@ -133,12 +133,29 @@ def record_answer(
     # A review's id is `<thread>/<kind>-<hash>`. Results are edited as text, plans, tool calls and budgets as JSON.
     if action == "edit" and "/result-" not in review_id:
         try:
-            is_amount = "/steer-" in review_id and _parsed(content) is None and not content.lstrip().startswith("{")
-            data, content = content.strip() if is_amount else json.loads(content), ""
+            is_amount = "/steer-" in review_id and not content.lstrip().startswith("{")
+            data, content = _raised_limit(client, review_id, content) if is_amount else json.loads(content), ""
         except (ValueError, RecursionError) as error:
             raise ConfigError(f"editing this review needs JSON, by --text or --file: {error}") from error
     chosen: Action = action  # type: ignore[assignment] # checked above
     return client.decide(review_id, chosen, content, data)
+
+
+def _raised_limit(client: "OrchestratorClient", review_id: str, text: str) -> Any:
+    """Return the limit that an amount raises: a bare number is one of the limit that was reached."""
+    from orchestrator.cli.asking.choices import is_budget, typed_limit
+
+    thread = review_id.rpartition("/")[0]
+    known = client.has_thread(thread) if thread else False
+    review = next((each for each in (client.reviews(thread) if known else ()) if each.id == review_id), None)
+    # Otherwise the recording of the answer says what is open, or what an amount looks like.
+    if review is None or not is_budget(review):
+        return text.strip()
+    try:
+        limit = typed_limit(review, text)
+    except ValueError:
+        limit = None
+    return text.strip() if limit is None else limit
 
 
 def _parsed(text: str) -> object:

@@ -11,6 +11,7 @@ from orchestrator.models.capabilities import ToolMode
 from orchestrator.models.endpoints.keys import bare, bare_key, problem_of_key
 from orchestrator.redaction import redact
 
+_SCHEME = re.compile(r"https?://", re.I)
 _REQUESTED = re.compile(r"(/chat/completions|(?<=/v1)/(completions|models|responses))/?(?=\?|$)")
 
 
@@ -94,7 +95,10 @@ class ModelSettings(BaseSettings):
     @classmethod
     def _bare_address(cls, value: str | None) -> str | None:
         # Documentation shows whole addresses of requests, and people paste them.
-        return _REQUESTED.sub("", bare(value)) or None if value is not None else None
+        address = _REQUESTED.sub("", bare(value)) if value is not None else ""
+        if address and not _SCHEME.match(address):
+            raise ValueError("it needs http:// or https://")
+        return address or None
 
     @field_validator("model")
     @classmethod
@@ -112,6 +116,14 @@ class ModelSettings(BaseSettings):
         raise ConfigError("; ".join(problems))
 
 
+def _with_scheme(address: str) -> str:
+    """Return an address with the scheme that servers at such a place mostly have."""
+    from orchestrator.models.proxies import is_private_network  # loads the HTTP client
+
+    host = bare(address).rpartition("://")[2].lstrip("/")
+    return f"{'http' if is_private_network(f'http://{host}') else 'https'}://{host}"
+
+
 def _explain_setting(name: str, value: object, problem: Any) -> str:
     """Return what is wrong with a setting, under the name that the user gave: the field's or the variable's."""
     for own, field in ModelSettings.model_fields.items():
@@ -121,5 +133,7 @@ def _explain_setting(name: str, value: object, problem: Any) -> str:
                 why = problem.get("ctx", {}).get("error")
                 return f"{name} has {why}: give the key alone" if why else f"{name} has to be a text"
             value = redact(value) if isinstance(value, str) else value
+            if own == "base_url" and isinstance(value, str):
+                return f"{name} is {value!r}, and has to begin with http:// or https://, as in {_with_scheme(value)}"
             return f"{name} is {value!r}, and has to be {field.description or 'a text'}"
     return f"there is no setting '{name}': use one of {', '.join(ModelSettings.model_fields)}"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,16 +73,18 @@ def test_json_tells_usage_by_model_worker_and_sub_task(cli: Cli, server: OpenAIS
     assert set(usage["by_sub_task"]) == {"a", "b"}
 
 
-def test_more_budget_on_resume_lets_a_spent_run_go_on(cli: Cli, server: OpenAIServer, tmp_path: Path) -> None:
+def test_the_printed_command_raises_the_limit_that_was_reached_and_lets_a_spent_run_go_on(cli: Cli, server: OpenAIServer, tmp_path: Path) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps(PLAN))
     with server:
         where = ("--base-url", server.base_url, "--model", "m")
         asked = cli("run", "sum up", *where, "--thread", "t", "--plan", str(plan), "--max-calls", "2")
-        resumed = cli("resume", "t", "--max-calls", "9")
+        [line] = [line for line in asked[1].splitlines() if " edit --text " in line]
+        assert cli(*shlex.split(line)[1:])[0] == 0, "the printed command can be copied"
+        resumed = cli("resume", "t")
     assert asked[0] == 3
     assert "The budget is spent. Raise it (edit), finish with what there is (approve), or stop?" in asked[1]
-    assert """--text '{"model_calls": …}'""" in asked[1]
+    assert "edit --text 4" in asked[1]
     assert resumed[0] == 0
     assert len(server.bodies) == 3
 

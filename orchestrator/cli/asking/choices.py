@@ -1,5 +1,6 @@
 """The answers to a review at a terminal: the words that are typed, and one line that explains each."""
 
+import math
 from typing import Any
 
 from rich.text import Text
@@ -92,6 +93,16 @@ def most_used_limit(review: Review) -> str:
     budget, spent = review.subject["budget"], review.subject["spent"]
     used = {name: spent[name] / budget[name] for name in spent if budget.get(name)}
     return max(used, key=used.__getitem__) if used else "tokens"
+
+
+def example_limit(review: Review) -> str:
+    """Return an amount that raises the limit which was reached, as a person types it: twice as much."""
+    name, budget, spent = most_used_limit(review), review.subject["budget"], review.subject["spent"]
+    twice = 2 * max(budget.get(name) or 0, spent.get(name) or 0)
+    if name == "cost_usd":
+        return f"${twice:.4g}"
+    number = math.ceil(twice)
+    return f"{number // 1000}k" if number and number % 1000 == 0 else str(number or 1)
 
 
 def typed_limit(review: Review, typed: str) -> dict[str, Any] | None:
