@@ -73,7 +73,9 @@ def test_json_tells_usage_by_model_worker_and_sub_task(cli: Cli, server: OpenAIS
     assert set(usage["by_sub_task"]) == {"a", "b"}
 
 
-def test_the_printed_command_raises_the_limit_that_was_reached_and_lets_a_spent_run_go_on(cli: Cli, server: OpenAIServer, tmp_path: Path) -> None:
+def test_the_printed_command_raises_the_limit_that_was_reached_and_lets_a_spent_run_go_on(
+    cli: Cli, server: OpenAIServer, tmp_path: Path
+) -> None:
     plan = tmp_path / "plan.json"
     plan.write_text(json.dumps(PLAN))
     with server:

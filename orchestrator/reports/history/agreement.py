@@ -23,8 +23,10 @@ def disagreements(task: TaskHistory, run: "Run") -> list[str]:
         run: The state of the thread.
     """
     problems = [problem for outcome in run.outcomes.values() for problem in _of_outcome(task, outcome)]
-    # A killed process leaves calls that the journal and the ledger settle when the thread is resumed.
-    if run.status not in _UNSETTLED:
+    # A killed process leaves calls that the journal and the ledger settle when the thread is resumed. The status may be
+    # that of a review which was open before.
+    is_cut_off = bool(task.stretches) and task.stretches[-1].ended is None
+    if run.status not in _UNSETTLED and not is_cut_off:
         problems += _of_spending("the run", task.spent, run.spending.total)
         told: dict[str, Spend] = {}
         for attempt in task.attempts:

@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.concurrency import BLOCKING, run_blocking
+from orchestrator.journal.fact import Fact, process_facts
+from orchestrator.journal.journal import Journal
 from orchestrator.testing import TeamScript, call, fail, say
 from tests.cli.test_main import Cli, cli
 from tests.support.teams import open_team, step, writer
@@ -57,6 +60,19 @@ def test_failures_pauses_and_later_tasks_are_sound_too(cli: Cli, tmp_path: Path)
     for thread in ("failed", "waits", "two"):
         code, out, _ = cli("audit", "verify", thread)
         assert code == 0, out
+
+
+def test_a_kill_beside_an_open_review_is_sound_though_the_ledger_lacks_the_newest_call(
+    cli: Cli, tmp_path: Path
+) -> None:
+    answered = {"agent": "worker", "model": "m", "call": "7", "spent": {"input_tokens": 5, "model_calls": 1}}
+    with open_team(TeamScript(PLAN), tmp_path / "runs.db") as team:
+        assert team.run("count", thread_id="t").status == "waiting"
+        # Written as by a resumed process, which was killed before it wrote the rows of the ledger.
+        facts = (Fact("run_resumed", data=process_facts()), Fact("model_answered", "a", 1, data=answered))
+        run_blocking(Journal(team.persistence.store, "t").write(BLOCKING, (), *facts))
+    code, out, _ = cli("audit", "verify", "t")
+    assert (code, "sound" in out) == (0, True), out
 
 
 @pytest.mark.usefixtures("done")
