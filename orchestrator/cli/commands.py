@@ -17,6 +17,8 @@ from orchestrator.cli.project.init import init
 from orchestrator.cli.project.teams import teams
 from orchestrator.cli.reviews import decide, reviews
 from orchestrator.cli.run import resume, run
+from orchestrator.cli.serve import app as token_app
+from orchestrator.cli.serve import serve
 from orchestrator.cli.team import graph, tools
 from orchestrator.cli.threads.audit import app as audit_app
 from orchestrator.cli.threads.commands import cancel, delete, steer, trace
@@ -35,10 +37,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _ABOUT_RUNS = (run, chat, resume, cancel, steer, review, reviews, decide, threads, show, trace, log, watch)
-for command in (*_ABOUT_RUNS, graph, teams, tools, config, init, delete):
+for command in (*_ABOUT_RUNS, serve, graph, teams, tools, config, init, delete):
     app.command()(command)
 app.add_typer(audit_app, name="audit")
 app.add_typer(model_app, name="model")
+app.add_typer(token_app, name="token")
 
 _WITHOUT_SETTINGS = (None, "config", "init")
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from orchestrator.cli.threads.wording import called, seconds_text
 from orchestrator.reports.history.task import AttemptHistory, TaskHistory
+from orchestrator.reports.wording import called, seconds_text
 from orchestrator.runs.run import Run
 from orchestrator.text import normal_text, shorten
 

@@ -3,8 +3,8 @@
 from typing import Any
 
 from orchestrator.budget.told_amounts import amount_in
-from orchestrator.cli.threads.wording import amount_text, called, clock_text, seconds_text
 from orchestrator.journal.record import JournalRecord
+from orchestrator.reports.wording import amount_text, called, clock_text, seconds_text
 from orchestrator.text import normal_text, shorten
 
 _MOST = 160

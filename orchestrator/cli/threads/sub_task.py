@@ -9,11 +9,11 @@ from rich.text import Text
 from orchestrator.budget.spend import Spend
 from orchestrator.cli.console import out
 from orchestrator.cli.echo import echo
-from orchestrator.cli.threads.wording import amount_text, called, clock_text, seconds_text
 from orchestrator.planning.status_colours import TERMINAL_STYLES
 from orchestrator.reports.history.objections import objections_to
 from orchestrator.reports.history.task import AttemptHistory, TaskHistory
 from orchestrator.reports.history.uses import Asked, ModelUse, ToolUse
+from orchestrator.reports.wording import amount_text, called, clock_text, seconds_text
 
 _MOST_LINES = 24
 _MOST_CHARS = 1600

@@ -12,27 +12,45 @@ from orchestrator.reports.history.task import TaskHistory
 from orchestrator.reports.history.uses import Asked, Stretch
 
 
+class HistoryReader:
+    """The tasks of a thread, put together while its records come.
+
+    Attributes:
+        tasks: The tasks, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: list[TaskHistory] = []
+        self._attempts: list[Attempts] = []
+
+    def read(self, records: Iterable[JournalRecord]) -> None:
+        """Read further records, in order. Those before the first task are left out."""
+        attempts = self._attempts
+        for record in records:
+            data = record.data
+            if record.kind == "run_began":
+                budget, models = dict(data.get("budget") or {}), dict(data.get("models") or {})
+                number = int(data.get("task_number", 1))
+                task = TaskHistory(str(data.get("task", "")), number, record.at, budget=budget, models=models)
+                task.key = f"{record.thread_id} {record.key or record.seq}"
+                task.stretches.append(Stretch(record.at, _process(record)))
+                self.tasks.append(task)
+                attempts.append(Attempts(task))
+            elif attempts and (read := _READERS.get(record.kind)) is not None:  # a newer version may tell of more
+                if record.kind not in _WITHOUT_PROCESS:
+                    _at_work(attempts[-1].task, record)
+                read(attempts[-1], record)
+
+
 def histories(records: Iterable[JournalRecord]) -> list[TaskHistory]:
     """Return the tasks of a thread, oldest first.
 
     Args:
         records: The records of its journal, in order. Those before the first task are left out.
     """
-    attempts: list[Attempts] = []
-    for record in records:
-        data = record.data
-        if record.kind == "run_began":
-            budget, models = dict(data.get("budget") or {}), dict(data.get("models") or {})
-            number = int(data.get("task_number", 1))
-            task = TaskHistory(str(data.get("task", "")), number, record.at, budget=budget, models=models)
-            task.key = f"{record.thread_id} {record.key or record.seq}"
-            task.stretches.append(Stretch(record.at, _process(record)))
-            attempts.append(Attempts(task))
-        elif attempts and (read := _READERS.get(record.kind)) is not None:  # a newer version may tell of more
-            if record.kind not in _WITHOUT_PROCESS:
-                _at_work(attempts[-1].task, record)
-            read(attempts[-1], record)
-    return [each.task for each in attempts]
+    reader = HistoryReader()
+    reader.read(records)
+    return reader.tasks
 
 
 def _at_work(task: TaskHistory, record: JournalRecord) -> None:

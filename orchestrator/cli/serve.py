@@ -1,0 +1,85 @@
+"""`orchestrator serve`: the page, and `orchestrator token`: who may use it."""
+
+import webbrowser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.echo import echo, echo_json
+from orchestrator.cli.interruption import CTRL_C
+from orchestrator.cli.options import Db, Json
+from orchestrator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from orchestrator.server.access.tokens import Tokens
+
+TokenFile = Annotated[
+    Path | None,
+    typer.Option("--tokens", help="The file with the hashes of tokens.", show_default="under the user's data folder"),
+]
+app = typer.Typer(no_args_is_help=True, help="Tokens for the page, where others than this machine reach it.")
+
+
+def serve(
+    host: Annotated[
+        str, typer.Option("--host", help="Address to listen at. Others than this machine need a token.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = 8321,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
+    tokens: TokenFile = None,
+    db: Db = None,
+) -> None:
+    """Serve the page: threads as they run, reviews to answer, timelines, reports.
+
+    It answers to this machine only, until `orchestrator token new NAME` has made a token. Ctrl-C ends it; runs that
+    were started on it are interrupted, and can be resumed.
+    """
+    try:
+        from orchestrator.server.serving import serve as serve_page
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"the page needs {error.name}: pip install 'agent-task-orchestrator[serve]'") from error
+
+    def tell(address: str) -> None:
+        echo(f"the page is at {address}  (Ctrl-C ends it)", err=True)
+        if open_:
+            webbrowser.open(address)
+
+    CTRL_C.way_on = lambda: "the page is closed; its threads are kept"
+    known = _tokens(tokens)
+    serve_page(db, host, port, known if known.hashes() else None, tell)
+
+
+def _tokens(path: Path | None) -> "Tokens":
+    import os
+
+    import platformdirs
+
+    from orchestrator.server.access.tokens import Tokens
+
+    given = {"environment": token} if (token := os.environ.get("ORCHESTRATOR_TOKEN")) else None
+    folder = Path(platformdirs.user_data_dir("agent-task-orchestrator"))
+    return Tokens(path or folder / "tokens.json", given)
+
+
+@app.command()
+def new(name: Annotated[str, typer.Argument(help="Who will use it.")], tokens: TokenFile = None) -> None:
+    """Make a token and print it, once. Only its hash is kept. An older one of that name ends."""
+    echo(_tokens(tokens).new(name))
+
+
+@app.command("list")
+def list_(tokens: TokenFile = None, as_json: Json = False) -> None:
+    """List the names of the tokens."""
+    names = list(_tokens(tokens).hashes())
+    if as_json:
+        echo_json(names)
+    else:
+        echo("\n".join(names) or "no tokens: the page answers to this machine only")
+
+
+@app.command()
+def revoke(name: Annotated[str, typer.Argument(help="The token's name.")], tokens: TokenFile = None) -> None:
+    """Revoke a token. Whoever uses the page with it is asked for another one."""
+    _tokens(tokens).revoke(name)
+    echo(f"the token '{name}' is revoked")

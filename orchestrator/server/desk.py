@@ -1,0 +1,32 @@
+"""Desk: what all pages of one server share."""
+
+from dataclasses import dataclass
+from typing import cast
+
+from starlette.requests import Request
+
+from orchestrator.runs.client import OrchestratorClient
+from orchestrator.server.access.tokens import Tokens
+from orchestrator.server.reading.histories import Histories
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The things that all pages of one server share.
+
+    Args:
+        db: The database, by path or URL; None for the one under the user's data folder.
+        client: Reads and answers.
+        histories: What happened on threads.
+        tokens: Who may use the page; None where this machine may, and nobody else.
+    """
+
+    db: str | None
+    client: OrchestratorClient
+    histories: Histories
+    tokens: Tokens | None
+
+
+def desk_of(request: Request) -> Desk:
+    """Return the desk of the server that got a request."""
+    return cast(Desk, request.app.state.desk)

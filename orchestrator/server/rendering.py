@@ -1,0 +1,91 @@
+"""Rendering: templates in which every text is text.
+
+Whatever a template prints is escaped, and control and bidi characters are shown. Only what this module and the
+templates themselves write is markup.
+"""
+
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markdown_it import MarkdownIt
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from orchestrator.control_characters import visible
+from orchestrator.reports.wording import amount_text, clock_text, seconds_text
+from orchestrator.server.access.sessions import FIELD, form_field
+
+FOLDER = Path(__file__).parent
+
+
+@cache
+def templates() -> Environment:
+    """Return the templates of the page."""
+    environment = Environment(
+        loader=FileSystemLoader(FOLDER / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,  # a name that is missing is a mistake, and not an empty place
+        finalize=_shown,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "ago": ago,
+        "amount": amount_text,
+        "clock": clock_text,
+        "duration": seconds_text,
+        "markdown": markdown,
+    }
+    return environment
+
+
+def render(request: Request, name: str, code: int = 200, **values: Any) -> HTMLResponse:
+    """Return a page.
+
+    Args:
+        request: The request.
+        name: The template.
+        code: The HTTP status.
+        values: What the template prints.
+    """
+    root = request.scope.get("root_path", "")  # the page may be a part of another application
+    session = getattr(request.state, "session", "")
+
+    def link(path: str, **query: object) -> str:
+        given = {name: value for name, value in query.items() if value not in (None, "")}
+        return f"{root}{path}{'?' + urlencode(given) if given else ''}"
+
+    field = Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, form_field(session))
+    common = {"link": link, "csrf": field, "user": getattr(request.state, "user", ""), "path": request.url.path}
+    return HTMLResponse(templates().get_template(name).render({**common, **values}), code)
+
+
+def ago(seconds: float) -> str:
+    """Return the age of a Unix time, as people say it."""
+    passed = max(0.0, datetime.now(UTC).timestamp() - seconds)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if passed >= size:
+            return f"{passed // size:.0f} {unit}"
+    return f"{passed:.0f} s"
+
+
+def markdown(text: str) -> Markup:
+    """Return a text in Markdown as HTML: no markup of its own, no pictures, links to the web only."""
+    return Markup(_markdown().render(visible(text)))
+
+
+@cache
+def _markdown() -> MarkdownIt:
+    # "js-default" has `html` off. Pictures would be fetched from elsewhere the moment that the page opens.
+    parser = MarkdownIt("js-default").disable("image")
+    parser.validateLink = lambda url: url.startswith(("https://", "http://"))  # type: ignore[method-assign]
+    return parser
+
+
+def _shown(value: object) -> object:
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

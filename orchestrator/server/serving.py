@@ -1,0 +1,63 @@
+"""Serving: the page on an address of its own."""
+
+import socket
+from collections.abc import Callable
+
+import uvicorn
+
+from orchestrator.errors import ConfigError
+from orchestrator.server.access.guard import is_loopback
+from orchestrator.server.access.tokens import Tokens
+from orchestrator.server.app import create_app
+
+_STOP_S = 2  # a page that follows events keeps its connection, and must not hold up Ctrl-C
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Args:
+        host: A name or address of this machine.
+        port: The port; 0 for any free one.
+
+    Raises:
+        ConfigError: The address cannot be used.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.socket(family, kind, protocol)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(128)
+    except OSError as error:
+        hint = ": another program listens there, choose one with --port" if "in use" in str(error) else ""
+        raise ConfigError(f"cannot listen at {host}:{port}: {error.strerror or error}{hint}") from error
+    return listening
+
+
+def serve(db: str | None, host: str, port: int, tokens: Tokens | None, tell: Callable[[str], object]) -> None:
+    """Serve the page until the process is told to end.
+
+    Args:
+        db: Database URL or path; None for the one under the user's data folder.
+        host: A name or address of this machine.
+        port: The port; 0 for any free one.
+        tokens: Who may use the page; None for this machine alone.
+        tell: Is given the page's address, once it can be opened.
+
+    Raises:
+        ConfigError: The address cannot be used, or others could reach it without a token.
+    """
+    if tokens is None and not is_loopback(host):
+        raise ConfigError(
+            f"at {host} others could reach the page: make a token with `orchestrator token new NAME`, or leave "
+            "--host out"
+        )
+    app = create_app(db, tokens=tokens)
+    with open_socket(host, port) as listening:
+        named = f"[{host}]" if ":" in host else host
+        config = uvicorn.Config(
+            app, log_level="warning", timeout_graceful_shutdown=_STOP_S, server_header=False, lifespan="off"
+        )
+        tell(f"http://{named}:{listening.getsockname()[1]}/")
+        uvicorn.Server(config).run(sockets=[listening])

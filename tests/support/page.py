@@ -1,0 +1,38 @@
+"""The page of a database, asked as a browser asks it."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from starlette.testclient import TestClient
+
+from orchestrator.server.app import create_app
+from orchestrator.server.serving import open_socket
+
+BROWSER = {"accept": "text/html"}
+
+
+def page_of(db: Path, **options: Any) -> TestClient:
+    """Return a browser of this machine before the page of a database."""
+    address = options.pop("address", "127.0.0.1")
+    app = create_app(db, **options)
+    return TestClient(app, "http://localhost:8321", headers=BROWSER, client=(address, 50000), follow_redirects=False)
+
+
+@contextmanager
+def served(db: Path, **options: Any) -> Iterator[str]:
+    """Serve the page of a database on a free port, and give its address."""
+    app = create_app(db, **options)
+    config = uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1)
+    server = uvicorn.Server(config)
+    with open_socket("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join(20)
