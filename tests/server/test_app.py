@@ -66,7 +66,7 @@ def test_what_was_written_is_text_and_never_markup(tmp_path: Path) -> None:
 def test_links_in_an_answer_lead_to_the_web_only(tmp_path: Path) -> None:
     text = "[a](javascript:alert(1)) [b](https://b.example) [c](data:text/html,x) ![d](https://d.example/p.png)"
     shown = page_of(with_thread(tmp_path, text)).get("/thread?id=t").text
-    assert re.findall(r'href="(\w+:[^"]*)"', shown) == ["https://b.example"]
+    assert re.findall(r'href="(\w+:[^"]*)"', shown) == ["https://b.example", "https://d.example/p.png"]
     assert not re.search(r'href="(javascript|data)|<img', shown)
 
 
