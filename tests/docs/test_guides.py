@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from pytest_examples import find_examples
+from starlette.testclient import TestClient
 
 from orchestrator import Policy, TaskOrchestrator
 from orchestrator.testing import Gate, OpenAIServer, Reply, Request, Script, TeamScript, call, say
@@ -123,6 +124,12 @@ def test_guide_reviews(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> No
     assert lines[1].startswith("lisbon plan ")
     assert "edit" in lines[2]
     assert lines[3:] == [*["done Take the tram"] * 2, "done"]
+
+
+def test_guide_page(run_guide: Any) -> None:
+    names = run_guide("page", script_of(step("a")))
+    page = TestClient(names["app"], "http://localhost", client=("127.0.0.1", 1))
+    assert "There are no threads yet" in page.get("/orchestrator/").text
 
 
 def test_guide_journal(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
