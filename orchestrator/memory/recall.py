@@ -15,8 +15,14 @@ from typing import Protocol
 
 from orchestrator.memory.entry import Entry
 
-_WORD = re.compile(r"\w{2,}", re.UNICODE)
 _MOST_WORDS = 32
+# Thai, Lao, Myanmar, Hangul, Khmer, Kana and Han: FTS5 takes a whole sentence of them for one word.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u11ff\u1780-\u17ff\u3005-\u3007\u3040-\u318f\u3400-\u9fff\uac00-\ud7ff\uf900-\ufaff"
+    "\U00020000-\U0003ffff"
+)
+_SIGN = re.compile(f"[{_UNSPACED}]")
+_WORD = re.compile(f"(?=([{_UNSPACED}]{{2}}))|[^\\W{_UNSPACED}]{{2,}}")  # each pair of such signs is a word
 
 
 class Embedder(Protocol):
@@ -57,11 +63,11 @@ class LexicalIndex:
 
     def add(self, key: str, text: str) -> None:
         """Add a text under a key."""
-        self._table().execute("INSERT INTO texts VALUES (?, ?)", (key, text))
+        self._table().execute("INSERT INTO texts VALUES (?, ?)", (key, _spaced(text)))
 
     def search(self, query: str, k: int) -> list[str]:
         """Return the keys of the `k` best texts, best first. Any text is a valid query."""
-        words = dict.fromkeys(word.lower() for word in _WORD.findall(query))
+        words = dict.fromkeys(_spaced(found[1] or found[0]).lower() for found in _WORD.finditer(query))
         if not words:
             return []
         # Quoted: in FTS5, words such as AND and NEAR are operators.
@@ -77,6 +83,10 @@ class LexicalIndex:
 
     def __del__(self) -> None:
         self.clear()  # Python 3.13 warns of connections that are not closed
+
+
+def _spaced(text: str) -> str:
+    return _SIGN.sub(r" \g<0> ", text)
 
 
 class SemanticIndex:

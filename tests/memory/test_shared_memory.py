@@ -182,6 +182,22 @@ def test_a_lexical_index_can_be_emptied() -> None:
     assert index.search("word", 1) == []
 
 
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("公司净利润为四千万元", "净利润"),
+        ("東京都の人口は千四百万人", "人口は何人"),
+        ("서울의인구는 구백만명이다", "인구"),
+        ("ประเทศไทยมีประชากรหกสิบหกล้านคน", "ประชากร"),
+    ],
+)
+def test_a_lexical_index_finds_words_that_no_space_separates(text: str, query: str) -> None:
+    index = LexicalIndex()
+    index.add("other", "nothing to do with it")
+    index.add("k", text)
+    assert index.search(query, 2) == ["k"]
+
+
 def test_a_context_gives_short_results_whole_and_shortens_long_ones_with_their_key() -> None:
     entries = [
         Entry(key="long-1", text="many words " * 900, sub_task_id="a"),

@@ -1,12 +1,16 @@
 """Passages: sections of a Markdown, HTML or plain text, small enough to be shown whole."""
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Final
 
+from orchestrator_tools.documents.unspaced import word_count
+
 _PASSAGE_WORDS: Final = 160
 _LONGEST_PASSAGE: Final = 200
+_PASSAGE_SIGNS: Final = 2 * _PASSAGE_WORDS  # of scripts without spaces
 _HEADING: Final = re.compile(r"^(#{1,6})\s+(.*?)\s*#*\s*$")
 _DAY: Final = re.compile(r"\d{4}-[01]\d-[0-3]\d")
 _FRONT_MATTER: Final = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
@@ -64,20 +68,28 @@ def _bodies(lines: list[str]) -> list[str]:
     bodies: list[str] = []
     piece: list[str] = []
     count = 0
-    for line in lines:
-        words = line.split()
+    for line in (part for whole in lines for part in _parts(whole)):
+        words = word_count(line)
         full = count >= _PASSAGE_WORDS and not words
-        if full or (count and count + len(words) > _LONGEST_PASSAGE):
+        if full or (count and count + words > _LONGEST_PASSAGE):
             bodies.append("\n".join(piece))
             piece, count = [], 0
-        while len(words) > _LONGEST_PASSAGE:  # texts without line breaks have a whole chapter in one line
-            bodies.append(" ".join(words[:_PASSAGE_WORDS]))
-            words = words[_PASSAGE_WORDS:]
-            line = " ".join(words)
         piece.append(line)
-        count += len(words)
+        count += words
     bodies.append("\n".join(piece))
     return [body.strip("\n") for body in bodies if body.strip()]
+
+
+def _parts(line: str) -> Iterator[str]:
+    """Cut a line that holds a whole chapter, as in texts without line breaks."""
+    if word_count(line) <= _LONGEST_PASSAGE:
+        yield line
+        return
+    words = line.split()
+    for first in range(0, len(words), _PASSAGE_WORDS):
+        part = " ".join(words[first : first + _PASSAGE_WORDS])
+        # A chapter of Chinese is one word.
+        yield from re.findall(f".{{1,{_PASSAGE_SIGNS}}}", part) if word_count(part) > _LONGEST_PASSAGE else [part]
 
 
 class _Plain(HTMLParser):

@@ -13,8 +13,9 @@ runs them in a thread if async code calls them.
 import re
 import sqlite3
 import threading
+import unicodedata
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 from textwrap import shorten
@@ -28,9 +29,11 @@ from orchestrator_tools.documents.formats import KINDS, Text
 from orchestrator_tools.documents.library import SUFFIXES, Library
 from orchestrator_tools.documents.passages import split
 from orchestrator_tools.documents.semantic_index import Embedder, MeaningIndex, default_cache, default_embedder, fused
+from orchestrator_tools.documents.unspaced import pieces, shown, spaced
 from orchestrator_tools.search_results import Found, rendered, room_for
 
 _MOST_RESULTS: Final = 10
+_MOST_PARTS: Final = 16  # of a query
 _SNIPPET_TOKENS: Final = 40
 _WEIGHTS: Final = "4.0, 3.0, 1.0"  # of a hit in the title, in a heading and in the text
 _TIME_LIMIT_S: Final = 120.0  # the first call reads the whole folder; later calls use what it read before its limit
@@ -98,7 +101,7 @@ class DocumentIndex:
         rows: dict[int, _Row] = {}
         for match in _matches(query):
             for number, *row in database.execute(_QUERY, (_SNIPPET_TOKENS, match, limit)):
-                rows.setdefault(number, tuple(row))
+                rows.setdefault(number, _shown(row))
         return rows
 
     def _by_meaning(
@@ -109,7 +112,7 @@ class DocumentIndex:
         for number in ranking:
             if number not in rows:
                 select = "SELECT name, title, heading, body FROM passages WHERE rowid = ?"
-                name, title, heading, body = database.execute(select, (number,)).fetchone()
+                name, title, heading, body, _ = _shown([*database.execute(select, (number,)).fetchone(), ""])
                 words = body.split(maxsplit=_SNIPPET_TOKENS)
                 rows[number] = (name, title, heading, body, " ".join(words[:_SNIPPET_TOKENS]) + " …")
         return ranking
@@ -208,11 +211,17 @@ class DocumentIndex:
         for position, passage in enumerate(passages):
             added = database.execute(
                 "INSERT INTO passages (title, heading, body, name, place) VALUES (?, ?, ?, ?, ?)",
-                (title, passage.heading, passage.body, name, position),
+                (spaced(title), spaced(passage.heading), spaced(passage.body), name, position),
             )
             if self.meaning is not None and added.lastrowid is not None:
                 # With its headings, since "Population" alone does not say of which country.
                 self.meaning.add(added.lastrowid, f"{title} > {passage.heading}\n{passage.body}")
+
+
+def _shown(row: Sequence[str]) -> _Row:
+    name, *texts = row
+    title, heading, body, snippet = (shown(text) for text in texts)
+    return name, title, heading, body, snippet
 
 
 def _matches(query: str) -> list[str]:
@@ -222,16 +231,22 @@ def _matches(query: str) -> list[str]:
     * and brackets in a query have no meaning for FTS5.
     """
     # FTS5 finds no word in "_". Such a phrase matches nothing, and with AND nothing else would match either.
-    words = [word for word in re.findall(r"\w+", query) if any(sign.isalnum() for sign in word)]
+    words = [word for word in _words(query) if any(sign.isalnum() for sign in word)]
     telling = [word for word in words if word.lower() not in _STOP_WORDS] or words
-    words = [word[:60] for word in telling[:16]]
-    single = [f'"{word}"' for word in dict.fromkeys(words)]
+    parts = [part[:60] for word in telling for part in pieces(word)][:_MOST_PARTS]
+    single = [f'"{spaced(part)}"' for part in dict.fromkeys(parts)]
     # A passage with "land area" answers "land area of Iceland" better than a passage with both words apart.
-    pairs = [f'"{first} {second}"' for first, second in pairwise(words)]
+    pairs = [f'"{spaced(first)} {spaced(second)}"' for first, second in pairwise(parts)]
     if not pairs:
         return single
     every = " AND ".join(single)
     return [f"({every}) AND ({' OR '.join(pairs)})", every, " OR ".join(single + pairs)]
+
+
+def _words(query: str) -> list[str]:
+    # Vowels of Thai, Hindi and others are marks, and no letters.
+    is_part = (sign.isalnum() or sign == "_" or unicodedata.category(sign).startswith("M") for sign in query)
+    return "".join(sign if part else " " for sign, part in zip(query, is_part, strict=True)).split()
 
 
 def document_tools(
