@@ -67,6 +67,8 @@ if TYPE_CHECKING:
     from orchestrator.models.check.report import CheckedRequest, ModelCheck
     from orchestrator.models.factory import chat_model
     from orchestrator.models.settings import ModelSettings
+    from orchestrator.notebook.live_run import LiveRun
+    from orchestrator.notebook.progress import NotebookProgress
     from orchestrator.persistence.database import Persistence
     from orchestrator.planning.outcome import Outcome, Verdict
     from orchestrator.planning.plan import Plan
@@ -107,6 +109,7 @@ __all__ = [
     "JournalCheck",
     "JournalRecord",
     "Limits",
+    "LiveRun",
     "MissingModelError",
     "ModelAsked",
     "ModelChangedError",
@@ -115,6 +118,7 @@ __all__ = [
     "ModelLoading",
     "ModelReturned",
     "ModelSettings",
+    "NotebookProgress",
     "OrchestratorClient",
     "OrchestratorError",
     "Outcome",
@@ -232,6 +236,8 @@ _MODULES = {
     "models.check.report": ("CheckedRequest", "ModelCheck"),
     "models.factory": ("chat_model",),
     "models.settings": ("ModelSettings",),
+    "notebook.live_run": ("LiveRun",),
+    "notebook.progress": ("NotebookProgress",),
     "persistence.database": ("Persistence",),
     "planning.outcome": ("Outcome", "Verdict"),
     "planning.plan": ("Plan", "SubTask"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.reports.escaping import escape
 from orchestrator.reports.plan_svg import plan_svg
+from orchestrator.reports.review_html import as_written, review_html
 from orchestrator.text import normal_text, shorten
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def _result(outcome: "Outcome", result: "SubTaskResult | None") -> str:
     if result is None:
         return escape(outcome.error or outcome.digest)
     head = escape(shorten(normal_text(outcome.error or result.text), _HEAD_CHARS))
-    parts = [_as_written(result.text)] if result.text else []
+    parts = [as_written(result.text)] if result.text else []
     about = {"sources": result.sources, "rests on what came from outside": result.tainted_by, "⚠": result.gaps}
     parts += [f"<p>{name}: {escape(', '.join(texts))}</p>" for name, texts in about.items() if texts]
     if result.verdict is not None:
@@ -70,15 +71,9 @@ def _call(call: "ToolCallRecord") -> str:
         f"{name}={json.dumps(value, ensure_ascii=False, default=str)}" for name, value in call.args.items()
     )
     answer = call.answer or call.error or (f"refused: {call.refused}" if call.refused else "no answer was saved")
-    return f"<p>{_MARK} <code>{escape(f'{call.tool}({args})')}</code></p>{_as_written(answer)}"
-
-
-def _as_written(text: str) -> str:
-    # The line breaks and columns of Markdown and tables stay. A very long text scrolls in a box of its own.
-    style = "white-space:pre-wrap;overflow-wrap:anywhere;max-height:24em;overflow-y:auto"
-    return f'<div style="{style}">{escape(text)}</div>'
+    return f"<p>{_MARK} <code>{escape(f'{call.tool}({args})')}</code></p>{as_written(answer)}"
 
 
 def _review(review: "Review") -> str:
     actions = escape(", ".join(review.allowed))
-    return f"<p>✋ <b>{escape(review.question)}</b><br/><code>{escape(review.id)}</code>: {actions}</p>"
+    return f"{review_html(review)}<p><code>{escape(review.id)}</code>: {actions}</p>"

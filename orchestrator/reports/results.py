@@ -106,6 +106,7 @@ async def read_results(
     if not outcomes:
         return {}
     place = namespace(thread_id, "memory")
+    # One batch: the outcomes name the keys, and the memory may hold far more.
     gets = [GetOp(place, outcome.key) for outcome in outcomes.values()]
     rows = cast("list[Item | None]", await bridge.batch(store, gets))
     entries = {row.key: Entry.parse(row.key, row.value) for row in rows if row is not None}

@@ -18,6 +18,7 @@ from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.reports.html import run_html
+from orchestrator.reports.plan_svg import PlanPicture
 from orchestrator.reports.results import SubTaskResult
 from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.review import Review
@@ -218,6 +219,11 @@ class Run:
         head = f"{self.thread_id}: {self.status}"
         reviews = "".join(f"\n? {review.id}: {review.question}" for review in self.reviews)
         return visible(head + reviews + (f"\n{self.answer}" if self.answer else ""))
+
+    @property
+    def picture(self) -> PlanPicture | None:
+        """The plan in the colours of its outcomes, as an SVG picture of its own; None without a plan."""
+        return None if self.plan is None else PlanPicture.of(self.plan, self.outcomes)
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""

@@ -4,6 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, get_args
 
@@ -158,7 +159,9 @@ def _called(
     request = {"name": tool.name, "args": dict(args), "id": "call_1", "type": "tool_call"}
     try:
         if way == "async":
-            answer: Any = asyncio.run(tool.ainvoke(request, config))
+            # In a notebook a loop runs already, and asyncio starts no second one on its thread.
+            with ThreadPoolExecutor(1) as thread:
+                answer: Any = thread.submit(lambda: asyncio.run(tool.ainvoke(request, config))).result()
         else:
             answer = tool.invoke(request, config)
     except Exception as error:  # noqa: BLE001 - whatever is raised is the finding

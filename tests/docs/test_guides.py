@@ -141,6 +141,14 @@ def test_guide_journal(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> No
     assert re.search(r"^True \(\) [0-9a-f]{64}$", printed, re.M)
 
 
+def test_guide_notebook(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    run_guide("notebook", script_of(step("trip", agent="researcher"), summary="Take the tram [trip]"))
+    printed = capsys.readouterr().out
+    assert "waiting ['Shall this plan be carried out?']" in printed
+    assert "instruction: No museums, please." in printed
+    assert printed.endswith("done Take the tram\n")
+
+
 def test_guide_intervene(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
     script, gates = script_of(step("trip", agent="researcher"), summary="Take the tram [trip]"), [Gate()]
 

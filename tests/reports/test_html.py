@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from orchestrator import Outcome, Plan, Review, Run, SubTask
+from orchestrator import Outcome, Plan, Review, Run, SubTask, SubTaskResult, ToolCallRecord
 from orchestrator.control_characters import visible
 from orchestrator.persistence.workspace import Artifact
 from orchestrator.reports.html import run_html
@@ -14,12 +14,12 @@ HOSTILE = [
     '"><img src=x onerror=alert(1)>',
     "' onmouseover='alert(1)",
     "</svg></table></blockquote><iframe src=//evil.example>",
-    "<!-- ",
+    "<!-- x",
     "]]><![CDATA[",
     "&lt;script&gt; &amp; &#60;b&#62;",
     "\u202e<b>\x1b[2J",
 ]
-OURS = {"p", "b", "br", "code", "div", "table", "tr", "th", "td", "blockquote"} | {
+OURS = {"p", "b", "br", "code", "div", "table", "tr", "th", "td", "blockquote", "details", "summary"} | {
     *("svg", "defs", "marker", "path", "g", "title", "rect", "text")
 }
 
@@ -53,6 +53,16 @@ class Shown(HTMLParser):
         self.comments += 1
 
 
+def result_of(text: str) -> SubTaskResult:
+    verdict = {"verdict": f"verdict {text}", "reason": f"reason {text}"}
+    calls = (
+        ToolCallRecord(f"tool {text}", {f"name {text}": f"value {text}"}, f"reply {text}"),
+        ToolCallRecord("tool", {}, refused=f"refusal {text}"),
+    )
+    texts = (f"text {text}", "failed", f"agent {text}", (f"source {text}",), calls, verdict, (f"taint {text}",))
+    return SubTaskResult(*texts, f"cause {text}", (f"gap {text}",))
+
+
 def run_of(text: str) -> Run:
     """A run that has this text wherever a model, a tool, a document or a user may have put it."""
     return Run(
@@ -64,6 +74,7 @@ def run_of(text: str) -> Run:
         outcomes={"a": Outcome(id="a", key="k", status="failed", error=f"error {text}", digest=text)},
         reviews=(Review(id=f"id {text}", kind="tool", question=f"question {text}", subject={"tool": text}),),
         errors=(f"missing {text}",),
+        results={"a": result_of(text)},
         artifacts=(Artifact(f"file {text}", 10),),
     )
 
@@ -75,6 +86,8 @@ def test_a_hostile_text_becomes_no_markup(text: str) -> None:
     assert shown.attributes == harmless.attributes
     assert shown.comments == 0
     for part in ("thread", "answer", "do", "agent", "error", "id", "question", "missing", "file"):
+        assert f"{part} {visible(text)}" in shown.text
+    for part in ("tool", "reply", "refusal", "verdict", "reason", "text", "source", "taint", "gap"):
         assert f"{part} {visible(text)}" in shown.text
 
 

@@ -188,3 +188,7 @@ def test_a_declaration_on_the_function_of_a_tool_counts() -> None:
 
     made = tool(look, parse_docstring=True)
     assert check_tool(made, {"text": "x"}, harmless=False).problems == []
+
+
+async def test_a_tool_is_checked_in_a_notebook_too_where_a_loop_runs_already() -> None:
+    assert check_tool(made_of(fine), {"text": "x"}).problems == []

@@ -26,7 +26,7 @@ _SET_BY_ENGINE = ("attempt", "feedback")
 
 def edited(review: Review, console: Console) -> Decision | None:
     """Open the subject in an editor until it can be used. Return None if the person gives up."""
-    before = text = _subject_text(review)
+    before = text = subject_text(review)
     problem: DecisionError | json.JSONDecodeError | None = None
     path = _new_file(review)
     while True:
@@ -38,7 +38,7 @@ def edited(review: Review, console: Console) -> Decision | None:
         # Most editors end the last line of a file, which a result need not.
         text = saved if before.endswith("\n") else saved.removesuffix("\n")
         try:
-            decision = check_decision(review, _decision(review, text))
+            decision = check_decision(review, decision_of(review, text))
         except (DecisionError, json.JSONDecodeError) as error:
             problem = error
         else:
@@ -120,7 +120,8 @@ def _without_header(text: str) -> str:
     return below if rule else text
 
 
-def _subject_text(review: Review) -> str:
+def subject_text(review: Review) -> str:
+    """Return the subject as a text that a person edits."""
     value = review.subject[_SUBJECTS.get(review.kind, "args")]
     return str(value) if review.kind == "result" else _pretty(value)
 
@@ -129,7 +130,7 @@ def _pretty(value: Any) -> str:
     return visible_json(value, indent=2) + "\n"
 
 
-def _decision(review: Review, text: str) -> Decision:
+def decision_of(review: Review, text: str) -> Decision:
     """Return the edit that a text means.
 
     Raises:
