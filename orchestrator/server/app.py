@@ -46,6 +46,8 @@ def create_app(db: str | Path | None = None, *, tokens: Tokens | None = None, ho
             Route("/events", database_events, name="events"),
             Route("/login", log_in, methods=["GET", "POST"], name="login"),
             Route("/logout", log_out, methods=["POST"], name="logout"),
+            # Reports have the styles of their pictures in themselves, so these are kept below the server.
+            Mount("/styles", StaticFiles(packages=[("orchestrator.reports", "styles")]), name="styles"),
             Mount("/static", StaticFiles(directory=FOLDER / "static"), name="static"),
         ],
         middleware=[Middleware(GZipMiddleware)],

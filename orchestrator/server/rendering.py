@@ -5,7 +5,7 @@ templates themselves write is markup.
 """
 
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -53,16 +53,23 @@ def render(request: Request, name: str, code: int = 200, **values: Any) -> HTMLR
         code: The HTTP status.
         values: What the template prints.
     """
-    root = request.scope.get("root_path", "")  # the page may be a part of another application
     session = getattr(request.state, "session", "")
-
-    def link(path: str, **query: object) -> str:
-        given = {name: value for name, value in query.items() if value not in (None, "")}
-        return f"{root}{path}{'?' + urlencode(given) if given else ''}"
-
+    link = partial(link_to, request)
     field = Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, form_field(session))
     common = {"link": link, "csrf": field, "user": getattr(request.state, "user", ""), "path": request.url.path}
     return HTMLResponse(templates().get_template(name).render({**common, **values}), code)
+
+
+def link_to(request: Request, path: str, **query: object) -> str:
+    """Return the address of a page.
+
+    Args:
+        request: The request, whose application may be a part of another one.
+        path: The path.
+        query: What the page is asked for, without what is None or empty.
+    """
+    given = {name: value for name, value in query.items() if value not in (None, "")}
+    return f"{request.scope.get('root_path', '')}{path}{'?' + urlencode(given) if given else ''}"
 
 
 def ago(seconds: float) -> str:

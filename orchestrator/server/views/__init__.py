@@ -1,0 +1,1 @@
+"""Views: what parts of pages show, computed from histories without a request."""
