@@ -5,11 +5,11 @@ from collections.abc import Iterable, Sequence
 from rich.text import Text
 
 from orchestrator.budget.spend import Spend
-from orchestrator.cli.asking.choices import example_limit, is_budget
 from orchestrator.cli.asking.subject import print_subject
 from orchestrator.cli.console import err, out
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.persistence.used_models import UsedModels
+from orchestrator.reviews.answering.limits import example_limit, is_budget
 from orchestrator.reviews.review import Review
 from orchestrator.runs.run import Run
 from orchestrator.text import normal_text, shorten

@@ -143,7 +143,7 @@ def record_answer(
 
 def _raised_limit(client: "OrchestratorClient", review_id: str, text: str) -> Any:
     """Return the limit that an amount raises: a bare number is one of the limit that was reached."""
-    from orchestrator.cli.asking.choices import is_budget, typed_limit
+    from orchestrator.reviews.answering.limits import is_budget, typed_limit
 
     thread = review_id.rpartition("/")[0]
     known = client.has_thread(thread) if thread else False

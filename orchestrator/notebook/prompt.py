@@ -5,7 +5,7 @@ import sys
 from rich.console import Console
 
 from orchestrator.cli.asking.ask import ask_at_terminal
-from orchestrator.cli.asking.choices import is_budget
+from orchestrator.reviews.answering.limits import is_budget
 from orchestrator.reviews.review import Decision, Review
 
 

@@ -5,11 +5,12 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from orchestrator.cli.asking.choices import explanations, is_budget, typed_limit
+from orchestrator.cli.asking.choices import explanations
 from orchestrator.cli.asking.editing import decision_of, subject_text
 from orchestrator.errors import ConfigError, DecisionError
 from orchestrator.reports.escaping import escape
 from orchestrator.reports.review_html import review_html
+from orchestrator.reviews.answering.limits import is_budget, typed_limit
 from orchestrator.reviews.review import Action, Decision, Review, check_decision
 
 _STYLES: dict[Action, str] = {"approve": "success", "reject": "warning", "stop": "danger"}

@@ -99,7 +99,9 @@ class OrchestratorClient(Journals, Interventions):
     async def _is_answered(self, review: Review) -> bool:
         return await recorded_decision(AWAITING, self.persistence.store, review) is not None
 
-    def decide(self, review_id: str | Review, action: Action, text: str = "", data: Data | None = None) -> Decision:
+    def decide(
+        self, review_id: str | Review, action: Action, text: str = "", data: Data | None = None, *, by: str = ""
+    ) -> Decision:
         """Answer a review, from any process. `resume` then continues the thread.
 
         Args:
@@ -107,14 +109,15 @@ class OrchestratorClient(Journals, Interventions):
             action: One of the review's allowed actions.
             text: Feedback or a new text, see `Decision`.
             data: New data, see `Decision`.
+            by: The name of the user who decides; empty for the user of this process.
 
         Raises:
             DecisionError: The review is not open, or the decision does not answer it.
         """
-        return run_in_background(lambda: self.adecide(review_id, action, text, data))
+        return run_in_background(lambda: self.adecide(review_id, action, text, data, by=by))
 
     async def adecide(
-        self, review_id: str | Review, action: Action, text: str = "", data: Data | None = None
+        self, review_id: str | Review, action: Action, text: str = "", data: Data | None = None, *, by: str = ""
     ) -> Decision:
         """Async twin of `decide`."""
         if isinstance(review_id, Review):
@@ -129,7 +132,7 @@ class OrchestratorClient(Journals, Interventions):
             listed = ", ".join(open_reviews) or "none"
             raise DecisionError(f"review '{review_id}' is not open; open on this thread: {listed}")
         expect(str, text, "text", "a text")
-        decision = Decision(review_id=review_id, action=action, text=text, data=data, by=user_name())
+        decision = Decision(review_id=review_id, action=action, text=text, data=data, by=by or user_name())
         await record_decision(AWAITING, self.persistence.store, review, decision)
         return decision
 

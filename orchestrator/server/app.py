@@ -19,11 +19,15 @@ from orchestrator.server.access.tokens import Tokens
 from orchestrator.server.desk import Desk
 from orchestrator.server.live import database_events, thread_events
 from orchestrator.server.pages.errors import HANDLERS
+from orchestrator.server.pages.inbox import inbox, several
 from orchestrator.server.pages.login import log_in, log_out
+from orchestrator.server.pages.plan_editor import plan_editor
+from orchestrator.server.pages.review import review, review_text
 from orchestrator.server.pages.thread import thread
 from orchestrator.server.pages.threads import threads
 from orchestrator.server.reading.histories import Histories
 from orchestrator.server.rendering import FOLDER
+from orchestrator.server.reviewing.inbox import Inbox
 
 
 def create_app(db: str | Path | None = None, *, tokens: Tokens | None = None, hosts: Collection[str] = ()) -> Starlette:
@@ -43,6 +47,11 @@ def create_app(db: str | Path | None = None, *, tokens: Tokens | None = None, ho
             Route("/", threads, name="threads"),
             Route("/thread", thread, name="thread"),
             Route("/thread/events", thread_events, name="thread_events"),
+            Route("/inbox", inbox, name="inbox"),
+            Route("/inbox/several", several, methods=["GET", "POST"], name="several"),
+            Route("/review", review, methods=["GET", "POST"], name="review"),
+            Route("/review/plan", plan_editor, methods=["GET", "POST"], name="plan_editor"),
+            Route("/review/text", review_text, name="review_text"),
             Route("/events", database_events, name="events"),
             Route("/login", log_in, methods=["GET", "POST"], name="login"),
             Route("/logout", log_out, methods=["POST"], name="logout"),
@@ -53,6 +62,6 @@ def create_app(db: str | Path | None = None, *, tokens: Tokens | None = None, ho
         middleware=[Middleware(GZipMiddleware)],
         exception_handlers=HANDLERS,
     )
-    app.state.desk = Desk(None if db is None else str(db), client, Histories(client), tokens)
+    app.state.desk = Desk(None if db is None else str(db), client, Histories(client), Inbox(client), tokens)
     # Around all else: an error that nobody foresaw is answered outside an application's own middleware.
     return Starlette(routes=[Mount("/", Guard(app, Access(tokens, frozenset(hosts))))])

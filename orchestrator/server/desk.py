@@ -8,6 +8,7 @@ from starlette.requests import Request
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.server.access.tokens import Tokens
 from orchestrator.server.reading.histories import Histories
+from orchestrator.server.reviewing.inbox import Inbox
 
 
 @dataclass(frozen=True)
@@ -18,12 +19,14 @@ class Desk:
         db: The database, by path or URL; None for the one under the user's data folder.
         client: Reads and answers.
         histories: What happened on threads.
+        inbox: The open reviews of all threads.
         tokens: Who may use the page; None where this machine may, and nobody else.
     """
 
     db: str | None
     client: OrchestratorClient
     histories: Histories
+    inbox: Inbox
     tokens: Tokens | None
 
 

@@ -19,6 +19,8 @@ from starlette.responses import HTMLResponse
 from orchestrator.control_characters import visible
 from orchestrator.reports.wording import amount_text, clock_text, seconds_text
 from orchestrator.server.access.sessions import FIELD, form_field
+from orchestrator.server.reviewing.filters import FILTERS, GLOBALS
+from orchestrator.text import shorten
 
 FOLDER = Path(__file__).parent
 
@@ -40,7 +42,10 @@ def templates() -> Environment:
         "clock": clock_text,
         "duration": seconds_text,
         "markdown": markdown,
+        "short": shorten,
+        **FILTERS,
     }
+    environment.globals |= GLOBALS
     return environment
 
 
@@ -56,7 +61,10 @@ def render(request: Request, name: str, code: int = 200, **values: Any) -> HTMLR
     session = getattr(request.state, "session", "")
     link = partial(link_to, request)
     field = Markup('<input type="hidden" name="{}" value="{}">').format(FIELD, form_field(session))
-    common = {"link": link, "csrf": field, "user": getattr(request.state, "user", ""), "path": request.url.path}
+    user = getattr(request.state, "user", "")
+    common = {"link": link, "csrf": field, "user": user, "path": request.url.path}
+    # Nobody else is told how many reviews are open.
+    common["open_reviews"] = request.app.state.desk.inbox.count() if user else 0
     return HTMLResponse(templates().get_template(name).render({**common, **values}), code)
 
 

@@ -6,9 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 from starlette.testclient import TestClient
 
+from orchestrator.server.access.sessions import COOKIE, FIELD, form_field
 from orchestrator.server.app import create_app
 from orchestrator.server.serving import open_socket
 
@@ -36,3 +38,16 @@ def served(db: Path, **options: Any) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(20)
+
+
+def send_form(page: TestClient, path: str, **fields: Any) -> httpx.Response:
+    """Send a form of the page as its browser sends it: from the page itself, with the field that proves that.
+
+    Args:
+        page: The browser.
+        path: The address of the form.
+        fields: What was typed. A list stands for several fields of one name.
+    """
+    page.get("/login")
+    field = form_field(page.cookies.get(COOKIE) or "")
+    return page.post(path, data={FIELD: field, **fields}, headers={"origin": "http://localhost:8321"})

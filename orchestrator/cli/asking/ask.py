@@ -6,11 +6,12 @@ from rich.console import Console
 from rich.text import Text
 
 from orchestrator.budget.budget import Budget
-from orchestrator.cli.asking.choices import choices, chosen, explanations, is_budget, typed_limit
+from orchestrator.cli.asking.choices import choices, chosen, explanations
 from orchestrator.cli.asking.editing import edited
 from orchestrator.cli.asking.subject import indented, print_subject
 from orchestrator.control_characters import visible
 from orchestrator.errors import ConfigError, DecisionError
+from orchestrator.reviews.answering.limits import is_budget, typed_limit
 from orchestrator.reviews.review import Action, Decision, Review, check_decision
 
 _HELP = ("?", "h", "help")

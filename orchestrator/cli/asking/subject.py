@@ -12,11 +12,11 @@ from typing import Any
 from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
-from orchestrator.cli.asking.choices import is_budget
 from orchestrator.cli.asking.plan_changes import ADDED, CHANGED, REMOVED, SAME, plan_before, plan_changes
 from orchestrator.control_characters import visible
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.sub_task import SubTask
+from orchestrator.reviews.answering.limits import is_budget
 from orchestrator.reviews.review import Review
 from orchestrator.text import normal_text
 

@@ -40,6 +40,9 @@ def thread(request: Request) -> Response:
             is_running = run.status == "running"
             drawn = TimelineView(task, datetime.now(UTC), here, density, given, is_running=is_running)
         values = drawn.values() if drawn is not None else {"timeline": ""}
+        # Within the block, so that both tell of the same moment.
+        waiting = desk.inbox.thread(thread_id)
+        asked = [] if task is None else [each for each in task.reviews if each.answered is not None]
         return render(
             request,
             "thread.html",
@@ -50,6 +53,9 @@ def thread(request: Request) -> Response:
             seq=seq,
             record=None,
             here=here,
+            entries=waiting.open,
+            answered=asked,
+            rests=waiting.rests,
             **values,
         )
 

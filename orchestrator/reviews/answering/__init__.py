@@ -1,0 +1,1 @@
+"""Answering: what a person types, read as a decision, wherever it is typed."""
