@@ -11,8 +11,9 @@ from orchestrator.cli.asking.terminal import Terminal
 from orchestrator.cli.console import err
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.interruption import CTRL_C
-from orchestrator.cli.output import print_end, print_json
-from orchestrator.cli.progress import Display, open_display
+from orchestrator.cli.output import print_end, print_json, print_waterfall
+from orchestrator.cli.progress.display import Display, open_display
+from orchestrator.cli.threads.watched_events import events_so_far
 from orchestrator.errors import EXIT_FAILED, OrchestratorError, PersistenceError
 from orchestrator.events import Event
 from orchestrator.models import embedded
@@ -25,7 +26,9 @@ embedded.loading = CTRL_C.ending_at_once
 Items = Generator[Event | Run, None, None]
 
 
-def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json: bool, db: str | None) -> Run:
+def attend(
+    orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json: bool, db: str | None, thread_id: str = ""
+) -> Run:
     """Run until the run ends, or waits for decisions that nobody gives here. Print the result.
 
     Args:
@@ -33,11 +36,12 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
         start: Starts the run; takes `on_event` and `on_review`.
         as_json: Print one JSON object, show no progress and ask nothing.
         db: The database as the user named it, for the commands that are printed.
+        thread_id: The thread that is resumed; empty for a new task.
     """
     print_model(orchestrator)
     _tell_after_ctrl_c(orchestrator, db)
     try:
-        run = follow(start, None if as_json else open_display(err), asks=can_ask() and not as_json)
+        run = follow(start, None if as_json else display_for(orchestrator, thread_id), asks=can_ask() and not as_json)
     except KeyboardInterrupt:
         CTRL_C.tell()
         raise
@@ -51,6 +55,8 @@ def attend(orchestrator: TaskOrchestrator, start: Callable[..., Run], *, as_json
     if as_json:
         print_json(run)
     else:
+        if err.is_terminal:
+            print_waterfall(orchestrator.journal(run.thread_id), run.status, db)
         print_end(run, db)
     return run
 
@@ -84,6 +90,19 @@ def follow(start: Callable[..., Run], display: Display | None, *, asks: bool) ->
     finally:
         if terminal is not None:
             terminal.leave()
+
+
+def display_for(orchestrator: TaskOrchestrator, thread_id: str = "") -> Display:
+    """Return a display for stderr.
+
+    Args:
+        orchestrator: The orchestrator of the run.
+        thread_id: The thread that is resumed, whose plan and outcomes no event tells again; empty for a new task.
+    """
+    display = open_display(err)
+    if thread_id:
+        display.recall(events_so_far(orchestrator.journal(thread_id)))
+    return display
 
 
 def print_how_to_resume(why: str, thread_id: str, db: str | None) -> None:

@@ -190,7 +190,8 @@ class _Chat:
         elif name == "/show":
             self._guard(lambda: print_run(self._orchestrator.show(self._thread_id), self._db))
         elif name == "/resume":
-            self._follow(partial(self._orchestrator.resume, self._thread_id, allow_other_model=self._allow_other_model))
+            start = partial(self._orchestrator.resume, self._thread_id, allow_other_model=self._allow_other_model)
+            self._follow(start, self._thread_id)
         elif name == "/help":
             echo(_HELP, err=True)
         else:
@@ -198,6 +199,7 @@ class _Chat:
         return True
 
     def _run(self, task: str) -> None:
+        from orchestrator.cli.console import err
         from orchestrator.runs.thread_list import new_thread_id
 
         orchestrator = self._orchestrator
@@ -207,7 +209,7 @@ class _Chat:
         def begin(name: str) -> None:
             self._thread_id = name
             if is_new:
-                echo(f"thread: {name}", err=True)
+                err.print(f"thread: {name}", soft_wrap=True)  # rich keeps it above what is drawn
 
         orchestrator.on_begin = begin
         self._follow(
@@ -221,16 +223,17 @@ class _Chat:
             )
         )
 
-    def _follow(self, start: Callable[..., "Run"]) -> None:
+    def _follow(self, start: Callable[..., "Run"], resumed: str = "") -> None:
         """Run, show the progress, ask the reviews, and print the end."""
-        from orchestrator.cli.attend import follow
+        from orchestrator.cli.attend import display_for, follow
         from orchestrator.cli.console import err
-        from orchestrator.cli.output import print_end
-        from orchestrator.cli.progress import open_display
+        from orchestrator.cli.output import print_end, print_waterfall
 
         def work() -> None:
-            run = follow(start, open_display(err), asks=self._is_attended)
+            run = follow(start, display_for(self._orchestrator, resumed), asks=self._is_attended)
             self._exit_code = run.exit_code
+            if err.is_terminal:
+                print_waterfall(self._orchestrator.journal(run.thread_id), run.status, self._db)
             print_end(run, self._db)
 
         self._guard(work)

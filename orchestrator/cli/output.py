@@ -8,6 +8,7 @@ from orchestrator.budget.spend import Spend
 from orchestrator.cli.asking.subject import print_subject
 from orchestrator.cli.console import err, out
 from orchestrator.cli.echo import command, echo, echo_json
+from orchestrator.journal.record import JournalRecord
 from orchestrator.persistence.used_models import UsedModels
 from orchestrator.reviews.answering.limits import example_limit, is_budget
 from orchestrator.reviews.review import Review
@@ -15,6 +16,9 @@ from orchestrator.runs.run import Run
 from orchestrator.text import normal_text, shorten
 
 _TURN_CHARS = 240
+_ENDED = ("done", "failed", "limited", "stopped")
+_LEAST_BARS = 10
+_BELOW_BARS = 5  # the supervisor's line, the axis, the legend, the command, and the prompt
 
 
 def print_reviews(reviews: Sequence[Review], db: str | None) -> None:
@@ -81,18 +85,53 @@ def print_end(run: Run, db: str | None) -> None:
     # Stdout gets the bare answer, so that it can be piped. At a terminal the rules on stderr frame it.
     if run.answer:
         err.rule(style="dim")
-        echo(run.answer)
+        _print_answer(run)
         err.rule(style="dim")
     if run.references:
         names = ", ".join(map(str, run.references))
-        err.print(f"from {names}", style="dim", soft_wrap=True)
+        err.print(f"from {names}", style="dim", soft_wrap=not err.is_terminal)
     for artifact in run.artifacts:
         err.print(f"file: {artifact.name}, {artifact.bytes:,} bytes", soft_wrap=True)
     err.print(
         f"{run.status} · {run.spending} · thread {run.thread_id}{_all_tasks(run)}",
         style="dim",
-        soft_wrap=True,
+        soft_wrap=not err.is_terminal,
     )
+
+
+def print_waterfall(records: Sequence[JournalRecord], status: str, db: str | None) -> None:
+    """Print when each sub-task of a task that has ended waited and worked. Nothing where it would tell nothing.
+
+    Args:
+        records: The journal of the thread.
+        status: The status of the run.
+        db: The database as the user named it.
+    """
+    if status not in _ENDED or not err.is_terminal or err.is_dumb_terminal:
+        return
+    from orchestrator.cli.progress.glyphs import Glyphs
+    from orchestrator.cli.progress.waterfall import waterfall
+    from orchestrator.reports.history.reading import histories
+
+    tasks = histories(records)
+    count = sum(attempt.began is not None for attempt in tasks[-1].attempts) if tasks else 0
+    if count <= 1:  # there is nothing to compare
+        return
+    most = max(_LEAST_BARS, err.height - _BELOW_BARS)
+    for line in waterfall(tasks[-1], err.width - 1, Glyphs.of(err), most=most):
+        err.print(line, no_wrap=True)
+    if count > most:
+        echo(f"all of them: {command('log', records[0].thread_id, '--waterfall', db=db)}", err=True)
+
+
+def _print_answer(run: Run) -> None:
+    # The answer of an output type is JSON. rich's bullets are in Unicode.
+    if out.is_terminal and not out.is_dumb_terminal and "utf" in out.encoding and run.output is None:
+        from orchestrator.cli.answer import print_markdown
+
+        print_markdown(run.answer, out)
+    else:
+        echo(run.answer)
 
 
 def _all_tasks(run: Run) -> str:

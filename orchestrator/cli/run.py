@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from orchestrator.cli.echo import command, echo
+from orchestrator.cli.echo import command
 from orchestrator.cli.interruption import CTRL_C, NOT_BEGUN
 from orchestrator.cli.options import (
     AutoApprove,
@@ -175,7 +175,7 @@ def resume(
             items = partial(orchestrator.stream_resume, thread, budget=limits, allow_other_model=is_allowed)
             raise typer.Exit(stream_json(orchestrator, items, db=db).exit_code)
         start = partial(orchestrator.resume, thread, budget=limits, allow_other_model=is_allowed)
-        raise typer.Exit(attend(orchestrator, start, as_json=as_json, db=db).exit_code)
+        raise typer.Exit(attend(orchestrator, start, as_json=as_json, db=db, thread_id=thread).exit_code)
 
 
 def _form(as_json: bool, json_stream: bool) -> Form:
@@ -214,6 +214,7 @@ def _run_new(
 ) -> None:
     """Run a task on a new thread or continue a known one, and exit with the run's code."""
     from orchestrator.cli.attend import attend, can_ask, stream_json
+    from orchestrator.cli.console import err
     from orchestrator.cli.models.consent import may_use_other_model
     from orchestrator.runs.loading import open_orchestrator, open_thread
     from orchestrator.runs.output_type import load_output_type
@@ -225,7 +226,8 @@ def _run_new(
         output_type = load_output_type(output_schema) if output_schema else None
         thread_id = check_thread_id(thread or new_thread_id(task))
         # Not before the thread is durable: `resume` must find what is printed here.
-        orchestrator.on_begin = lambda name: echo(f"thread: {name}", err=True)
+        # By rich, which keeps it above what is drawn.
+        orchestrator.on_begin = lambda name: err.print(f"thread: {name}", soft_wrap=True)
         words = ["run", task if len(task) < _LONG_TASK else "…", "--continue" if is_known else "--thread", thread_id]
         asks = can_ask() and form == "text"
         options: dict[str, Any] = {

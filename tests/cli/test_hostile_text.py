@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.cli.asking.subject import print_subject
 from orchestrator.cli.console import VisibleConsole
-from orchestrator.cli.progress import LiveDisplay
+from orchestrator.cli.progress.live import LiveDisplay
 from orchestrator.events import Planned, SubTaskChanged, ToolCalled
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from orchestrator.cli.asking.ask import ask_at_terminal
 from orchestrator.cli.asking.editing import keep
+from orchestrator.cli.progress.keys import forget_typed
 from orchestrator.errors import DecisionError
 from orchestrator.reviews.review import Decision, Review, check_decision
 from orchestrator.runs.interventions.interventions import user_name
@@ -56,6 +57,7 @@ class Terminal:
         self._is_free.clear()
         try:
             with self._aside():
+                forget_typed()  # a key that was pressed before the question was seen is no answer to it
                 decision = self._ask(review)
                 self._tell_standing()  # it may have come while an editor was open
                 if self._standing is not None and decision is not None and decision.action == "edit":
@@ -74,7 +76,9 @@ class Terminal:
                 except DecisionError as error:  # such as an edited plan that is not sound: ask again
                     self._console.print(str(error), style="red")
         except _GivenUpError:
-            _forget_typed()
+            forget_typed()
+            if self._standing is None:
+                self._console.print()  # the run has ended, and what comes next begins on a line of its own
         return None
 
     def answered_elsewhere(self, review: Review, decision: Decision) -> None:
@@ -112,11 +116,3 @@ class Terminal:
         if not (line := sys.stdin.readline()):
             raise EOFError
         return line.rstrip("\n")
-
-
-def _forget_typed() -> None:
-    """Forget what the person has begun to type: it must not answer the next question."""
-    with contextlib.suppress(ImportError, OSError):
-        import termios
-
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)

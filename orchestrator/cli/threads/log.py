@@ -16,6 +16,8 @@ from orchestrator.errors import ConfigError
 if TYPE_CHECKING:
     from orchestrator.journal.record import JournalRecord
 
+_PIPE_WIDTH = 100
+
 
 def log(
     thread: Thread,
@@ -27,6 +29,9 @@ def log(
     sub_task: Annotated[
         list[str] | None, typer.Option("--sub-task", help="Only records of this sub-task. Repeat it for more.")
     ] = None,
+    waterfall: Annotated[
+        bool, typer.Option("--waterfall", help="Draw when each sub-task of the newest task waited and worked.")
+    ] = False,
     db: Db = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print each record as one JSON line.")] = False,
 ) -> None:
@@ -34,6 +39,11 @@ def log(
 
     Each record of its journal is one line.
     """
+    if waterfall:
+        if as_json or follow or kind or sub_task or since:
+            raise ConfigError("--waterfall draws a whole task: it goes with no other option")
+        _draw(thread, db)
+        return
     kinds, sub_tasks = _kinds(kind or []), set(sub_task or [])
     print_record = _json_printer() if as_json else _line_printer()
     with open_client(db) as client:
@@ -52,6 +62,27 @@ def log(
             echo(
                 "no record is like that" if client.journal(thread) else "recorded before there was a journal", err=True
             )
+
+
+def _draw(thread: str, db: str | None) -> None:
+    """Draw the newest task of a thread as a waterfall."""
+    from datetime import UTC, datetime
+
+    from orchestrator.cli.console import out
+    from orchestrator.cli.progress.glyphs import Glyphs
+    from orchestrator.cli.progress.waterfall import waterfall
+    from orchestrator.reports.history.reading import histories
+
+    with open_client(db) as client:
+        tasks = histories(client.journal(thread))
+        is_running = client.persistence.is_leased(thread)
+    if not tasks:
+        echo("recorded before there was a journal", err=True)
+        return
+    width = out.width - 1 if out.is_terminal else _PIPE_WIDTH
+    now = datetime.now(UTC) if is_running and tasks[-1].ended is None else None
+    for line in waterfall(tasks[-1], width, Glyphs.of(out), now=now):
+        out.print(line, no_wrap=True, soft_wrap=True)
 
 
 def _again(thread: str, db: str | None) -> str:

@@ -30,13 +30,15 @@ def watch(
 ) -> None:
     """Watch the run of a thread.
 
-    The run may be in any process. Ctrl-C ends the watching, and never the run.
+    The run may be in any process. Ctrl-C ends the watching, and never the run. Words as they stream are not shown: they
+    are in no journal.
     It ends when the run ends or waits for a human, with the exit code that `run` would have.
     """
     from orchestrator.cli.console import err
-    from orchestrator.cli.output import print_end
-    from orchestrator.cli.progress import PlainDisplay, open_display
-    from orchestrator.cli.threads.watched_events import WatchedEvents
+    from orchestrator.cli.output import print_end, print_waterfall
+    from orchestrator.cli.progress.display import open_display
+    from orchestrator.cli.progress.plain import PlainDisplay
+    from orchestrator.cli.threads.watched_events import WatchedEvents, newest_task
 
     again = command("watch", thread, db=db)
     with open_client(db) as client:
@@ -44,10 +46,10 @@ def watch(
         known = client.journal(thread)
         CTRL_C.way_on = lambda: f"the run is as it was; watch it again with: {again}"
         if not as_json:
-            began = [record for record in known if record.kind == "run_began"]
             # A thread with several tasks is watched from the beginning of its newest one.
-            since, clock = (began[-1].seq - 1 if began else 0), RecordClock()
-            clock.at = began[-1].at.timestamp() if began else None
+            began, clock = newest_task(known)[:1], RecordClock()
+            since = began[0].seq - 1 if began else 0
+            clock.at = began[0].at.timestamp() if began else None
             # The display adds up what it is told, so it needs the records from the beginning.
             events = WatchedEvents()
             if not client.persistence.is_leased(thread):
@@ -65,6 +67,8 @@ def watch(
             for _ in client.follow(thread):
                 pass
         run = client.show(thread)
+        if not as_json:
+            print_waterfall(client.journal(thread), run.status, db)
     if as_json:
         echo_json(run.to_dict())
     else:

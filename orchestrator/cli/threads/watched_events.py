@@ -1,6 +1,6 @@
 """WatchedEvents: the events that a display needs, out of the records of a journal."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -111,6 +111,24 @@ class WatchedEvents:
         if plan != self._plan:
             self._plan = plan
             yield Planned(plan)
+
+
+def events_so_far(records: Sequence[JournalRecord]) -> Iterator[Event]:
+    """Yield the events of the newest task of a thread, which no process runs now.
+
+    Args:
+        records: The journal of the thread.
+    """
+    events = WatchedEvents()
+    for record in newest_task(records):
+        yield from events.of(record)
+    yield from events.unfinished()
+
+
+def newest_task(records: Sequence[JournalRecord]) -> Sequence[JournalRecord]:
+    """Return the records of the newest task of a thread."""
+    began = (at for at in range(len(records) - 1, -1, -1) if records[at].kind == "run_began")
+    return records[next(began, 0) :]
 
 
 def _asked(data: dict[str, Any]) -> Iterator[Event]:
