@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from orchestrator.memory.entry import Entry
     from orchestrator.memory.reference import Reference
     from orchestrator.memory.shared_memory import SharedMemory
-    from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelLoading, ModelReturned
+    from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelLoading, ModelReturned, PromptRead
     from orchestrator.model_calls.call_policy import CallPolicy
     from orchestrator.model_calls.retries import Resilience
     from orchestrator.models.check.check import check_model
@@ -130,6 +130,7 @@ __all__ = [
     "Planning",
     "Policy",
     "Price",
+    "PromptRead",
     "Reference",
     "Resilience",
     "Result",
@@ -230,7 +231,7 @@ _MODULES = {
     "memory.reference": ("Reference",),
     "memory.shared_memory": ("SharedMemory",),
     "model_calls.call_policy": ("CallPolicy",),
-    "model_calls.call_events": ("FellBack", "ModelAsked", "ModelLoading", "ModelReturned"),
+    "model_calls.call_events": ("FellBack", "ModelAsked", "ModelLoading", "ModelReturned", "PromptRead"),
     "model_calls.retries": ("Resilience",),
     "models.check.check": ("check_model",),
     "models.check.report": ("CheckedRequest", "ModelCheck"),

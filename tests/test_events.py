@@ -32,7 +32,7 @@ from orchestrator.events import (
     ToolReturned,
     parse_event,
 )
-from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelLoading, ModelReturned
+from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelLoading, ModelReturned, PromptRead
 from tests.support.strategies import plans
 
 COUNTS = st.integers(0, 10**12)
@@ -77,6 +77,7 @@ EVENTS: dict[type[Event], st.SearchStrategy[Event]] = {
     FellBack: st.builds(FellBack, TEXTS, NAMES, NAMES, TEXTS),
     ModelAsked: st.builds(ModelAsked, TEXTS, NAMES, NAMES, NAMES),
     ModelReturned: st.builds(ModelReturned, TEXTS, NAMES, NAMES, NAMES, TEXTS, st.floats(0, 1e9)),
+    PromptRead: st.builds(PromptRead, TEXTS, NAMES, NAMES, NAMES, COUNTS, COUNTS),
     ModelLoading: st.builds(ModelLoading, TEXTS, TEXTS, st.floats(0, 1e9)),
     TextDelta: st.builds(TextDelta, TEXTS, NAMES, TEXTS, NAMES, COUNTS),
     TextVoided: st.builds(TextVoided, TEXTS, NAMES, NAMES, TEXTS),

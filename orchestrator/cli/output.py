@@ -74,7 +74,7 @@ def print_end(run: Run, db: str | None) -> None:
     """Print how a run ended, and how to continue it. The answer goes to stdout, and everything else to stderr."""
     go_on = command("resume", run.thread_id, db=db)
     for error in run.errors:
-        err.print(Text.assemble(("!", "yellow"), f" {error}"))
+        err.print(Text.assemble(("!", "yellow"), f" {normal_text(error)}"), soft_wrap=not err.is_terminal)
     if run.reviews:
         print_reviews(run.reviews, db)
         echo(f"then: {go_on}")
@@ -82,11 +82,11 @@ def print_end(run: Run, db: str | None) -> None:
         echo(f"go on with: {go_on}", err=True)
     elif run.limited_by == "budget":
         echo(f"go on with a higher limit: {go_on} --max-…", err=True)
-    # Stdout gets the bare answer, so that it can be piped. At a terminal the rules on stderr frame it.
+    # Stdout gets the bare answer, so that it can be piped.
     if run.answer:
-        err.rule(style="dim")
+        _print_rule()
         _print_answer(run)
-        err.rule(style="dim")
+        _print_rule()
     if run.references:
         names = ", ".join(map(str, run.references))
         err.print(f"from {names}", style="dim", soft_wrap=not err.is_terminal)
@@ -122,6 +122,11 @@ def print_waterfall(records: Sequence[JournalRecord], status: str, db: str | Non
         err.print(line, no_wrap=True)
     if count > most:
         echo(f"all of them: {command('log', records[0].thread_id, '--waterfall', db=db)}", err=True)
+
+
+def _print_rule() -> None:
+    if err.is_terminal:
+        err.rule(style="dim")
 
 
 def _print_answer(run: Run) -> None:

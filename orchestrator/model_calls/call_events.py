@@ -23,6 +23,27 @@ class ModelAsked(Event, kind="model_asked"):
 
 
 @dataclass(frozen=True)
+class PromptRead(Event, kind="prompt_read"):
+    """A model has read more of its prompt. Only the embedded model tells.
+
+    Args:
+        sub_task_id: As in `ModelAsked`.
+        agent: As in `ModelAsked`.
+        model: As in `ModelAsked`.
+        call_id: As in `ModelAsked`.
+        tokens: The tokens that it has read.
+        total: The tokens of the prompt.
+    """
+
+    sub_task_id: str
+    agent: str
+    model: str
+    call_id: str = ""
+    tokens: int = 0
+    total: int = 0
+
+
+@dataclass(frozen=True)
 class ModelReturned(Event, kind="model_returned"):
     """A model has answered, or the request has failed. What a cancelled request would have answered is not told.
 

@@ -1,7 +1,8 @@
 """Telling the journal and listeners of a model call: that it is made, and its answer or failure."""
 
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -10,8 +11,9 @@ from orchestrator.budget.accounts import Account, Reservation
 from orchestrator.events import Emit, is_heard
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.journal import Journal
-from orchestrator.model_calls.call_events import ModelAsked, ModelReturned
+from orchestrator.model_calls.call_events import ModelAsked, ModelReturned, PromptRead
 from orchestrator.model_calls.truncation import truncated_by
+from orchestrator.models.completions.prompt_progress import LISTENER
 from orchestrator.models.profile import ModelProfile
 from orchestrator.redaction import redact
 from orchestrator.text import sound
@@ -60,6 +62,18 @@ class CallTelling:
         self._journal.note(Fact("model_asked", self._account.sub_task_id, self._attempt, data=data))
         if is_heard(self._emit):
             self._emit(ModelAsked(*self._request))
+
+    @contextlib.contextmanager
+    def hearing(self) -> Iterator[None]:
+        """Tell how far the model has read its prompt, where it tells that, while its request goes on."""
+        if not is_heard(self._emit):
+            yield
+            return
+        listener = LISTENER.set(lambda tokens, total: self._emit(PromptRead(*self._request, tokens, total)))
+        try:
+            yield
+        finally:
+            LISTENER.reset(listener)
 
     def answered(self, messages: Sequence[BaseMessage]) -> Fact:
         """Return what is told of the answer."""

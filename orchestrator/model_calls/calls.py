@@ -270,7 +270,8 @@ class ModelCalls:
         asked, arguments = limited(model, reservation.worst.output_tokens) if is_capped else (model, {})
         left = self.allowance.time_left
         try:
-            reply = await self._within(limit if left is None else min(limit, left), partial(send, asked, arguments))
+            with telling.hearing():
+                reply = await self._within(limit if left is None else min(limit, left), partial(send, asked, arguments))
         except BaseException as error:
             # A cancelled call is settled too, or its reservation would stay in the run's account for good.
             nothing = Spend(model_calls=int(not is_loading(error))) if cost_nothing(error) else None

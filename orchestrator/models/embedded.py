@@ -24,6 +24,7 @@ from orchestrator.models.weights import DEFAULT, cached, weights_named
 WINDOW = 4096
 PARALLEL = 2
 ANSWER_TOKENS = 700
+_BATCH = 256  # llama.cpp tells its progress after each; on a CPU larger ones are no faster
 _TIMEOUT_S = 3600.0  # a busy machine is slow, and on loopback no request gets lost
 
 loading: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
@@ -76,6 +77,7 @@ def embedded_model(settings: ModelSettings) -> AdaptiveChatOpenAI:
         label="embedded, on this machine's CPU",
         small=True,
         is_free=True,
+        tells_progress=True,
     )
 
 
@@ -103,6 +105,7 @@ def _start(path: Path, key: str) -> Any:
     params.model.path = str(path)
     params.n_ctx = WINDOW * PARALLEL  # llama.cpp divides its context among the parallel requests
     params.n_parallel = PARALLEL
+    params.n_batch = params.n_ubatch = _BATCH
     params.hostnames = ["127.0.0.1"]
     params.port = 0
     params.ui = False

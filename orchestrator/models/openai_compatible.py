@@ -30,6 +30,7 @@ from orchestrator.models.capabilities import KNOWN, LIMIT_NAMES, Capabilities, T
 from orchestrator.models.completions.answer import is_stream, no_completion, parsed
 from orchestrator.models.completions.checks import checked, reading
 from orchestrator.models.completions.extras import keep, send_back
+from orchestrator.models.completions.prompt_progress import ASKED, LISTENER, ProgressReader, post_with_progress
 from orchestrator.models.completions.stream import CompletionStream, breaking_off, whole_chunk
 from orchestrator.models.completions.structured import read_json
 from orchestrator.models.endpoints.routes import Route
@@ -54,6 +55,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         retries: How many times the engine repeats a failed request; None for the engine's own setting.
         is_free: True if the model runs on this machine, and its tokens cost nothing.
         sees: True if the model takes pictures; None for what LangChain's list of models says.
+        tells_progress: True if the endpoint tells how far it has read a prompt, as llama.cpp does.
     """
 
     tool_mode: ToolMode = "auto"
@@ -63,6 +65,7 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     retries: int | None = None
     is_free: bool = False
     sees: bool | None = None
+    tells_progress: bool = False
     # LangChain chooses the Responses API by the model's name otherwise, and other endpoints do not have it.
     use_responses_api: bool | None = False
 
@@ -150,6 +153,8 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             body["stream"] = True
             if self._should_stream_usage(**kwargs):
                 body["stream_options"] = {"include_usage": True}
+            if self._hears_progress:
+                body |= ASKED
         fixed = frozenset({JSON_TOOLS.name} if self.tool_mode == "json" else ())
         forbidden = frozenset({JSON_TOOLS.name} if self.tool_mode == "native" else ())
         route = Route(str(self.openai_api_base or ""), "/chat/completions")
@@ -172,7 +177,10 @@ class AdaptiveChatOpenAI(ChatOpenAI):
             post = partial(client.post, asked.route.path, cast_to=object, body=asked.body)
             try:
                 try:
-                    answer = await bridge.call(post)
+                    if self._hears_progress:
+                        answer: object = await post_with_progress(client, asked.route.path, asked.body)
+                    else:
+                        answer = await bridge.call(post)
                 except json.JSONDecodeError as error:  # the content type promised JSON
                     answer = error.doc
                 except UnicodeDecodeError as error:  # and UTF-8
@@ -196,12 +204,13 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     ) -> Iterator[ChatGenerationChunk]:
         asked = self._asked(messages, stop, kwargs, is_streamed=True)
         while asked.negotiation.streams:
-            stream = self._reader()
+            stream, progress = self._reader(), ProgressReader()
             post = partial(self.root_client.post, asked.route.path, cast_to=object, body=asked.body)
             try:
                 with post(stream=True, stream_cls=openai.Stream[object]) as opened:
                     with breaking_off(self.capabilities, stream):
                         for data in opened.response.iter_bytes():
+                            progress.feed(data)
                             yield from stream.feed(data)
                     with breaking_off(self.capabilities, stream):
                         yield from self._rest(asked, stream)
@@ -222,12 +231,13 @@ class AdaptiveChatOpenAI(ChatOpenAI):
     ) -> AsyncIterator[ChatGenerationChunk]:
         asked = self._asked(messages, stop, kwargs, is_streamed=True)
         while asked.negotiation.streams:
-            stream = self._reader()
+            stream, progress = self._reader(), ProgressReader()
             post = partial(self.root_async_client.post, asked.route.path, cast_to=object, body=asked.body)
             try:
                 async with await post(stream=True, stream_cls=openai.AsyncStream[object]) as opened:
                     with breaking_off(self.capabilities, stream):
                         async for data in opened.response.aiter_bytes():
+                            progress.feed(data)
                             for chunk in stream.feed(data):
                                 yield chunk
                     with breaking_off(self.capabilities, stream):
@@ -287,6 +297,10 @@ class AdaptiveChatOpenAI(ChatOpenAI):
         if asked.schema is not None and not read_json(result, asked.schema) and not asked.tools:
             self.capabilities.ignored(asked.is_strict)
         return result
+
+    @property
+    def _hears_progress(self) -> bool:
+        return self.tells_progress and LISTENER.get() is not None
 
     @property
     def _endpoint(self) -> str:

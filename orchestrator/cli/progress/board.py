@@ -20,12 +20,14 @@ from orchestrator.events import (
     ToolCalled,
     ToolReturned,
 )
-from orchestrator.model_calls.call_events import ModelAsked, ModelReturned
+from orchestrator.model_calls.call_events import ModelAsked, ModelReturned, PromptRead
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
 
 SUPERVISOR = ""
 """Stands for the supervisor where a sub-task is named."""
+IDLE = "waits to ask its model"
+"""Every request is told before it is sent, so an agent without one waits for the budget, or for a limit of requests."""
 _WORDS_CHARS = 600
 
 
@@ -49,10 +51,12 @@ class Board:
 
     Args:
         clock: Returns seconds.
+        idle: What an agent is said to do while nothing of it is known.
     """
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, clock: Callable[[], float], idle: str = IDLE) -> None:
         self.clock = clock
+        self.idle = idle
         self.began = clock()
         self.plan: Plan | None = None
         self.spent: Spent | None = None
@@ -105,6 +109,9 @@ class Board:
         match event:
             case ModelAsked(sub_task_id=name):
                 self._models.setdefault(name, {})[event.call_id] = Activity(f"asks {event.model}", self.clock())
+            case PromptRead(sub_task_id=name):
+                if (request := self._models.get(name, {}).get(event.call_id)) is not None:
+                    request.text = f"{event.model} {_reading(event)}"
             case ModelReturned(sub_task_id=name, error=error):
                 self._models.get(name, {}).pop(event.call_id, None)
                 if error:  # it is asked again after a pause, or another one is
@@ -155,6 +162,12 @@ class Board:
         """Yield what goes on, the most telling first: tools that work, and then requests to models."""
         for kept in (self._tools, self._models):
             yield from reversed(kept.get(name, {}).values())
+
+
+def _reading(event: PromptRead) -> str:
+    if event.tokens >= event.total:
+        return "answers"
+    return f"reads prompt {event.tokens:,}/{event.total:,}"
 
 
 def _is_current(event: SubTaskChanged, plan: Plan) -> bool:

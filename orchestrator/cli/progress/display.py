@@ -7,6 +7,7 @@ from typing import Protocol, Self
 
 from rich.console import Console
 
+from orchestrator.cli.progress.board import IDLE
 from orchestrator.cli.progress.live import LiveDisplay
 from orchestrator.cli.progress.plain import PlainDisplay
 from orchestrator.events import Event
@@ -29,8 +30,14 @@ class Display(Protocol):
         """Show nothing inside the block, where a person is asked. What came meanwhile is shown after it."""
 
 
-def open_display(console: Console, clock: Callable[[], float] = time.monotonic) -> Display:
-    """Return the display that fits the console."""
+def open_display(console: Console, clock: Callable[[], float] = time.monotonic, idle: str = IDLE) -> Display:
+    """Return the display that fits the console.
+
+    Args:
+        console: The console.
+        clock: Returns seconds.
+        idle: What an agent is said to do while nothing of it is known.
+    """
     # A dumb terminal cannot move its cursor.
     is_live = console.is_terminal and not console.is_dumb_terminal
-    return LiveDisplay(console, clock) if is_live else PlainDisplay(console, clock)
+    return LiveDisplay(console, clock, idle) if is_live else PlainDisplay(console, clock)

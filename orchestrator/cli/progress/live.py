@@ -10,7 +10,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from orchestrator.cli.progress.board import Board
+from orchestrator.cli.progress.board import IDLE, Board
 from orchestrator.cli.progress.event_lines import describe_event
 from orchestrator.cli.progress.glyphs import Glyphs, short_time
 from orchestrator.cli.progress.keys import SilentKeys
@@ -31,12 +31,13 @@ class LiveDisplay:
     Args:
         console: The console, whose terminal can move its cursor.
         clock: Returns seconds.
+        idle: What an agent is said to do while nothing of it is known.
     """
 
-    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic, idle: str = IDLE) -> None:
         self._console = console
         self._glyphs = Glyphs.of(console)
-        self._board = Board(clock)
+        self._board = Board(clock, idle)
         self._lock = threading.RLock()  # rich draws on a thread of its own
         self._live: Live | None = None
         self._reflow = Reflow(console)

@@ -193,7 +193,7 @@ def _doing(board: Board, name: str, width: int, glyphs: Glyphs) -> str:
     if words and (doing is None or not doing.is_tool):
         return f"{glyphs.ellipsis} {glyphs.tail(words, width - len(glyphs.ellipsis) - 1)}"
     if doing is None:
-        return "at work"
+        return glyphs.cut(board.idle, width)
     since = f", {short_time(board.clock() - doing.since)}"
     return glyphs.cut(doing.text, width - len(since)) + since
 

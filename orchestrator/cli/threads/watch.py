@@ -50,11 +50,12 @@ def watch(
             began, clock = newest_task(known)[:1], RecordClock()
             since = began[0].seq - 1 if began else 0
             clock.at = began[0].at.timestamp() if began else None
+            # The beginning of a request reaches the journal late, so an agent that seems idle may be asking its model.
             # The display adds up what it is told, so it needs the records from the beginning.
             events = WatchedEvents()
             if not client.persistence.is_leased(thread):
                 echo(f"{thread} is not running; this is how it went:", err=True)
-            with PlainDisplay(err, clock) if plain else open_display(err, clock) as display:
+            with PlainDisplay(err, clock) if plain else open_display(err, clock, "at work") as display:
                 for record in client.follow(thread, since):
                     clock.at = record.at.timestamp()
                     for event in events.of(record):

@@ -16,7 +16,7 @@ from orchestrator.events import (
     ToolCalled,
     ToolReturned,
 )
-from orchestrator.model_calls.call_events import ModelAsked, ModelReturned
+from orchestrator.model_calls.call_events import ModelAsked, ModelReturned, PromptRead
 from orchestrator.planning.plan import Plan
 from orchestrator.reviews.review import Review
 from tests.cli.progress.scene import Screen
@@ -36,7 +36,7 @@ def test_each_sub_task_has_a_line_that_tells_what_it_does_or_waits_for() -> None
     screen = Screen(Planned(PLAN), *running("a", "c"), ToolCalled("c", "write", {"text": "x"}, "1"))
     screen.clock.now += 75
     assert screen.lines[0].startswith("▶ a")
-    assert screen.row("a") == "▶ a worker 1:15 at work"
+    assert screen.row("a") == "▶ a worker 1:15 waits to ask its model"
     assert screen.row("b") == "· b worker waits for a"
     assert screen.row("c") == "▶ c tooled 1:15 write(text='x'), 1:15"
     usage = {"input_tokens": 1000, "output_tokens": 234}
@@ -60,6 +60,15 @@ def test_every_request_to_a_model_is_a_sign_of_life() -> None:
     assert "small failed: 429: slow down" in screen.row("a")
     screen.tell([ModelAsked("a", "worker", "small", "3")])
     assert screen.row("a").endswith("asks small, 0 s")
+
+
+def test_a_model_that_tells_how_far_it_has_read_its_prompt_is_shown_so() -> None:
+    screen = Screen(Planned(PLAN), *running("a"), ModelAsked("a", "worker", "qwen", "1"))
+    screen.tell([PromptRead("a", "worker", "qwen", "1", 512, 1480)])
+    screen.clock.now += 40
+    assert screen.row("a").endswith("qwen reads prompt 512/1,480, 40 s")
+    screen.tell([PromptRead("a", "worker", "qwen", "1", 1480, 1480)])
+    assert screen.row("a").endswith("qwen answers, 40 s")
 
 
 def test_the_end_of_what_is_being_written_is_seen() -> None:
