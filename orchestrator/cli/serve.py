@@ -30,10 +30,11 @@ def serve(
     tokens: TokenFile = None,
     db: Db = None,
 ) -> None:
-    """Serve the page: threads as they run, reviews to answer, timelines, reports.
+    """Serve the page.
 
-    It answers to this machine only, until `orchestrator token new NAME` has made a token. Ctrl-C ends it; runs that
-    were started on it are interrupted, and can be resumed.
+    It has threads as they run, reviews to answer, timelines and reports. It answers to this machine only, until
+    `orchestrator token new NAME` has made a token. Ctrl-C ends it; runs that were started on it are interrupted, and
+    can be resumed.
     """
     try:
         from orchestrator.server.serving import serve as serve_page
