@@ -85,6 +85,7 @@ class Board:
                 self.last = {name: event for name, event in self.last.items() if _is_current(event, plan)}
             case RoundStarted() | Answered():
                 self.phase = ""
+                self._reviews.pop(SUPERVISOR, None)
             case Summarizing():
                 self.phase = "writing the answer"
                 self._words.pop(SUPERVISOR, None)
@@ -104,6 +105,7 @@ class Board:
             kept.pop(event.id, None)
         if event.status != "waiting":
             self._reviews.pop(event.id, None)
+            self._reviews.pop(SUPERVISOR, None)  # a question about the whole run, such as its budget, is answered
 
     def _take_activity(self, event: Event) -> None:
         match event:
@@ -134,7 +136,13 @@ class Board:
     # -- what it tells --------------------------------------------------------------------------------------------
 
     def status(self, name: str) -> str:
-        """Return the status of a sub-task."""
+        """Return the status of a sub-task. Only one that a human holds up is `waiting`."""
+        status = self._told(name)
+        # In a pause, sub-tasks that wait for others say that they wait, too. Nothing tells when they go on waiting.
+        is_paused = status == "waiting" and name not in self._reviews
+        return "pending" if is_paused and (SUPERVISOR not in self._reviews or self.missing(name)) else status
+
+    def _told(self, name: str) -> str:
         return self.last[name].status if name in self.last else "pending"
 
     def statuses(self) -> dict[str, str]:
@@ -148,7 +156,7 @@ class Board:
     def missing(self, name: str) -> list[str]:
         """Return the dependencies of a sub-task that have not succeeded."""
         task = self.plan.by_id[name] if self.plan is not None else None
-        return [dep for dep in task.depends_on if self.status(dep) != "succeeded"] if task is not None else []
+        return [dep for dep in task.depends_on if self._told(dep) != "succeeded"] if task is not None else []
 
     def question(self, name: str) -> str:
         """Return what a human is asked about a sub-task; empty if nothing is known of it."""

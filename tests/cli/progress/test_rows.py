@@ -107,8 +107,11 @@ def test_35_sub_tasks_at_work_are_all_seen(width: int, height: int) -> None:
 
 def test_what_has_ended_and_what_waits_folds_into_a_line_each() -> None:
     done = [SubTaskChanged(f"t{number}", "succeeded", seconds=1.0) for number in range(1, 13)]
-    screen = Screen(Planned(WIDE), *done, *running("t13", "t14"), ReviewAsked(REVIEW), height=6)
-    screen.tell([SubTaskChanged("t15", "waiting"), SubTaskChanged("t16", "failed", error="it broke")])
+    screen = Screen(Planned(WIDE), *done, *running("t13", "t14"), height=6)
+    asked = Review(id="t/r", kind="result", question="Good?", subject={}, sub_task_id="t15")
+    screen.tell(
+        [SubTaskChanged("t15", "waiting"), ReviewAsked(asked), SubTaskChanged("t16", "failed", error="it broke")]
+    )
     assert screen.lines[0].startswith("✔ 12 done: t1 t2")
     assert [line[:5].strip() for line in screen.lines[1:5]] == ["▶ t13", "▶ t14", "? t15", "✘ t16"]
     assert screen.lines[5].startswith("· 19 to do: t17")
@@ -119,6 +122,18 @@ def test_a_human_who_is_needed_is_seen_before_all_others() -> None:
     screen = Screen(Planned(WIDE), *running(*WIDE.by_id), SubTaskChanged("t35", "waiting"), height=9)
     screen.tell([ReviewAsked(asked)])
     assert screen.row("t35").endswith("waits for you: Good?")
+
+
+def test_a_sub_task_that_waits_for_another_one_does_not_need_a_human() -> None:
+    screen = Screen(Planned(PLAN), *running("a", "c"), *(SubTaskChanged(name, "waiting") for name in "abc"))
+    screen.tell([ReviewAsked(REVIEW)])
+    assert [screen.row(name)[0] for name in "abc"] == ["·", "·", "?"]
+    assert screen.last_line.startswith("0/3 · 1 for you")
+    budget = Review(id="t/steer", kind="steer", question="The budget is spent.", subject={})
+    screen.tell([ReviewAsked(budget)])
+    assert [screen.row(name)[0] for name in "abc"] == ["?", "·", "?"], "a has room to go on in no other way"
+    screen.tell(running("a"))
+    assert [screen.row(name)[0] for name in "abc"] == ["▶", "·", "?"]
 
 
 def test_the_last_line_counts_and_tells_time_and_money_of_the_budget() -> None:
