@@ -52,8 +52,8 @@ class LiveDisplay:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end()
         self._is_drawn = False
+        self._end()
 
     def _begin(self) -> None:
         # Not the one before: rich 15 would move the cursor up by the height of its last drawing.
@@ -120,7 +120,9 @@ class LiveDisplay:
         with self._lock:
             width, height = self._console.width, self._console.height
             is_working = self._live is not None
-            line = summary_line(self._board, width - _MARGIN, self._glyphs, is_working=is_working)
+            line = summary_line(
+                self._board, width - _MARGIN, self._glyphs, is_working=is_working, is_over=not self._is_drawn
+            )
             # The drawing that stays on the screen must not show work that has ended.
             lines = rows(self._board, width - 1, height - 2, self._glyphs) if is_working else []
             drawn = [*lines, line]

@@ -10,7 +10,7 @@ _TURNS_A_SECOND = 5
 _NEARLY = 0.7
 
 
-def summary_line(board: Board, width: int, glyphs: Glyphs, *, is_working: bool) -> Text:
+def summary_line(board: Board, width: int, glyphs: Glyphs, *, is_working: bool, is_over: bool = False) -> Text:
     """Return the line. Its later parts are left out where they do not fit.
 
     Args:
@@ -18,13 +18,14 @@ def summary_line(board: Board, width: int, glyphs: Glyphs, *, is_working: bool) 
         width: Columns of the terminal.
         glyphs: What the terminal can draw.
         is_working: Begin with a sign that moves.
+        is_over: Nothing runs any more, whatever the last events told.
     """
     line = Text()
     elapsed = board.clock() - board.began
     if is_working:
         line.append(glyphs.spinner[int(elapsed * _TURNS_A_SECOND) % len(glyphs.spinner)] + " ", "cyan")
     is_first = True
-    for text, style in _parts(board, elapsed):
+    for text, style in _parts(board, elapsed, is_over=is_over):
         part = glyphs.line(text)
         needed = len(part) + (0 if is_first else len(glyphs.separator))
         if line.cell_len + needed > width:
@@ -34,7 +35,7 @@ def summary_line(board: Board, width: int, glyphs: Glyphs, *, is_working: bool) 
     return line
 
 
-def _parts(board: Board, elapsed: float) -> list[tuple[str, str]]:
+def _parts(board: Board, elapsed: float, *, is_over: bool) -> list[tuple[str, str]]:
     """Return the parts with their styles, the most important first."""
     statuses = list(board.statuses().values())
     parts = []
@@ -45,7 +46,7 @@ def _parts(board: Board, elapsed: float) -> list[tuple[str, str]]:
         ("failed", "failed", "red"),
         ("running", "running", "cyan"),
     ):
-        if count := statuses.count(status):
+        if (count := statuses.count(status)) and not (is_over and status == "running"):
             parts.append((f"{count} {words}", style))
     parts.append((short_time(elapsed), ""))
     if board.spent is not None:

@@ -105,6 +105,7 @@ def test_one_line_stays_on_the_screen_at_the_end_and_where_a_person_is_asked() -
             assert left_on(console) == ["0/3 · 1 running · 0 s", "Shall it?"], "nothing is drawn over the question"
         assert "Shall it?" in left_on(console)
         display.tell(SubTaskChanged("a", "succeeded"))
+        display.tell(SubTaskChanged("b", "running"))
     notice = "0 s · most of the budget is used (500 tokens)"
     assert left_on(console) == ["0/3 · 1 running · 0 s", "Shall it?", notice, "1/3 · 0 s"]
 
