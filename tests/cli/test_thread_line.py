@@ -1,11 +1,12 @@
 """The line `thread: …` that `orchestrator run` prints first: what it names can be resumed from then on."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
-import typer
 
 from orchestrator import Persistence
+from orchestrator.cli.console import VisibleConsole
 from orchestrator.cli.main import main
 from orchestrator.persistence.namespaces import ROOT
 from orchestrator.testing import OpenAIServer, TeamScript
@@ -16,15 +17,15 @@ def test_the_thread_is_named_when_a_resume_would_find_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     durable: list[bool] = []
-    echo = typer.echo
+    print_line = VisibleConsole.print
 
-    def watched(message: object = None, **options: bool) -> None:
-        if str(message).startswith("thread: "):
+    def watched(console: VisibleConsole, *texts: Any, **options: Any) -> None:
+        if str(texts[:1]).startswith("('thread: "):
             with Persistence(str(tmp_path / "x.db")) as others:
                 durable.append(others.store.get((ROOT, "threads"), "t") is not None)
-        echo(message, **options)
+        print_line(console, *texts, **options)
 
-    monkeypatch.setattr(typer, "echo", watched)
+    monkeypatch.setattr(VisibleConsole, "print", watched)
     with OpenAIServer(TeamScript([step("a", agent="researcher")])) as server, pytest.raises(SystemExit) as exited:
         main(
             ["run", "go", "--thread", "t", "--auto-approve", "--base-url", server.base_url, "--db", f"{tmp_path}/x.db"]
