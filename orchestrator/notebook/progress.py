@@ -111,7 +111,7 @@ class NotebookProgress:
 
 
 def _print(event: Event) -> None:
-    from orchestrator.cli.progress import describe_event
+    from orchestrator.cli.progress.event_lines import event_lines
 
-    if line := describe_event(event):
+    for line in event_lines(event):
         print(visible(line), flush=True)  # noqa: T201 - the output of a program that is no notebook
