@@ -25,7 +25,7 @@ def board_html(board: Board) -> str:
         parts.append(_table(board, board.plan))
     if words := board.words(SUPERVISOR):
         parts.append(f'<blockquote style="white-space:pre-wrap">{escape(words)}</blockquote>')
-    parts += [f"<p>⚠ {escape(notice)}</p>" for notice in board.notices]
+    parts += [f"<p>{escape(notice)}</p>" for notice in board.notices]
     return "".join(parts)
 
 
@@ -75,7 +75,7 @@ def _row(board: Board, plan: Plan, name: str) -> str:
     again = f" ({task.attempt})" if task.attempt > 1 else ""
     return (
         f"<tr><td>{escape(name + again)}</td><td{style}>{escape(status)}</td><td>{escape(task.target_agent)}</td>"
-        f"<td>{seconds if status not in ('pending', 'waiting') else ''}</td>"
+        f"<td>{seconds if status in ('running', 'succeeded', 'failed') else ''}</td>"
         f'<td style="text-align:left">{escape(_doing(board, plan, name))}</td></tr>'
     )
 

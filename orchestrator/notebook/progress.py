@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.control_characters import visible
-from orchestrator.events import Event
+from orchestrator.events import Answered, Cancelled, Event, ReviewAsked
 from orchestrator.notebook.board import Board
 from orchestrator.notebook.page import board_html, board_text
 from orchestrator.runs.run import Run
@@ -56,6 +56,9 @@ class NotebookProgress:
             return
         self.show()
         self._news.set()
+        if isinstance(event, ReviewAsked | Answered | Cancelled):
+            # Mostly the last event: the cell may end with it, and a later drawing is not saved with the notebook.
+            self._draw()
         with self._lock:
             if self._drawer is None:
                 # Drawing on the event loop's thread would hold up the run.

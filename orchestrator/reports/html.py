@@ -30,7 +30,8 @@ def run_html(run: "Run") -> str:
         parts.append(f'<div style="overflow-x:auto">{plan_svg(run.plan, run.outcomes)}</div>')
         rows = "".join(_row(run.plan, outcome, run.results.get(outcome.id)) for outcome in run.outcomes.values())
         if rows:
-            head = "<tr><th>sub-task</th><th>agent</th><th>status</th><th>seconds</th><th>result</th></tr>"
+            head = "<tr><th>sub-task</th><th>agent</th><th>status</th><th>seconds</th>"
+            head += '<th style="text-align:left">result</th></tr>'
             parts.append(f'<table style="text-align:left">{head}{rows}</table>')
     parts += [_review(review) for review in run.reviews]
     if run.artifacts:
@@ -48,7 +49,7 @@ def run_html(run: "Run") -> str:
 def _row(plan: "Plan", outcome: "Outcome", result: "SubTaskResult | None") -> str:
     cells = (outcome.id, plan.by_id[outcome.id].target_agent, outcome.status, f"{outcome.seconds:.1f}")
     shown = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-    return f"<tr>{shown}<td>{_result(outcome, result)}</td></tr>"
+    return f'<tr style="vertical-align:top">{shown}<td style="text-align:left">{_result(outcome, result)}</td></tr>'
 
 
 def _result(outcome: "Outcome", result: "SubTaskResult | None") -> str:
