@@ -161,7 +161,9 @@ class Board:
     @property
     def is_at_work(self) -> bool:
         """True while an agent works."""
-        return self._ended is None and (bool(self.phase) or any(e.status == "running" for e in self._last.values()))
+        # While the supervisor revises a plan, its request is all that is told.
+        is_busy = self.phase or any(self._models.values()) or "running" in self.statuses().values()
+        return self._ended is None and bool(is_busy)
 
     @property
     def elapsed(self) -> float:

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from orchestrator.testing import OpenAIServer, Reply, Request, TeamScript, call
+from orchestrator.testing import Gate, OpenAIServer, Reply, Request, Script, TeamScript, call
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 CELL_S = 200  # the first cell imports everything, and the machine may be slow
@@ -26,6 +26,7 @@ FOUND = {
     "density": "19.6 per square kilometre.",
     "es": "Buenos días, Uruguay.",
 }
+TEA = [{"id": "tea", "description": "Write it.", "target_agent": "writer"}]
 EMISSIONS = [
     {"id": "emissions", "description": "Query the emissions, save and draw them.", "target_agent": "analyst"},
     {"id": "ratio", "description": "The most by the least.", "target_agent": "coder", "depends_on": ["emissions"]},
@@ -56,7 +57,7 @@ def jupyter_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
 
 
-def executed(name: str, script: TeamScript, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Request]]:
+def executed(name: str, script: Script, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Any], list[Request]]:
     """The cells that have code, with their outputs, and what the model was asked."""
     asked: list[Request] = []
 
@@ -90,6 +91,7 @@ def test_quickstart(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "approve_plan" in shown(cells, "draw_mermaid", "text/markdown")
     assert "This is the answer." in shown(cells, "run = orchestrator.run(")
     assert "<svg" in shown(cells, "run = orchestrator.run(", "text/html")
+    assert "<details><summary>" in shown(cells, "run = orchestrator.run(", "text/html")
     assert "[iceland] researcher: Iceland: 0.4 million." in shown(cells, "orchestrator.memory")
     assert "density" in shown(cells, "plan.table()")
     streamed = shown(cells, "orchestrator.astream(")
@@ -164,6 +166,48 @@ def test_budgets_and_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "This is the answer." in last
     assert "called search_documents" in shown(cells, "repetitions(")
     assert len(asked) == 6 + 4, "what was finished before the budget was raised was not done again"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("jupyter_folders")
+def test_steer(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, script = Gate(), team_script(TEA)
+    held = iter([True])
+
+    def answer(request: Request) -> Reply:
+        # The first request where tea grows has no answer before it is cancelled.
+        is_first = "Sub-task grows: " in request.text and next(held, False)
+        return script(request).behind(gate) if is_first else script(request)
+
+    try:
+        cells, asked = executed("05_steer", answer, monkeypatch)
+    finally:
+        gate.release()
+    assert "waiting\n" in shown(cells, "for review in run.reviews:")
+    assert "running" in shown(cells, "mine = [")
+    assert "interrupted ['serve']" in shown(cells, "print(live.cancel())")
+    resumed = shown(cells, "for instruction in run.instructions")
+    assert resumed.startswith("done\n")
+    assert "said: Mention that tea also grows on the Azores." in resumed
+    assert shown(cells, "live.resume()", "text/html").count("succeeded") >= 3, "the display was drawn up to the end"
+    assert "<svg" in shown(cells, "run.picture", "image/svg+xml")
+    assert "The budget is spent." in shown(cells, "budget=Budget(model_calls=2)")
+    assert shown(cells, '"model_calls": 30').startswith("done ")
+    assert [count(asked, name) for name in ("grows", "serve", "leaflet")] == [2, 1, 1], "what was finished stayed so"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("jupyter_folders")
+def test_your_own_team(monkeypatch: pytest.MonkeyPatch) -> None:
+    ordered: Any = [call("stock_of", item="toner"), call("order", item="toner", amount=4), "4 were ordered."]
+    cells, _ = executed("06_your_own_team", team_script([], results={"toner": ordered}), monkeypatch)
+    assert "0 problems" in shown(cells, "assert_conforms(")
+    assert "spend" in shown(cells, "print_tools(")
+    assert shown(cells, "def test_an_order").endswith("passed: [('toner', 5)]\n")
+    went_on = shown(cells, "while run.status")
+    assert "{'item': 'toner', 'amount': 4}" in went_on
+    assert went_on.endswith("done [('toner', 4)]\nThis is the answer.\n")
+    assert "order {'item': 'toner', 'amount': 4} → ordered 4 of toner" in shown(cells, "run.results.items()")
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)

@@ -12,6 +12,7 @@ from orchestrator.events import (
     Event,
     Planned,
     Planning,
+    RoundStarted,
     RunStarted,
     Spent,
     Steered,
@@ -59,7 +60,10 @@ def test_each_request_to_a_model_is_a_sign_of_life_with_its_seconds() -> None:
     board = board_of(Planning(), ModelAsked("", "supervisor", "gpt-x", "1"))
     assert board.is_at_work
     assert "planning, asks gpt-x, " in board_html(board)
+    board.take(RoundStarted(1))
+    assert board.is_at_work, "the supervisor may ask a model between rounds, too"
     board.take(ModelReturned("", "supervisor", "gpt-x", "1"))
+    assert not board.is_at_work
     board.take(Planned(PLAN))
     board.take(SubTaskChanged("a", "running"))
     board.take(ModelAsked("a", "worker", "gpt-x", "2"))
