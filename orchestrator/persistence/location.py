@@ -28,3 +28,12 @@ def database_path(url: str) -> Path | None:
     if "://" in url:
         raise ConfigError(f"unknown database URL '{url}': use sqlite:///path/to/file.db, a path, or memory://")
     return Path(url).expanduser()
+
+
+def rules_beside(database: Path) -> Path:
+    """Return the file with the standing rules for runs whose thread names no policy file. It need not exist.
+
+    Args:
+        database: The file of the database.
+    """
+    return database.with_name(f"{database.name}.rules.toml")

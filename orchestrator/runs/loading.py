@@ -16,6 +16,7 @@ from orchestrator.model_calls.retries import Resilience
 from orchestrator.models.factory import chat_model
 from orchestrator.models.settings import ModelSettings
 from orchestrator.persistence.database import Persistence
+from orchestrator.persistence.location import database_path, default_url, rules_beside
 from orchestrator.redaction import HIDDEN, redact, remember_secret
 from orchestrator.runs.defaults import DEFAULT_TEAM
 from orchestrator.runs.task_orchestrator import TaskOrchestrator
@@ -112,6 +113,9 @@ def open_orchestrator(
     """
     team = load_team(about.get("team") or DEFAULT_TEAM, about.get("docs"))
     equip(team, about.get("mcp"), about.get("policy"))
+    path = persistence.path if persistence is not None else database_path(str(db or default_url()))
+    if not about.get("policy") and path is not None:
+        team.use_policy(team.policy.also_reading(rules_beside(path)))
     endpoint = {name: about[name] for name in ("model", "base_url") if about.get(name)}
     model = chat_model(ModelSettings(**endpoint))
     team.use_model(model)

@@ -23,6 +23,7 @@ from orchestrator.server.pages.inbox import inbox, several
 from orchestrator.server.pages.login import log_in, log_out
 from orchestrator.server.pages.plan_editor import plan_editor
 from orchestrator.server.pages.review import review, review_text
+from orchestrator.server.pages.rules import new_rule, rules
 from orchestrator.server.pages.thread import thread
 from orchestrator.server.pages.threads import threads
 from orchestrator.server.reading.histories import Histories
@@ -51,6 +52,8 @@ def create_app(db: str | Path | None = None, *, tokens: Tokens | None = None, ho
             Route("/inbox/several", several, methods=["GET", "POST"], name="several"),
             Route("/review", review, methods=["GET", "POST"], name="review"),
             Route("/review/plan", plan_editor, methods=["GET", "POST"], name="plan_editor"),
+            Route("/rules", rules, methods=["GET", "POST"], name="rules"),
+            Route("/rules/new", new_rule, methods=["GET", "POST"], name="new_rule"),
             Route("/review/text", review_text, name="review_text"),
             Route("/events", database_events, name="events"),
             Route("/login", log_in, methods=["GET", "POST"], name="login"),

@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from orchestrator.errors import ConfigError, shape_problems
+from orchestrator.logs import logger
 from orchestrator.tool_calls.declaration import Risk, Trust, effect_of, is_contained, is_trusted, risk_of
 from orchestrator.validation import Checked
 
+_log = logger(__name__)
 Permission = Literal["allow", "ask", "refuse"]
 
 
@@ -35,6 +37,9 @@ class Rule(Checked):
         tainted: True for workers that have read untrusted text, False for all others.
         budget_used: Least used share (0 to 1) of a limit of the run's budget.
         args: Regular expressions by argument. Each must be found in its argument's text.
+        no_other_args: The call has no arguments but those in `args`.
+        standing: The rule allows what a human would be asked about, and never what another rule refuses. A human's
+            "always allow this" becomes such a rule.
         reason: Shown to the human who is asked, or to the worker that is refused.
     """
 
@@ -48,7 +53,15 @@ class Rule(Checked):
     tainted: bool | None = None
     budget_used: float | None = Field(default=None, ge=0, le=1)
     args: dict[str, str] = Field(default_factory=dict)
+    no_other_args: bool = False
+    standing: bool = False
     reason: str = ""
+
+    @model_validator(mode="after")
+    def _stands_for_yes(self) -> Self:
+        if self.standing and self.action != "allow":
+            raise ValueError("a standing rule allows; others need no 'standing'")
+        return self
 
     @field_validator("risk", mode="before")
     @classmethod
@@ -69,7 +82,9 @@ class Rule(Checked):
         self, worker: str, tool: BaseTool, args: Mapping[str, Any] | None, tainted: bool, used_share: float = 0.0
     ) -> bool:
         """True if the rule fits a call. Without arguments, as in a listing, a rule with `args` does not fit."""
-        if self.args and args is None:
+        if (self.args or self.no_other_args) and args is None:
+            return False
+        if self.no_other_args and not (args or {}).keys() <= self.args.keys():
             return False
         return (
             # `fnmatch` would ignore case on Windows, and a rule would decide otherwise there.
@@ -96,12 +111,18 @@ class Policy(Checked):
     """Rules about tool calls.
 
     Args:
-        rules: The first one that fits a call decides.
+        rules: The first one that fits a call decides. Standing rules come after all others.
+        always_allow: Risks of tools for which standing rules count.
+        always_allow_tainted: Standing rules with `tainted = true` count for workers that have read untrusted text.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     rules: tuple[Rule, ...] = Field(default=(), alias="rule")
+    always_allow: tuple[Risk, ...] = ("read", "write")
+    always_allow_tainted: bool = False
+    _files: tuple[Path, ...] = PrivateAttr(default=())
+    _is_loaded: bool = PrivateAttr(default=False)
 
     @classmethod
     def of(cls, *rules: Rule) -> Self:
@@ -122,9 +143,21 @@ class Policy(Checked):
         except (tomllib.TOMLDecodeError, UnicodeError) as error:
             raise ConfigError(f"the policy {path} is not TOML: {error}") from error
         try:
-            return cls.model_validate(data, by_alias=True, by_name=False)  # a file says `[[rule]]`
+            policy = cls.model_validate(data, by_alias=True, by_name=False)  # a file says `[[rule]]`
+            policy._is_loaded = True
+            return policy.also_reading(Path(path))
         except ValidationError as error:
             raise ConfigError(f"the policy {path} is wrong at {shape_problems(error, 'its top')[0]}") from error
+
+    def also_reading(self, path: Path) -> Self:
+        """Return the policy with the standing rules of a file, whatever they are at the time of a call.
+
+        Args:
+            path: The file; it need not exist.
+        """
+        policy = self.model_copy()
+        policy._files = (*(each for each in self._files if each != path), path)
+        return policy
 
     def check(self, workers: Mapping[str, Iterable[BaseTool]]) -> None:
         """Check that every rule names a worker and a tool that exist. A misspelt rule would protect nothing.
@@ -164,8 +197,33 @@ class Policy(Checked):
             used_share: The used share of the run's budget, 0 to 1.
         """
         does_more = risk_of(tool) != "read" or (sends_unseen and bool(tainted_by))
+        ruling = self._ruling(worker, tool, args, tainted_by, does_more, used_share)
+        if ruling.action == "ask" and self._stands(worker, tool, args, bool(tainted_by), used_share):
+            return Ruling(action="allow", reason="a human has allowed it for ever")
+        return ruling
+
+    def _stands(
+        self, worker: str, tool: BaseTool, args: Mapping[str, Any] | None, is_tainted: bool, used_share: float
+    ) -> bool:
+        """True if a standing rule allows a call that a human would be asked about."""
+        if risk_of(tool) not in self.always_allow or (is_tainted and not self.always_allow_tainted):
+            return False
+        # The files are read at each such call: a run that goes on obeys a rule from the moment that it is written.
+        rules = [*(() if self._is_loaded else self.rules), *standing_in(self._files)]
+        fitting = (rule for rule in rules if rule.standing and rule.fits(worker, tool, args, is_tainted, used_share))
+        return any(rule.tainted or not is_tainted for rule in fitting)
+
+    def _ruling(
+        self,
+        worker: str,
+        tool: BaseTool,
+        args: Mapping[str, Any] | None,
+        tainted_by: Sequence[str],
+        does_more: bool,
+        used_share: float,
+    ) -> Ruling:
         for rule in self.rules:
-            if not rule.fits(worker, tool, args, bool(tainted_by), used_share):
+            if rule.standing or not rule.fits(worker, tool, args, bool(tainted_by), used_share):
                 continue
             # A rule written without taint in mind must not let a worker act on instructions from outside.
             if rule.action == "allow" and does_more and tainted_by and not rule.tainted:
@@ -178,6 +236,20 @@ class Policy(Checked):
         if is_contained(tool) and effect_of(tool) != "once":
             return Ruling(action="allow")
         return Ruling(action="ask")
+
+
+def standing_in(paths: Iterable[Path]) -> list[Rule]:
+    """Return the standing rules in files. A file that is missing or wrong has none: then a human is asked."""
+    rules: list[Rule] = []
+    for path in paths:
+        try:
+            data = tomllib.loads(path.read_text(encoding="utf-8"))
+            rules += [rule for rule in Policy.model_validate(data, by_alias=True, by_name=False).rules if rule.standing]
+        except FileNotFoundError:
+            continue
+        except (OSError, ValueError) as error:
+            _log.warning("the rules in %s do not count, since they cannot be read: %s", path, error)
+    return rules
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ from orchestrator.reviews.decisions import recorded_decision
 from orchestrator.reviews.review import Review
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.run import Run
+from orchestrator.runs.thread_list import ThreadList
 from orchestrator.runs.threads.record import ThreadRecord
 from orchestrator.server.reading.changes import state_of
 from orchestrator.server.reviewing.open_review import OpenReview, held_up
@@ -122,7 +123,8 @@ class Inbox:
         is_same = known is not None and known.is_running == persistence.is_leased(thread_id)
         if known is not None and is_same and not await changed_since(persistence.store, {thread_id: known.seq}):
             return known
-        return await self._read_safely(known.record if known else ThreadRecord(thread_id, "", "", 0.0, 0.0))
+        record = known.record if known else await ThreadList(persistence.store).find(AWAITING, thread_id)
+        return await self._read_safely(record or ThreadRecord(thread_id, "", "", 0.0, 0.0))
 
     def _renew(self) -> None:
         state = state_of(self._client)
@@ -204,4 +206,6 @@ def _open_review(
     run: Run, review: Review, asked: Mapping[str, datetime], at_work: Sequence[str], *, is_running: bool
 ) -> OpenReview:
     others = tuple(name for name in at_work if name != review.sub_task_id)
-    return OpenReview(review, run.task, asked.get(review.id), *held_up(run, review), others, is_running)
+    sub_task = run.plan.by_id.get(review.sub_task_id) if run.plan is not None else None
+    agent = sub_task.target_agent if sub_task is not None else ""
+    return OpenReview(review, run.task, asked.get(review.id), *held_up(run, review), others, is_running, agent)

@@ -21,6 +21,7 @@ class OpenReview:
         sub_tasks: The number of all sub-tasks.
         at_work: The sub-tasks that go on meanwhile.
         is_running: A process runs the thread, and goes on with an answer at once.
+        agent: The worker of the sub-task in question; empty for a question about the run.
     """
 
     review: Review
@@ -30,6 +31,7 @@ class OpenReview:
     sub_tasks: int
     at_work: tuple[str, ...]
     is_running: bool
+    agent: str = ""
 
     @cached_property
     def cost(self) -> Cost | None:

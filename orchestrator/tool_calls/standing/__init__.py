@@ -1,0 +1,1 @@
+"""Standing rules: what a human has answered with "always allow this", kept in a file of policies."""
