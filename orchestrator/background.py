@@ -151,12 +151,16 @@ class BackgroundWork(Generic[T]):
         """True if the loop's thread died before the coroutine ended."""
         return not self._background.is_alive and not self._future.done()
 
-    def cancel(self) -> None:
-        """Cancel the coroutine, and wait until it has released its thread and database. Does nothing after its end."""
+    def cancel(self, patience_s: float = _PATIENCE_S) -> None:
+        """Cancel the coroutine, and wait until it has released its thread and database. Does nothing after its end.
+
+        Args:
+            patience_s: The most seconds to wait.
+        """
         # A cancelled future is done at once, while the coroutine still runs its `finally` blocks on the loop. On the
         # loop itself, where the collector may close a stream that was dropped, nobody can wait for them.
         if self._future.cancel() and not is_background_loop():
-            self._ended.wait(_PATIENCE_S)
+            self._ended.wait(patience_s)
 
 
 def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

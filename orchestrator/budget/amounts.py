@@ -4,6 +4,10 @@ import re
 
 _UNITS = {"": 1, "k": 1_000, "m": 1_000_000}
 _AMOUNT = re.compile(r"\$?\s*(\d{1,3}(?:[,_ ]\d{3})+|\d+)(\.\d+)?\s*(k|m)?(?:\s*(?:tokens?|calls?|usd|\$))?", re.I)
+# A comma between thousands has no blank behind it, and a lone m is a million.
+_BETWEEN = re.compile(r"\s*(?:,\s|;|\band\b|\n)\s*", re.I)
+_TIME = re.compile(r"(\d+(?:\.\d+)?)\s*(s|sec|seconds?|min|minutes?|h|hours?)", re.I)
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
 _NONE = ("none", "null", "unlimited", "no limit")
 
 
@@ -44,3 +48,34 @@ def whole_amount(text: str) -> int | None:
 def is_money(text: str) -> bool:
     """True if an amount is one of dollars."""
     return "$" in text or "usd" in text.lower()
+
+
+def limits_of(text: str) -> dict[str, float | None]:
+    """Return the limits that a person wrote in one line, by their names in `Budget`; none for an empty line.
+
+    Args:
+        text: Amounts, as in `500k`, `$5`, `500k and $5`, `10 min`, `40 calls` or `none`.
+
+    Raises:
+        ValueError: A part is no amount, is 0, or is said twice. The text says what to write.
+    """
+    limits: dict[str, float | None] = {}
+    for part in filter(None, (part.strip() for part in _BETWEEN.split(text.strip()))):
+        name, value = _limit(part)
+        if name in limits:
+            raise ValueError(f"'{part}' limits what another amount limits already: write one of them")
+        if value is not None and value <= 0:
+            raise ValueError(f"'{part}' leaves nothing: write an amount over 0, or none for no limit")
+        limits[name] = value
+    return limits
+
+
+def _limit(part: str) -> tuple[str, float | None]:
+    if (time := _TIME.fullmatch(part)) is not None:
+        return "wall_clock_s", float(time[1]) * _SECONDS[time[2][0].lower()]
+    try:
+        if is_money(part):
+            return "cost_usd", amount(part)
+        return "model_calls" if part.lower().endswith(("call", "calls")) else "tokens", whole_amount(part)
+    except ValueError as error:
+        raise ValueError(f"'{part}': {error}") from None

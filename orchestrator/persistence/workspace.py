@@ -40,9 +40,32 @@ def workspace_of(database: Path | None, thread_id: str) -> Path:
         thread_id: The thread.
     """
     root = workspaces_beside(database) if database else user_data_path("agent-task-orchestrator") / "files"
+    return _folder_of(root, thread_id)
+
+
+def _folder_of(root: Path, thread_id: str) -> Path:
     name = quote(thread_id, safe="")
     # A thread may be called "..", and its folder must not be another one.
     return root.absolute() / ("%2E" + name[1:] if name.startswith(".") else name)
+
+
+def uploads_of(database: Path | None, thread_id: str) -> Path:
+    """Return the folder of the documents that a person uploaded for a thread, without creating it.
+
+    It is not in the workspace: the thread's workers read these documents and must not change them.
+
+    Args:
+        database: The thread's database; the folder is beside it. None for a database in memory.
+        thread_id: The thread.
+    """
+    return _folder_of(uploads_beside(database), thread_id)
+
+
+def uploads_beside(database: Path | None) -> Path:
+    """Return the folder of all uploads of a database."""
+    if database is None:
+        return user_data_path("agent-task-orchestrator") / "uploads"
+    return database.absolute().with_name(database.name + ".uploads")
 
 
 def workspaces_beside(database: Path) -> Path:

@@ -6,7 +6,7 @@ from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.errors import PersistenceError
 from orchestrator.journal.reading import forget_journal
 from orchestrator.persistence.database import Persistence
-from orchestrator.persistence.workspace import delete_workspace, workspace_of
+from orchestrator.persistence.workspace import delete_workspace, uploads_of, workspace_of
 from orchestrator.runs.interventions.cancellation import forget_orders
 from orchestrator.runs.thread_list import ThreadList
 
@@ -27,13 +27,13 @@ async def delete_thread(bridge: Bridge, persistence: Persistence, thread_id: str
     """
     threads = ThreadList(persistence.store)
     await threads.mark_deleting(bridge, thread_id)
-    folder = workspace_of(persistence.path, thread_id)
-    try:
-        delete_workspace(folder)
-    except OSError as error:
-        raise PersistenceError(
-            f"cannot delete {folder} ({error.strerror or error}): mend that, and delete thread '{thread_id}' again"
-        ) from error
+    for folder in (workspace_of(persistence.path, thread_id), uploads_of(persistence.path, thread_id)):
+        try:
+            delete_workspace(folder)
+        except OSError as error:
+            raise PersistenceError(
+                f"cannot delete {folder} ({error.strerror or error}): mend that, and delete thread '{thread_id}' again"
+            ) from error
     saver = persistence.checkpointer
     await bridge.call(saver.delete_thread if bridge is BLOCKING else saver.adelete_thread, thread_id)
     await forget_ledger(bridge, persistence.store, thread_id)

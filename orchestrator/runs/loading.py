@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from traceback import extract_tb
@@ -23,19 +24,26 @@ from orchestrator.runs.task_orchestrator import TaskOrchestrator
 from orchestrator.runs.thread_states import ThreadStates
 from orchestrator.tool_calls.policy import Policy
 
+TeamSource = Team | Callable[..., Team]
+"""A team, or a function that makes one, also of a folder of documents."""
+
+_CALL_FACTS = ("fallback_models", "economy_model", "requests_per_minute", "tokens_per_minute")
 _RENAMED = {"graphs": "orchestrator_graphs", "tools": "orchestrator_tools"}  # import names up to 0.1.0
 
 
-def load_team(name: str, docs: str | Path | None = None) -> Team:
+def load_team(name: str, docs: str | Path | None = None, own: Mapping[str, TeamSource] | None = None) -> Team:
     """Load a copy of a team by name.
 
     Args:
         name: A team that ships, such as `research_team`, or `module:attribute`.
         docs: Passed to the attribute when it is a function that makes a team.
+        own: Teams by name, which are looked for before any module.
 
     Raises:
         ConfigError: There is no such module or attribute, the module cannot be imported, or the attribute is no team.
     """
+    if own is not None and name in own:
+        return _made(name, name, own[name], docs)
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in module_name.split(".")) or name.endswith(":"):
         raise ConfigError(
@@ -53,6 +61,10 @@ def load_team(name: str, docs: str | Path | None = None) -> Team:
         team = getattr(_imported(name, module_name), attribute)
     except AttributeError as error:
         raise ConfigError(f"no team '{name}': {error}") from error
+    return _made(name, attribute, team, docs)
+
+
+def _made(name: str, attribute: str, team: Any, docs: str | Path | None) -> Team:
     if callable(team) and not isinstance(team, Team):
         try:
             team = team(docs) if docs is not None else team()
@@ -101,7 +113,10 @@ def _line_of(error: Exception) -> str:
 
 
 def open_orchestrator(
-    db: str | None, about: dict[str, Any], persistence: Persistence | None = None
+    db: str | None,
+    about: dict[str, Any],
+    persistence: Persistence | None = None,
+    own: Mapping[str, TeamSource] | None = None,
 ) -> TaskOrchestrator:
     """Open an orchestrator from plain facts.
 
@@ -110,16 +125,19 @@ def open_orchestrator(
         about: Names of the team, the model and the rest, as the options of `orchestrator run`. They are recorded with
             each thread.
         persistence: The database, where it is open already.
+        own: Teams by name, which are looked for before any module.
     """
-    team = load_team(about.get("team") or DEFAULT_TEAM, about.get("docs"))
+    team = load_team(about.get("team") or DEFAULT_TEAM, about.get("docs"), own)
     equip(team, about.get("mcp"), about.get("policy"))
     path = persistence.path if persistence is not None else database_path(str(db or default_url()))
     if not about.get("policy") and path is not None:
         team.use_policy(team.policy.also_reading(rules_beside(path)))
     endpoint = {name: about[name] for name in ("model", "base_url") if about.get(name)}
-    model = chat_model(ModelSettings(**endpoint))
-    team.use_model(model)
-    team.calls = _call_policy(about, endpoint)
+    # A team whose agents all have models of their own needs none, nor a key for it.
+    if endpoint or not all(agent.has_model for agent in (team.supervisor, *team.workers.values())):
+        team.use_model(chat_model(ModelSettings(**endpoint)))
+    if any(about.get(fact) for fact in _CALL_FACTS):  # otherwise a team keeps what its maker gave it
+        team.calls = _call_policy(about, endpoint)
     return TaskOrchestrator(team=team, db=persistence or Persistence(db), about=about)
 
 
@@ -177,13 +195,16 @@ def _restore_address(about: dict[str, Any], thread_id: str) -> None:
     about["base_url"] = None
 
 
-def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> TaskOrchestrator:
+def open_thread(
+    db: str | None, thread_id: str, instead: dict[str, Any], own: Mapping[str, TeamSource] | None = None
+) -> TaskOrchestrator:
     """Open the orchestrator that a thread was started with.
 
     Args:
         db: Database URL or path.
         thread_id: The thread.
         instead: Facts that replace those that the thread recorded.
+        own: Teams by name, which are looked for before any module.
 
     Raises:
         UnknownThreadError: There is no such thread.
@@ -200,7 +221,7 @@ def open_thread(db: str | None, thread_id: str, instead: dict[str, Any]) -> Task
                 f"thread '{thread_id}' was started from Python or Studio, where its team is: resume it there, or name "
                 "the team with --team"
             )
-        return open_orchestrator(db, about, persistence)
+        return open_orchestrator(db, about, persistence, own)
     # Ctrl-C included: no object is returned that the caller could close.
     except BaseException:
         persistence.close()

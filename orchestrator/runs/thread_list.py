@@ -145,7 +145,12 @@ def _put(record: ThreadRecord) -> PutOp:
     return PutOp(THREADS, record.id, {**plain, "about": redact_json(plain["about"])}, index=False)
 
 
-def new_thread_id(task: str) -> str:
-    """Return an id that a person recognises: the first words of the task and some random letters."""
+def new_thread_id(task: str, ending: str = "") -> str:
+    """Return an id that a person recognises: the first words of the task and some random letters.
+
+    Args:
+        task: The task.
+        ending: Letters instead of random ones.
+    """
     words = re.findall(r"[a-z0-9]+", task.lower())[:3]
-    return "-".join([*(word[:12] for word in words), secrets.token_hex(3)])
+    return "-".join([*(word[:12] for word in words), ending or secrets.token_hex(3)])

@@ -9,6 +9,9 @@ from orchestrator.runs.client import OrchestratorClient
 from orchestrator.server.access.tokens import Tokens
 from orchestrator.server.reading.histories import Histories
 from orchestrator.server.reviewing.inbox import Inbox
+from orchestrator.server.running.runs import Runs
+from orchestrator.server.running.settings import RunSettings
+from orchestrator.server.running.uploads import Uploads
 
 
 @dataclass(frozen=True)
@@ -21,6 +24,9 @@ class Desk:
         histories: What happened on threads.
         inbox: The open reviews of all threads.
         tokens: Who may use the page; None where this machine may, and nobody else.
+        runs: The runs that were started here.
+        settings: What a run begins with where a person chooses nothing else.
+        uploads: Documents that were uploaded.
     """
 
     db: str | None
@@ -28,6 +34,9 @@ class Desk:
     histories: Histories
     inbox: Inbox
     tokens: Tokens | None
+    runs: Runs
+    settings: RunSettings
+    uploads: Uploads
 
 
 def desk_of(request: Request) -> Desk:

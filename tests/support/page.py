@@ -1,7 +1,9 @@
 """The page of a database, asked as a browser asks it."""
 
+import re
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from starlette.testclient import TestClient
 from orchestrator.server.access.sessions import COOKIE, FIELD, form_field
 from orchestrator.server.app import create_app
 from orchestrator.server.serving import open_socket
+from tests.support.running import LIMIT_S
 
 BROWSER = {"accept": "text/html"}
 
@@ -51,3 +54,28 @@ def send_form(page: TestClient, path: str, **fields: Any) -> httpx.Response:
     page.get("/login")
     field = form_field(page.cookies.get(COOKIE) or "")
     return page.post(path, data={FIELD: field, **fields}, headers={"origin": "http://localhost:8321"})
+
+
+def submit(page: TestClient, at: str, to: str, *, files: Any = None, **fields: str) -> Any:
+    """Fill in the form of a page as a browser does, and send it.
+
+    Args:
+        page: The browser.
+        at: The page with the form.
+        to: The form's address.
+        files: Files, as httpx takes them.
+        fields: What is filled in, besides the form's hidden fields.
+    """
+    shown = page.get(at).text
+    hidden = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)"', shown))
+    hidden = {name: hidden[name] for name in ("csrf", "key") if name in hidden}
+    return page.post(to, data={**hidden, **fields}, files=files, headers={"sec-fetch-site": "same-origin"})
+
+
+def until(holds: Callable[[], Any]) -> Any:
+    """Wait until something holds that a run brings about, and return it."""
+    last = time.monotonic() + LIMIT_S
+    while not (value := holds()):
+        assert time.monotonic() < last, "it never came"
+        time.sleep(0.02)
+    return value

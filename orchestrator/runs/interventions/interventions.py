@@ -17,7 +17,7 @@ class Interventions:
     persistence: Persistence
     _states: ThreadStates
 
-    def cancel(self, thread_id: str) -> CancelResult:
+    def cancel(self, thread_id: str, *, by: str | None = None) -> CancelResult:
         """End the run of a thread, in whichever process it is. The thread can be resumed.
 
         The run ends within two seconds: requests to models, asynchronous tools and waits are cancelled, and blocking
@@ -26,6 +26,7 @@ class Interventions:
 
         Args:
             thread_id: The thread.
+            by: The name of whoever gives the order; None for the user of this process.
 
         Returns:
             `cancelled`; `not running`, if nothing ran or the run had just ended by itself; `asked`, if the run has not
@@ -34,14 +35,14 @@ class Interventions:
         Raises:
             UnknownThreadError: There is no such thread.
         """
-        return run_in_background(lambda: self.acancel(thread_id))
+        return run_in_background(lambda: self.acancel(thread_id, by=by))
 
-    async def acancel(self, thread_id: str) -> CancelResult:
+    async def acancel(self, thread_id: str, *, by: str | None = None) -> CancelResult:
         """Async twin of `cancel`."""
         await self._states.record(thread_id)
         if not self.persistence.is_leased(thread_id) and await self._is_over(thread_id):
             return "not running"
-        return await cancel_run(self.persistence, thread_id, user_name())
+        return await cancel_run(self.persistence, thread_id, user_name() if by is None else by)
 
     async def _is_over(self, thread_id: str) -> bool:
         """True if no run can be going on. A thread that cannot be read may have one."""
@@ -52,7 +53,7 @@ class Interventions:
         # The tasks of a graph around a team are not seen here, and it has no phase.
         return not snapshot.tasks and snapshot.values.get("phase") == "end"
 
-    def steer(self, thread_id: str, text: str) -> Instruction:
+    def steer(self, thread_id: str, text: str, *, by: str | None = None) -> Instruction:
         """Give an instruction to a run that goes on, or that is to be resumed, from any process.
 
         Every model call of the run's workers and supervisor that begins later sees the instruction. It is a human's
@@ -61,14 +62,15 @@ class Interventions:
         Args:
             thread_id: The thread.
             text: The instruction, of 4,000 characters at most.
+            by: The name of whoever gives it; None for the user of this process.
 
         Raises:
             UnknownThreadError: There is no such thread.
             ConfigError: The text is empty or too long, or the thread's last run has ended.
         """
-        return run_in_background(lambda: self.asteer(thread_id, text))
+        return run_in_background(lambda: self.asteer(thread_id, text, by=by))
 
-    async def asteer(self, thread_id: str, text: str) -> Instruction:
+    async def asteer(self, thread_id: str, text: str, *, by: str | None = None) -> Instruction:
         """Async twin of `steer`."""
         await self._states.record(thread_id)
         checked = check_instruction(text)
@@ -79,7 +81,8 @@ class Interventions:
                     f"thread '{thread_id}' is {run.status}, and no step is left to see an instruction: run another "
                     "task on it"
                 )
-        return await record_instruction(AWAITING, self.persistence.store, thread_id, checked, user_name())
+        name = user_name() if by is None else by
+        return await record_instruction(AWAITING, self.persistence.store, thread_id, checked, name)
 
 
 def user_name() -> str:

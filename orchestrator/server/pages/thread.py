@@ -9,8 +9,10 @@ from starlette.responses import Response
 
 from orchestrator.planning.plan import Plan
 from orchestrator.reports.plan_svg import plan_svg
+from orchestrator.runs.run import Run
 from orchestrator.server.desk import desk_of
 from orchestrator.server.rendering import link_to, render
+from orchestrator.server.running.steering import Refused, Steering
 from orchestrator.server.views.timeline import TimelineView
 
 _QUERY = ("density", "rows", "sub_task")
@@ -56,6 +58,7 @@ def thread(request: Request) -> Response:
             entries=waiting.open,
             answered=asked,
             rests=waiting.rests,
+            steering=steering_of(request, run),
             **values,
         )
 
@@ -63,3 +66,9 @@ def thread(request: Request) -> Response:
 def _here(request: Request, query: dict[str, str], **changes: object) -> str:
     """Return the address of the page that is shown, with other values in its query."""
     return link_to(request, "/thread", **{**query, **changes})
+
+
+def steering_of(request: Request, run: Run) -> Steering:
+    """Return what a person can do to a thread right now."""
+    desk, refused = desk_of(request), getattr(request.state, "refused", Refused())
+    return Steering(run, desk.runs.state(run.thread_id), desk.client.persistence.is_leased(run.thread_id), refused)

@@ -1,6 +1,7 @@
 """The list of threads."""
 
 from collections import Counter
+from dataclasses import replace
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -10,7 +11,18 @@ from orchestrator.server.desk import desk_of
 from orchestrator.server.rendering import render
 
 _PAGE = 100
-_ORDER = ("running", "waiting", "interrupted", "failed", "limited", "stopped", "done", "unreadable", "deleting")
+_ORDER = (
+    "running",
+    "queued",
+    "waiting",
+    "interrupted",
+    "failed",
+    "limited",
+    "stopped",
+    "done",
+    "unreadable",
+    "deleting",
+)
 
 
 def threads(request: Request) -> Response:
@@ -24,7 +36,12 @@ def threads(request: Request) -> Response:
     query = request.query_params
     status, find = query.get("status", ""), query.get("find", "").strip()
     page = int(query["page"]) if query.get("page", "").isdecimal() else 1
-    listed = sorted(list_threads(desk_of(request).db), key=lambda record: -record.updated)
+    desk = desk_of(request)
+    queued = desk.runs.queued()
+    listed = [
+        replace(record, status="queued") if record.id in queued and record.status == "interrupted" else record
+        for record in sorted(list_threads(desk.db), key=lambda record: -record.updated)
+    ]
     # Of all threads, so that a filter shows what the others would find.
     counts = Counter(record.status for record in listed)
     words = find.casefold().split()

@@ -1,6 +1,7 @@
 // The page stays what the server would show: parts that have changed are fetched whole and morphed into place.
 import { follow } from "./live.js";
 import "./plan_table.js";
+import "./once.js";
 
 const main = document.querySelector("main");
 if (main.dataset.live) follow(main);

@@ -1,0 +1,1 @@
+"""The teams that a run can be started with."""
