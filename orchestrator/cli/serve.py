@@ -8,8 +8,29 @@ import typer
 
 from orchestrator.cli.echo import echo, echo_json
 from orchestrator.cli.interruption import CTRL_C
-from orchestrator.cli.options import Db, Json
+from orchestrator.cli.options import (
+    BaseUrl,
+    Db,
+    Docs,
+    EconomyModel,
+    FallbackModel,
+    Json,
+    MaxCalls,
+    MaxCost,
+    MaxTime,
+    MaxTokens,
+    McpFile,
+    ModelName,
+    PolicyFile,
+    Price,
+    RequestsPerMinute,
+    TeamName,
+    TokensPerMinute,
+    budget_of,
+    team_settings,
+)
 from orchestrator.errors import ConfigError
+from orchestrator.runs.defaults import DEFAULT_TEAM
 
 if TYPE_CHECKING:
     from orchestrator.server.access.tokens import Tokens
@@ -28,14 +49,40 @@ def serve(
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port; 0 takes any free one.")] = 8321,
     open_: Annotated[bool, typer.Option("--open", help="Open the page in a browser.")] = False,
     tokens: TokenFile = None,
+    runs: Annotated[
+        int, typer.Option("--runs", min=1, help="Most runs at once that were started on the page. Others wait.")
+    ] = 4,
     db: Db = None,
+    team: TeamName = DEFAULT_TEAM,
+    model: ModelName = None,
+    base_url: BaseUrl = None,
+    docs: Docs = None,
+    policy: PolicyFile = None,
+    mcp: McpFile = None,
+    max_tokens: MaxTokens = None,
+    max_cost: MaxCost = None,
+    max_time: MaxTime = None,
+    max_calls: MaxCalls = None,
+    price: Price = None,
+    fallback_model: FallbackModel = None,
+    economy_model: EconomyModel = None,
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
 ) -> None:
     """Serve the page.
 
-    It has threads as they run, reviews to answer, timelines and reports. It answers to this machine only, until
-    `orchestrator token new NAME` has made a token. Ctrl-C ends it; runs that were started on it are interrupted, and
-    can be resumed.
+    It has threads as they run, reviews to answer, timelines, reports, and new runs. It answers to this machine only,
+    until `orchestrator token new NAME` has made a token. Ctrl-C ends it; runs that were started on it are interrupted,
+    and can be resumed. Options about teams, models and limits are for runs that are started on the page.
     """
+    # Options, so that orchestrator.toml gives them their defaults under the same rule of trust as for `run`.
+    facts = team_settings(team, model, base_url, docs, policy, mcp) | {
+        "fallback_models": fallback_model,
+        "economy_model": economy_model,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+    }
+    limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
     try:
         from orchestrator.server.serving import serve as serve_page
     except ModuleNotFoundError as error:
@@ -48,7 +95,8 @@ def serve(
 
     CTRL_C.way_on = lambda: "the page is closed; its threads are kept"
     known = _tokens(tokens)
-    serve_page(db, host, port, known if known.hashes() else None, tell)
+    allowed = known if known.hashes() else None
+    serve_page(db, host, port, allowed, tell, facts=facts, limits=limits, most_runs=runs)
 
 
 def _tokens(path: Path | None) -> "Tokens":

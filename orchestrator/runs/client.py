@@ -146,8 +146,10 @@ class OrchestratorClient(Journals, Interventions):
 
     async def ashow(self, thread_id: str) -> Run:
         """Async twin of `show`."""
-        await self._states.record(thread_id)
+        record = await self._states.record(thread_id)
         run = await self._states.shown_run_of(thread_id)
+        if not run.task:  # nothing of the state is saved before the first step
+            run = replace(run, task=record.task)
         # The saved state of a run at work is that of an interrupted one. Only its lease tells them apart.
         return replace(run, status="running", errors=()) if self.persistence.is_leased(thread_id) else run
 

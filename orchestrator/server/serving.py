@@ -1,7 +1,10 @@
 """Serving: the page on an address of its own."""
 
 import socket
+import threading
 from collections.abc import Callable
+from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -9,8 +12,9 @@ from orchestrator.errors import ConfigError
 from orchestrator.server.access.guard import is_loopback
 from orchestrator.server.access.tokens import Tokens
 from orchestrator.server.app import create_app
+from orchestrator.server.running.runs import Runs
 
-_STOP_S = 2  # a page that follows events keeps its connection, and must not hold up Ctrl-C
+_STOP_S = 1  # a page that follows events keeps its connection, and must not hold up Ctrl-C
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -35,8 +39,29 @@ def open_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-def serve(db: str | None, host: str, port: int, tokens: Tokens | None, tell: Callable[[str], object]) -> None:
-    """Serve the page until the process is told to end.
+class _Server(uvicorn.Server):
+    """A server whose runs begin to end with the first signal, while it still closes its connections."""
+
+    def __init__(self, config: uvicorn.Config, runs: Runs) -> None:
+        super().__init__(config)
+        self._runs = runs
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        if not self.should_exit:
+            threading.Thread(target=self._runs.close, daemon=True).start()
+        super().handle_exit(sig, frame)
+
+
+def serve(
+    db: str | None,
+    host: str,
+    port: int,
+    tokens: Tokens | None,
+    tell: Callable[[str], object],
+    **options: Any,
+) -> None:
+    """Serve the page until the process is told to end. Its runs then end too, and can be resumed.
 
     Args:
         db: Database URL or path; None for the one under the user's data folder.
@@ -44,6 +69,7 @@ def serve(db: str | None, host: str, port: int, tokens: Tokens | None, tell: Cal
         port: The port; 0 for any free one.
         tokens: Who may use the page; None for this machine alone.
         tell: Is given the page's address, once it can be opened.
+        options: Further arguments of `create_app`.
 
     Raises:
         ConfigError: The address cannot be used, or others could reach it without a token.
@@ -53,11 +79,14 @@ def serve(db: str | None, host: str, port: int, tokens: Tokens | None, tell: Cal
             f"at {host} others could reach the page: make a token with `orchestrator token new NAME`, or leave "
             "--host out"
         )
-    app = create_app(db, tokens=tokens)
+    app = create_app(db, tokens=tokens, **options)
     with open_socket(host, port) as listening:
         named = f"[{host}]" if ":" in host else host
         config = uvicorn.Config(
             app, log_level="warning", timeout_graceful_shutdown=_STOP_S, server_header=False, lifespan="off"
         )
         tell(f"http://{named}:{listening.getsockname()[1]}/")
-        uvicorn.Server(config).run(sockets=[listening])
+        try:
+            _Server(config, app.state.runs).run(sockets=[listening])
+        finally:
+            app.state.runs.close()

@@ -50,6 +50,7 @@ async def sent(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIterator[
     Raises:
         HTTPException: It is too large, no form or JSON object, or a form that this page did not make for this browser.
     """
+    # Starlette bounds fields, and writes files of any size to the disk.
     bounded = _Bounded(request, most_bytes)
     if request.headers.get("content-type", "").startswith("application/json"):
         yield _of_program(await bounded.body())

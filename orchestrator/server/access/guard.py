@@ -11,6 +11,7 @@ import ipaddress
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
@@ -93,7 +94,9 @@ class Guard:
         is_new = self._access.tokens is None and not session
         if is_new:
             session = new_session()
-        user = self._access.user_of(request)
+        # The file of the tokens is read, and an event loop of another server, as `langgraph dev`, forbids that on it.
+        has_tokens = self._access.tokens is not None
+        user = await run_in_threadpool(self._access.user_of, request) if has_tokens else self._access.user_of(request)
         scope.setdefault("state", {}).update(session=session, user=user or "")
 
         async def send_guarded(message: Message) -> None:

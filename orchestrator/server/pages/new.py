@@ -85,6 +85,7 @@ def _begin(desk: Desk, form: Sent, user: str) -> str:
         about["started_by"] = user
     try:
         desk.runs.begin(Task(form["task"], thread_id, about, limits, auto_approve=form.is_set("auto_approve")))
+    # The form comes back with its files, whatever was wrong.
     except BaseException:
         if has_files:
             desk.uploads.take_back(form["key"], thread_id)

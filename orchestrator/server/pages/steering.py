@@ -66,6 +66,7 @@ def _steer(request: Request, form: Sent) -> Response:
         if form.is_program:
             return problem(request, str(error), 409 if isinstance(error, ThreadBusyError) else 400)
         other = error.difference if isinstance(error, ModelChangedError) else ""
+        # The page is shown under its own address, so it stays live, and its renewals leave the touched form alone.
         request.state.refused = Refused(do, "" if other else str(error), other, form.fields)
         response = thread(request)
         response.status_code = 400

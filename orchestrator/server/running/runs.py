@@ -175,6 +175,7 @@ class Runs:
             self._forms.move_to_end(form)
             while len(self._forms) > _MOST_FORMS:
                 self._forms.popitem(last=False)
+        # The second click waits here for the first one, and then finds its thread.
         with once.lock:
             if not once.thread_id:
                 once.thread_id = begin()
@@ -341,6 +342,7 @@ class Runs:
             background = work.work if work is not None and work.state == "queued" else None
         if work is None or background is None:
             return False
+        # It may have got its slot meanwhile. Then it is cancelled as any run is, and stays resumable too.
         background.cancel()
         self._leave(thread_id, work)  # a coroutine that is cancelled before its first step leaves nothing by itself
         return True
@@ -356,6 +358,7 @@ class Runs:
             self._is_closed = True
             works = [work.work for work in self._works.values() if work.work is not None]
         last = time.monotonic() + _END_S
+        # All are told before any is waited for, so that the patience is for all of them together.
         for work in works:
             work.cancel(0)
         for work in works:

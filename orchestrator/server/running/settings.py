@@ -77,6 +77,7 @@ class RunSettings:
     @cached_property
     def teams(self) -> list[TeamDescription]:
         """The teams that can be chosen, the first one first. Loading them takes a second or two, once."""
+        # Who brings teams of their own offers these. Those that ship would work on other documents, with other models.
         names = dict.fromkeys([self.team, *self.own, *([] if self.own else shipped_teams())])
         return [describe_team(name, self.own.get(name)) for name in names]
 
@@ -97,6 +98,7 @@ class RunSettings:
             raise ConfigError(f"there is no team '{team}' here: choose one of {', '.join(known)}")
         if ("docs" in given or has_files) and not known[team].takes_docs:
             raise ConfigError(f"team '{team}' works on no folder of documents: leave the documents out")
+        # The server's key is sent to the endpoint, so an endpoint of somebody's choice would learn the key.
         if "base_url" in given and not self.is_private:
             raise ConfigError("the endpoint of this page is chosen by those who serve it: leave it empty")
         if "docs" in given:

@@ -100,6 +100,7 @@ class Uploads:
         kept = [path for path in folder.iterdir() if path.name != name]
         if len(kept) >= MOST_FILES:
             raise ConfigError(f"a thread takes {MOST_FILES} files at most")
+        # Counted again for each file: what earlier sendings of the form have left counts too.
         room = MOST_BYTES - sum(path.stat().st_size for path in kept)
         path = folder / name
         # The same file once more replaces the one from before: the form came back with a mistake.
@@ -125,6 +126,7 @@ def safe_name(name: str) -> str:
     Args:
         name: The name as a browser sends it. It may be anything.
     """
+    # Windows separates folders by a backslash, and a browser there may send a whole path.
     plain = unicodedata.normalize("NFC", name).replace("\\", "/").rpartition("/")[2]
     shown = "".join(sign if sign.isprintable() and sign not in '<>:"|?*' else "_" for sign in plain)
     stem, dot, ending = shown.strip(" .").rpartition(".")
