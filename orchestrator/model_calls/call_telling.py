@@ -90,7 +90,9 @@ class CallTelling:
 
     def failed(self, error: BaseException) -> Fact:
         """Return what is told of a request that failed or was cancelled."""
-        why = redact(sound(str(error))) or type(error).__name__
+        # The reason of a cancellation may be any object, such as the mark of the scope that cancels.
+        is_told = isinstance(error, Exception) or any(isinstance(part, str) for part in error.args)
+        why = (redact(sound(str(error))) if is_told else "") or type(error).__name__
         data = {**self._data, "seconds": self._seconds, "error": why, "error_type": type(error).__name__}
         if isinstance(error, Exception):  # a run that is cancelled has no listeners left, as a rule
             self._tell_end(why)

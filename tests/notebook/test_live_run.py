@@ -70,6 +70,8 @@ def test_one_that_works_is_cancelled_and_resumed_and_what_it_is_told_is_kept(tmp
         assert live.cancel() == "cancelled"
         run = live.wait()
         assert (run.status, sorted(run.results)) == ("interrupted", ["a", "b"])
+        [failed] = [record for record in team.journal("t") if record.kind == "model_failed"]
+        assert (failed.sub_task, failed.data["error"]) == ("c", "CancelledError")
         gate.release()
         live.resume()
         run = live.wait()
