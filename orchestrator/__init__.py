@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from orchestrator.agents.worker import Worker
     from orchestrator.budget.budget import Budget, BudgetSpentError
     from orchestrator.budget.limits import Limits
-    from orchestrator.budget.prices import Price
+    from orchestrator.budget.price import Price
     from orchestrator.errors import (
         CallbackError,
         CircuitOpenError,
@@ -56,10 +56,10 @@ if TYPE_CHECKING:
     from orchestrator.graph.shape.wiring import GATES
     from orchestrator.journal.record import JournalRecord
     from orchestrator.journal.verification import JournalCheck
-    from orchestrator.memory.conversation import ConversationTurn
     from orchestrator.memory.entry import Entry
     from orchestrator.memory.reference import Reference
     from orchestrator.memory.shared_memory import SharedMemory
+    from orchestrator.memory.turns import ConversationTurn
     from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelLoading, ModelReturned, PromptRead
     from orchestrator.model_calls.call_policy import CallPolicy
     from orchestrator.model_calls.retries import Resilience
@@ -74,8 +74,8 @@ if TYPE_CHECKING:
     from orchestrator.planning.plan import Plan
     from orchestrator.planning.sub_task import SubTask
     from orchestrator.reports.results import SubTaskResult, ToolCallRecord
-    from orchestrator.reviews.instructions import Instruction
     from orchestrator.reviews.review import Decision, Review
+    from orchestrator.reviews.saved.instructions import Instruction
     from orchestrator.runs.client import OrchestratorClient
     from orchestrator.runs.run import Run
     from orchestrator.runs.task_orchestrator import TaskOrchestrator
@@ -185,7 +185,7 @@ _MODULES = {
     "agents.worker": ("Worker",),
     "budget.budget": ("Budget", "BudgetSpentError"),
     "budget.limits": ("Limits",),
-    "budget.prices": ("Price",),
+    "budget.price": ("Price",),
     "errors": (
         "CallbackError",
         "CircuitOpenError",
@@ -226,7 +226,7 @@ _MODULES = {
     "graph.shape.wiring": ("GATES",),
     "journal.record": ("JournalRecord",),
     "journal.verification": ("JournalCheck",),
-    "memory.conversation": ("ConversationTurn",),
+    "memory.turns": ("ConversationTurn",),
     "memory.entry": ("Entry",),
     "memory.reference": ("Reference",),
     "memory.shared_memory": ("SharedMemory",),
@@ -243,7 +243,7 @@ _MODULES = {
     "planning.outcome": ("Outcome", "Verdict"),
     "planning.plan": ("Plan", "SubTask"),
     "reports.results": ("SubTaskResult", "ToolCallRecord"),
-    "reviews.instructions": ("Instruction",),
+    "reviews.saved.instructions": ("Instruction",),
     "reviews.review": ("Decision", "Review"),
     "runs.client": ("OrchestratorClient",),
     "runs.run": ("Run",),

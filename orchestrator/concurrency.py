@@ -13,14 +13,15 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from functools import partial
-from typing import Any, Protocol, TypeVar, cast
-
-from langchain_core.runnables import Runnable, RunnableConfig
-from langgraph.store.base import BaseStore, Op, Result
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 from orchestrator.cancel_signal import WaitCancelledError, wait_for
 from orchestrator.daemon_threads import as_exception, in_own_thread, with_ordinary_tasks
 from orchestrator.errors import ConfigError
+
+if TYPE_CHECKING:  # commands that only look load this module, and no LangChain
+    from langchain_core.runnables import Runnable, RunnableConfig
+    from langgraph.store.base import BaseStore, Op, Result
 
 T = TypeVar("T")
 
@@ -43,7 +44,7 @@ class Bridge(Protocol):
     """Input and output of nodes, in threads or on an event loop."""
 
     async def invoke(
-        self, runnable: Runnable[Any, Any], value: object, config: RunnableConfig | None = None, **kwargs: Any
+        self, runnable: "Runnable[Any, Any]", value: object, config: "RunnableConfig | None" = None, **kwargs: Any
     ) -> Any:
         """Invoke a model, a chain or a graph."""
 
@@ -72,7 +73,7 @@ class Bridge(Protocol):
     async def sleep(self, seconds: float) -> None:
         """Wait while other coroutines and threads go on."""
 
-    async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
+    async def batch(self, store: "BaseStore", ops: "Iterable[Op]") -> "list[Result]":
         """Carry out operations on a store."""
 
     def waiter(self) -> Waiter:
@@ -121,7 +122,7 @@ class _Blocking:
     """The bridge for threads: nothing in it suspends."""
 
     async def invoke(
-        self, runnable: Runnable[Any, Any], value: object, config: RunnableConfig | None = None, **kwargs: Any
+        self, runnable: "Runnable[Any, Any]", value: object, config: "RunnableConfig | None" = None, **kwargs: Any
     ) -> Any:
         return runnable.invoke(value, config, **kwargs)
 
@@ -161,7 +162,7 @@ class _Blocking:
     async def sleep(self, seconds: float) -> None:
         wait_for(threading.Event(), seconds)
 
-    async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
+    async def batch(self, store: "BaseStore", ops: "Iterable[Op]") -> "list[Result]":
         try:
             return store.batch(ops)
         except asyncio.InvalidStateError as error:  # LangGraph: a store of this thread's own event loop
@@ -191,7 +192,7 @@ class _Awaiting:
     """The bridge for an event loop."""
 
     async def invoke(
-        self, runnable: Runnable[Any, Any], value: object, config: RunnableConfig | None = None, **kwargs: Any
+        self, runnable: "Runnable[Any, Any]", value: object, config: "RunnableConfig | None" = None, **kwargs: Any
     ) -> Any:
         return await runnable.ainvoke(value, config, **kwargs)
 
@@ -210,7 +211,7 @@ class _Awaiting:
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
 
-    async def batch(self, store: BaseStore, ops: Iterable[Op]) -> list[Result]:
+    async def batch(self, store: "BaseStore", ops: "Iterable[Op]") -> "list[Result]":
         try:
             return await store.abatch(ops)
         except NotImplementedError:  # a store for threads alone
@@ -239,21 +240,3 @@ def run_blocking(coroutine: Coroutine[Any, Any, T]) -> T:
         return cast(T, done.value)
     coroutine.close()  # runs its `finally` blocks
     raise RuntimeError("a coroutine on the blocking bridge suspended; it must do its waiting through the bridge")
-
-
-# LangGraph 1.2 takes a Runnable as it is. It sends a plain function to a thread under `ainvoke`, and cannot invoke a
-# coroutine function without a loop.
-class BridgedNode(Runnable[Any, Any]):
-    """A graph node made from one coroutine function `body(bridge, state, config)`."""
-
-    def __init__(self, name: str, body: Callable[[Bridge, Any, RunnableConfig], Coroutine[Any, Any, Any]]) -> None:
-        self.name = name
-        self._body = body
-
-    def invoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:
-        """Run the body in this thread."""
-        return run_blocking(self._body(BLOCKING, input, config or {}))
-
-    async def ainvoke(self, input: Any, config: RunnableConfig | None = None, **_: Any) -> Any:
-        """Run the body on the event loop."""
-        return await self._body(AWAITING, input, config or {})

@@ -9,7 +9,7 @@ from orchestrator.errors import PlanError
 from orchestrator.planning.outcome import Verdict
 from orchestrator.planning.output_schema import OutputSchema
 from orchestrator.planning.sub_task import SubTask
-from orchestrator.reviews.instructions import Instruction
+from orchestrator.reviews.saved.instructions import Instruction
 
 
 @dataclass(frozen=True)

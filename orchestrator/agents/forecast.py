@@ -15,7 +15,8 @@ from typing import Any
 from orchestrator import prompts
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.limits import Limits
-from orchestrator.budget.prices import UNPRICED_LOCAL, Price, booked_name, nano_usd
+from orchestrator.budget.price import UNPRICED_LOCAL, Price
+from orchestrator.budget.prices import booked_name, nano_usd
 from orchestrator.budget.spend import NANO, Spend
 from orchestrator.model_calls.prompt_tokens import tools_tokens
 from orchestrator.models.profile import ModelProfile

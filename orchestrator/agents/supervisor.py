@@ -36,7 +36,8 @@ from orchestrator.planning.plan import Plan
 from orchestrator.planning.revision import Revision
 from orchestrator.planning.schemas import plan_schema, revision_schema
 from orchestrator.planning.small_model import small_model_request
-from orchestrator.reviews.instructions import Instruction, instructions_text
+from orchestrator.reviews.instructions import instructions_text
+from orchestrator.reviews.saved.instructions import Instruction
 from orchestrator.text import excerpt
 from orchestrator.validation import expect
 

@@ -13,7 +13,8 @@ from orchestrator.journal.fact import Fact
 from orchestrator.memory.briefing import brief, fit
 from orchestrator.memory.conversation import Conversation
 from orchestrator.messages import mark_steered, steered_up_to
-from orchestrator.reviews.instructions import Instruction, instructions_text
+from orchestrator.reviews.instructions import instructions_text
+from orchestrator.reviews.saved.instructions import Instruction
 from orchestrator.text import excerpt
 from orchestrator.tool_calls.worker_context import WorkerContext
 from orchestrator.trust import merged, taint

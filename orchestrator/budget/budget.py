@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from orchestrator.budget.amounts import amount, is_money, whole_amount
-from orchestrator.budget.prices import Price
+from orchestrator.budget.price import Price
 from orchestrator.budget.spend import NANO, Spend
 from orchestrator.errors import ConfigError, OrchestratorError, shape_problems
 from orchestrator.validation import Checked

@@ -24,10 +24,11 @@ from langgraph.store.base import BaseStore
 from orchestrator.budget.accounts import Account, Accounts, Reservation
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.headroom import exceeded_limit, headroom, largest_fitting
-from orchestrator.budget.ledger_store import BUDGET_ROW, read_rows, reservations_in, row_op, row_value, spent_in
+from orchestrator.budget.ledger_store import row_op, row_value
 from orchestrator.budget.prompt_margins import PromptMargins
-from orchestrator.budget.spend import Spend
-from orchestrator.budget.told_amounts import Told, lost_call, read_told, told_amount
+from orchestrator.budget.saved.ledger_rows import BUDGET_ROW, read_rows, reservations_in, spent_in
+from orchestrator.budget.spend import Spend, told_amount
+from orchestrator.budget.told_amounts import Told, lost_call, read_told
 from orchestrator.concurrency import Bridge, Waiter
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.journal import Journal

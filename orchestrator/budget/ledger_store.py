@@ -1,25 +1,18 @@
 """Rows of a ledger in the store: one for each agent, and one for the budget. Stored names keep their form."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from langgraph.store.base import BaseStore, PutOp
 
 from orchestrator.budget.accounts import Row
 from orchestrator.budget.budget import Budget
-from orchestrator.budget.spend import Spend
+from orchestrator.budget.saved.ledger_rows import BUDGET_ROW, LEDGER, read_rows
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.journal import Journal
 from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.rows.pages import delete_all, read_all
-
-BUDGET_ROW = "budget"
-_KIND = "ledger"
-
-
-Amount = tuple[str, str, Spend]
-"""The id of a sub-task, the booked name of a model, and what was spent on both."""
+from orchestrator.persistence.rows.pages import delete_all
 
 
 def row_value(row: Row, seconds: float) -> dict[str, Any]:
@@ -36,35 +29,10 @@ def row_value(row: Row, seconds: float) -> dict[str, Any]:
     return value
 
 
-def amounts_of(value: Mapping[str, Any]) -> Iterator[Amount]:
-    """Yield the amounts of a stored row. A reservation that was never settled counts as spent."""
-    yield from spent_in(value)
-    yield from reserved_in(value)
-
-
-def spent_in(value: Mapping[str, Any]) -> Iterator[Amount]:
-    """Yield the amounts of a stored row that are spent."""
-    for model, tasks in value.get("spent", {}).items():
-        for task, numbers in tasks.items():
-            yield task, model, Spend.parse(numbers)
-
-
-def reserved_in(value: Mapping[str, Any]) -> Iterator[Amount]:
-    """Yield the amounts of a stored row that were reserved and never settled."""
-    for _, amount in reservations_in(value):
-        yield amount
-
-
-def reservations_in(value: Mapping[str, Any]) -> Iterator[tuple[str, Amount]]:
-    """Yield the reservations of a stored row that were never settled: each id with its amount."""
-    for reservation, (task, model, *numbers) in value.get("open", {}).items():
-        yield reservation, (task, model, Spend.parse(numbers))
-
-
 def row_op(thread_id: str, key: str, value: dict[str, Any] | None) -> PutOp:
     """Return the operation that writes a row, or deletes it if the value is None."""
     # LangGraph 1.2: a store with an embedder indexes every item for which `index` is left out.
-    return PutOp(namespace(thread_id, _KIND), key, value, index=False)
+    return PutOp(namespace(thread_id, LEDGER), key, value, index=False)
 
 
 def models_op(thread_id: str, value: Mapping[str, Any], models: Mapping[str, Any]) -> PutOp:
@@ -78,14 +46,9 @@ def models_op(thread_id: str, value: Mapping[str, Any], models: Mapping[str, Any
     return row_op(thread_id, BUDGET_ROW, {**value, "models": dict(models)})
 
 
-async def read_rows(bridge: Bridge, store: BaseStore, thread_id: str) -> dict[str, dict[str, Any]]:
-    """Return all rows of a thread by agent, and the row of the budget under its own key."""
-    return {item.key: item.value for item in await read_all(bridge, store, namespace(thread_id, _KIND))}
-
-
 async def forget_ledger(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Delete all rows of a thread."""
-    await delete_all(bridge, store, namespace(thread_id, _KIND))
+    await delete_all(bridge, store, namespace(thread_id, LEDGER))
 
 
 async def begin_ledger(

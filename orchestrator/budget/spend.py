@@ -6,6 +6,7 @@ and a dict of counters in the state, in outcomes and in events (`usage`).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 NANO = 1_000_000_000
 Usage = dict[str, int]
@@ -99,3 +100,13 @@ class Spend:
             usage.get("model_calls", 0),
             usage.get("tool_calls", 0),
         )
+
+
+def told_amount(amount: Spend) -> dict[str, int]:
+    """Return an amount as the journal tells it, without what is zero."""
+    return {name: number for name, number in {**amount.counters(), "nano_usd": amount.nano_usd}.items() if number}
+
+
+def amount_in(data: Mapping[str, Any]) -> Spend:
+    """Return the amount in the data of a record; nothing where the data tells of none."""
+    return Spend(**{name: int(number) for name, number in (data.get("spent") or {}).items()})

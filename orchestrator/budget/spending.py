@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from orchestrator.budget.accounts import Accounts
-from orchestrator.budget.ledger_store import amounts_of, reserved_in
-from orchestrator.budget.prices import FREE, UNPRICED_LOCAL, published_nano_usd
+from orchestrator.budget.price import FREE, UNPRICED_LOCAL, published_nano_usd
+from orchestrator.budget.saved.ledger_rows import amounts_of, reserved_in
 from orchestrator.budget.spend import NANO, Spend
 
 

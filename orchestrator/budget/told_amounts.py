@@ -1,29 +1,17 @@
 """Amounts that the journal tells of: what each model call has spent."""
 
 from collections import defaultdict
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from langgraph.store.base import BaseStore
 
-from orchestrator.budget.spend import Spend
+from orchestrator.budget.spend import Spend, amount_in, told_amount
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.reading import read_journal
 from orchestrator.journal.record import JournalRecord
 
 _CALLS = ("model_answered", "model_failed", "model_lost")
-
-
-def told_amount(amount: Spend) -> dict[str, int]:
-    """Return an amount as the journal tells it, without what is zero."""
-    return {name: number for name, number in {**amount.counters(), "nano_usd": amount.nano_usd}.items() if number}
-
-
-def amount_in(data: Mapping[str, Any]) -> Spend:
-    """Return the amount in the data of a record; nothing where the data tells of none."""
-    return Spend(**{name: int(number) for name, number in (data.get("spent") or {}).items()})
 
 
 @dataclass(frozen=True)

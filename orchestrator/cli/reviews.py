@@ -10,7 +10,7 @@ import typer
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.options import Db, Json
 from orchestrator.cli.run import resume
-from orchestrator.cli.threads.commands import open_client
+from orchestrator.cli.threads.commands import open_client, open_reader
 from orchestrator.errors import EXIT_FAILED, ConfigError, DecisionError
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def reviews(
     """List the open reviews, each with the commands that answer it."""
     open_reviews: list[Review] = []
     if may_wait(thread, db):
-        with open_client(db) as client:
-            open_reviews = client.reviews(thread)
+        with open_reader(db) as threads:
+            open_reviews = threads.reviews(thread)
     if as_json:
         echo_json([review.model_dump(mode="json") for review in open_reviews])
     elif open_reviews:
@@ -41,7 +41,7 @@ def reviews(
 
 
 def may_wait(thread: str | None, db: str | None) -> bool:
-    """True if a review may be open, of a thread or of any. States are read only then.
+    """True if a review may be open, of a thread or of any. Nothing but the list of threads is read otherwise.
 
     Args:
         thread: The thread; None for any.
@@ -50,7 +50,6 @@ def may_wait(thread: str | None, db: str | None) -> bool:
     from orchestrator.runs.threads.listing import list_threads
     from orchestrator.runs.threads.record import MAY_WAIT
 
-    # LangGraph, which reads states, takes over a second to load.
     return thread is not None or any(record.status in MAY_WAIT for record in list_threads(db))
 
 

@@ -8,7 +8,7 @@ import typer
 
 from orchestrator.cli.echo import echo, echo_json
 from orchestrator.cli.options import Db, Json, McpFile, PolicyFile, TeamName, full_path
-from orchestrator.cli.threads.commands import open_client
+from orchestrator.cli.threads.commands import open_reader
 from orchestrator.errors import ConfigError
 from orchestrator.runs.defaults import DEFAULT_TEAM
 
@@ -55,8 +55,8 @@ def draw_plan(thread: str, svg: Path | None, db: str | None) -> None:
     from orchestrator.cli.threads.drawing import drawn_plan, statuses_of
     from orchestrator.reports.plan_svg import plan_svg
 
-    with open_client(db) as client:
-        run = client.show(thread)
+    with open_reader(db) as threads:
+        run = threads.show(thread)
     if run.plan is None:
         raise ConfigError(f"thread '{thread}' has no plan yet")
     if svg is not None:

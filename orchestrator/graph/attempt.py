@@ -22,8 +22,8 @@ from orchestrator.models.errors import is_refusal
 from orchestrator.planning.outcome import Outcome
 from orchestrator.redaction import redact
 from orchestrator.reviews.decisions import STOPPED
-from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.out_of_budget import BudgetDecision
+from orchestrator.reviews.saved.instructions import Instruction
 from orchestrator.text import same_text, sound
 from orchestrator.tool_calls.worker_context import Actor, Oversight, WorkerContext
 from orchestrator.trust import merged

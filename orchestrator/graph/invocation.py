@@ -41,11 +41,12 @@ from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
 from orchestrator.reviews.cancellation import BareRun
 from orchestrator.reviews.decision_watch import DecisionWatch
 from orchestrator.reviews.decisions import is_stopped
-from orchestrator.reviews.instructions import Instruction, Steering
+from orchestrator.reviews.instructions import Steering
 from orchestrator.reviews.open_reviews import open_review
 from orchestrator.reviews.out_of_budget import BudgetDecision, awaited_decision, budget_decision, pause
 from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.reviews.review import Review
+from orchestrator.reviews.saved.instructions import Instruction
 from orchestrator.tool_calls.worker_context import Held
 
 _log = logger(__name__)

@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph.store.base import PutOp
 
-from orchestrator.journal.record import Kind
+from orchestrator.journal.record import BODY, Kind
 from orchestrator.persistence.hash_chain import body_digest
 from orchestrator.redaction import hide_known
 from orchestrator.text import sound, sound_json
@@ -17,9 +17,6 @@ from orchestrator.text import sound, sound_json
 LONG_CHARS = 500
 """A longer text is stored once, compressed, since prompts and results come again in other records."""
 _ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, default=str)
-
-BODY = "$body"
-"""Names the digest of a long text, in the place of the text."""
 
 
 @dataclass(frozen=True)

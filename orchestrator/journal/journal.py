@@ -13,10 +13,9 @@ from langgraph.store.base import BaseStore, Item, PutOp
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.numbering import write_numbered
-from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.namespaces import BODIES, JOURNAL, namespace
 from orchestrator.persistence.rows.inserts import insert_if_absent
 from orchestrator.persistence.rows.riders import Riders, keeps_journal, riders_of
-from orchestrator.persistence.sqlite.journal_table import BODIES, JOURNAL
 
 
 class Journal:

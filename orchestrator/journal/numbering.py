@@ -16,8 +16,7 @@ from langgraph.store.base import BaseStore, GetOp, PutOp
 
 from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.persistence.hash_chain import first_hash, next_hash
-from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.sqlite.journal_table import BODIES, JOURNAL
+from orchestrator.persistence.namespaces import BODIES, JOURNAL, namespace
 
 HEAD = "head"
 

@@ -2,29 +2,32 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, cast
-
-from langgraph.store.base import BaseStore, GetOp, SearchOp
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.concurrency import Bridge
-from orchestrator.journal.fact import BODY
-from orchestrator.journal.record import JournalRecord
+from orchestrator.journal.record import BODY, JournalRecord
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
-from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.rows.pages import delete_all, search_page
-from orchestrator.persistence.sqlite.journal_table import BODIES, JOURNAL
+from orchestrator.persistence.namespaces import BODIES, JOURNAL, namespace
+from orchestrator.persistence.rows.pages import delete_all, read_keys, search_page
+from orchestrator.persistence.rows.stored import StoredRows
+
+if TYPE_CHECKING:
+    from langgraph.store.base import BaseStore
+
+    from orchestrator.persistence.rows.pages import Rows
 
 _PAGE = 500
 
 
-async def read_rows(bridge: Bridge, store: BaseStore, thread_id: str, since: int = 0) -> list[dict[str, Any]]:
+async def read_rows(bridge: Bridge, store: "Rows", thread_id: str, since: int = 0) -> list[dict[str, Any]]:
     """Return the rows of the records with higher numbers, as the store has them, in order."""
     place = namespace(thread_id, JOURNAL)
+    if isinstance(store, StoredRows):
+        return store.records(place, since)
     rows: list[dict[str, Any]] = []  # by pages: LangGraph's stores return ten items unless they are asked for more
     wanted = {"seq": {"$gt": since}}
     while True:
-        op = SearchOp(place, filter=wanted, limit=_PAGE, offset=len(rows))
-        page = await search_page(bridge, store, op)
+        page = await search_page(bridge, store, place, filter=wanted, limit=_PAGE, offset=len(rows))
         rows += [item.value for item in page]
         if len(page) < _PAGE:
             break
@@ -45,7 +48,7 @@ def record_of(thread_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 async def read_journal(
-    bridge: Bridge, store: BaseStore, thread_id: str, since: int = 0, *, with_bodies: bool = True
+    bridge: Bridge, store: "Rows", thread_id: str, since: int = 0, *, with_bodies: bool = True
 ) -> list[JournalRecord]:
     """Return the records of a thread with higher numbers than `since`, in order.
 
@@ -70,7 +73,7 @@ async def read_journal(
 
 
 async def read_kinds(
-    bridge: Bridge, store: BaseStore, thread_id: str, kinds: Collection[str], whole: Collection[str]
+    bridge: Bridge, store: "Rows", thread_id: str, kinds: Collection[str], whole: Collection[str]
 ) -> list[JournalRecord]:
     """Return the records of some kinds, in order.
 
@@ -96,14 +99,9 @@ async def read_kinds(
         raise unreadable_thread(thread_id, error) from error
 
 
-async def _read_bodies(
-    bridge: Bridge, store: BaseStore, thread_id: str, rows: Iterable[dict[str, Any]]
-) -> dict[str, str]:
+async def _read_bodies(bridge: Bridge, store: "Rows", thread_id: str, rows: Iterable[dict[str, Any]]) -> dict[str, str]:
     digests = list(dict.fromkeys(digest for row in rows for digest in digests_in(row.get("data", {}))))
-    if not digests:
-        return {}
-    place = namespace(thread_id, BODIES)
-    items = cast(list[Any], await bridge.batch(store, [GetOp(place, digest) for digest in digests]))
+    items = await read_keys(bridge, store, namespace(thread_id, BODIES), digests)
     return {digest: item.value["body"] for digest, item in zip(digests, items, strict=True) if item is not None}
 
 
@@ -129,7 +127,7 @@ def with_texts(value: Any, bodies: dict[str, str]) -> Any:
     return value
 
 
-async def forget_journal(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
+async def forget_journal(bridge: Bridge, store: "BaseStore", thread_id: str) -> None:
     """Delete the journal of a thread."""
     for kind in (JOURNAL, BODIES):
         await delete_all(bridge, store, namespace(thread_id, kind))

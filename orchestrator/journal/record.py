@@ -38,6 +38,10 @@ Kind = Literal[
 """The subject of a record; `docs/guides/journal.md` has the data of each kind."""
 
 
+BODY = "$body"
+"""Names the digest of a long text, in the place of the text."""
+
+
 @dataclass(frozen=True)
 class JournalRecord:
     """One record of a journal.

@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
-
-from langgraph.store.base import BaseStore, GetOp
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.reading import digests_in, read_rows, record_of
 from orchestrator.persistence.hash_chain import body_digest, first_hash, next_hash
-from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.sqlite.journal_table import BODIES
+from orchestrator.persistence.namespaces import BODIES, namespace
+from orchestrator.persistence.rows.pages import read_keys
+
+if TYPE_CHECKING:
+    from orchestrator.persistence.rows.pages import Rows
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class JournalCheck:
         return not self.problems
 
 
-async def verify_journal(bridge: Bridge, store: BaseStore, thread_id: str, head: str = "") -> JournalCheck:
+async def verify_journal(bridge: Bridge, store: "Rows", thread_id: str, head: str = "") -> JournalCheck:
     """Check the chain of hashes over a thread's records, and the long texts in them.
 
     Args:
@@ -69,15 +70,10 @@ def _chain_problems(thread_id: str, rows: Sequence[Mapping[str, Any]]) -> list[s
     return problems
 
 
-async def _body_problems(
-    bridge: Bridge, store: BaseStore, thread_id: str, rows: Sequence[Mapping[str, Any]]
-) -> list[str]:
+async def _body_problems(bridge: Bridge, store: "Rows", thread_id: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     # A text that many records name is checked once.
     named = {digest: row["seq"] for row in rows for digest in digests_in(row.get("data", {}))}
-    if not named:
-        return []
-    place = namespace(thread_id, BODIES)
-    items = cast(list[Any], await bridge.batch(store, [GetOp(place, digest) for digest in named]))
+    items = await read_keys(bridge, store, namespace(thread_id, BODIES), list(named))
     problems = []
     for (digest, seq), item in zip(named.items(), items, strict=True):
         if item is None:

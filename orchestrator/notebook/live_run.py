@@ -11,8 +11,8 @@ from orchestrator.events import Event, ReviewAsked, RunStarted
 from orchestrator.notebook.progress import NotebookProgress, is_notebook
 from orchestrator.notebook.prompt import ask_here
 from orchestrator.notebook.review_forms import ReviewForms, has_widgets
-from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.review import Action, Data, Decision, Review
+from orchestrator.reviews.saved.instructions import Instruction
 from orchestrator.runs.interventions.cancellation import CancelResult
 from orchestrator.runs.run import Run
 from orchestrator.runs.task_orchestrator import TaskOrchestrator

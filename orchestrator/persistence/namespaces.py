@@ -4,6 +4,10 @@ ROOT = "orchestrator"
 THREADS = (ROOT, "threads")
 """The namespace of the list of threads."""
 
+JOURNAL = "journal"
+BODIES = "journal_bodies"
+"""The kinds of the namespaces with the records of a thread's journal, and with the long texts in them."""
+
 PAST_SPEND = (ROOT, "past_spend")
 """The namespace of the tokens of earlier sub-tasks, over all threads."""
 

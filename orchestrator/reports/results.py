@@ -3,17 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, cast
-
-from langgraph.store.base import BaseStore, GetOp, Item
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.reading import read_kinds
 from orchestrator.memory.entry import Entry
 from orchestrator.persistence.namespaces import namespace
+from orchestrator.persistence.rows.pages import read_keys
 from orchestrator.planning.outcome import Outcome
 from orchestrator.reports.history.result_calls import KINDS, TOOL_KINDS, result_calls
 from orchestrator.reports.history.uses import ToolUse
+
+if TYPE_CHECKING:
+    from orchestrator.persistence.rows.pages import Rows
 
 _NO_TEXT = "the shared memory does not have the text any more: this is its beginning"
 _NO_CALLS = "the journal of the thread does not tell of its tool calls"
@@ -90,7 +92,7 @@ class SubTaskResult:
 
 
 async def read_results(
-    bridge: Bridge, store: BaseStore, thread_id: str, outcomes: Mapping[str, Outcome]
+    bridge: Bridge, store: "Rows", thread_id: str, outcomes: Mapping[str, Outcome]
 ) -> dict[str, SubTaskResult]:
     """Return the results of the newest task of a thread, by sub-task id.
 
@@ -107,8 +109,7 @@ async def read_results(
         return {}
     place = namespace(thread_id, "memory")
     # One batch: the outcomes name the keys, and the memory may hold far more.
-    gets = [GetOp(place, outcome.key) for outcome in outcomes.values()]
-    rows = cast("list[Item | None]", await bridge.batch(store, gets))
+    rows = await read_keys(bridge, store, place, [outcome.key for outcome in outcomes.values()])
     entries = {row.key: Entry.parse(row.key, row.value) for row in rows if row is not None}
     # The first messages of attempts are long, and only the texts of tool calls are wanted.
     calls = result_calls(await read_kinds(bridge, store, thread_id, KINDS, TOOL_KINDS))

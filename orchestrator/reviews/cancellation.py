@@ -13,7 +13,6 @@ import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import Token
-from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Literal, Self, cast
 
@@ -23,53 +22,10 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp
 
 from orchestrator.cancel_signal import SIGNAL, CancelSignal, WaitCancelledError
 from orchestrator.concurrency import BLOCKING, Bridge
-from orchestrator.persistence.namespaces import ROOT
 from orchestrator.persistence.row_watch import watch_of
+from orchestrator.reviews.saved.cancel_orders import DRAINED, ORDERS, CancelOrder
 
-ORDERS = (ROOT, "cancel")
-DRAINED = (ROOT, "drained")
-"""How far the run of a bare graph has obeyed the last order that reached it."""
-
-_ANY = "any "
 _HINT = "invoke the graph with None as its input to go on"
-
-
-@dataclass(frozen=True)
-class CancelOrder:
-    """An order to cancel a run.
-
-    Args:
-        run: The run, as its thread's lease names it, or a name that `for_any_run` has made.
-        by: The user who gave the order; empty where the system has none.
-        beat: How often the order was repeated.
-    """
-
-    run: str
-    by: str = ""
-    beat: int = 0
-
-    @classmethod
-    def parse(cls, row: object) -> "CancelOrder":
-        """Read the row of an order. One of another shape names no run."""
-        fields = row if isinstance(row, Mapping) else {}
-        beat = fields.get("beat", 0)
-        return cls(str(fields.get("run", "")), str(fields.get("by", "")), beat if isinstance(beat, int) else 0)
-
-    @staticmethod
-    def for_any_run(name: str) -> str:
-        """Return what an order names that is for whatever runs on the thread without a lease.
-
-        Args:
-            name: Tells the order from all others.
-        """
-        return _ANY + name
-
-    def plain(self) -> dict[str, Any]:
-        """Return the row of the order."""
-        return {"run": self.run, "by": self.by} | ({"beat": self.beat} if self.beat else {})
-
-    def __str__(self) -> str:
-        return f"cancelled by {self.by}" if self.by else "cancelled"
 
 
 class BareRun:
@@ -144,7 +100,7 @@ class BareRun:
 
     def _receive(self, row: Mapping[str, Any]) -> None:
         order, before = CancelOrder.parse(row), self._seen
-        if not order.run.startswith(_ANY) or self.order is not None:
+        if not order.is_for_any_run or self.order is not None:
             return
         self._seen = order
         if before in (None, order):  # perhaps an order of long ago, whose giver was killed

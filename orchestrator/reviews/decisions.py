@@ -13,10 +13,9 @@ from typing import Any, cast
 
 from langgraph.errors import GraphInterrupt
 from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchOp
-from pydantic import ValidationError
 
 from orchestrator.concurrency import Bridge
-from orchestrator.errors import DecisionError, PersistenceError
+from orchestrator.errors import DecisionError
 from orchestrator.journal.journal import Journal
 from orchestrator.persistence.namespaces import namespace
 from orchestrator.persistence.rows.inserts import InsertingStore
@@ -27,11 +26,18 @@ from orchestrator.reviews.open_reviews import answered, close_review, forget_ope
 from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.reviews.resume_values import bind_bare_resume, receive
 from orchestrator.reviews.review import Decision, Review, check_decision
+from orchestrator.reviews.saved.decisions import (
+    DECISIONS,
+    RESUMED,
+    is_resumed,
+    parse_decision,
+    recorded_decision,
+    stop_key,
+)
 
 STOPPED = "stopped by a human"
 
 _MOST_QUOTED = 200
-_RESUMED = {"via": "resume"}  # marks a row whose decision came as LangGraph's resume value
 
 
 async def ask(bridge: Bridge, store: BaseStore, review: Review, *, is_only: bool = False) -> Decision:
@@ -66,55 +72,20 @@ async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decisio
     A decision that was recorded meanwhile stands. An answer that came in this way before does not: it belongs to
     another branch of the thread's history, and time travel asks the question again.
     """
-    op, journal = _row_op(review, decision, **_RESUMED), Journal(store, review.thread_id)
+    op, journal = _row_op(review, decision, **RESUMED), Journal(store, review.thread_id)
     standing = await journal.insert(bridge, op, answered(review, decision))
     # Rows with the mark leave a review open for everybody else, and nothing asks this one again.
     await close_review(bridge, store, review)
-    if standing is not None and _is_resumed(standing):
+    if standing is not None and is_resumed(standing):
         await journal.write(bridge, [op], answered(review, decision))
     elif standing is not None:
-        return _parse(review, standing.value)
+        return parse_decision(review, standing.value)
     return decision
 
 
 def _row_op(review: Review, decision: Decision, key: str = "", **marks: str) -> PutOp:
     value = decision.model_dump(mode="json", exclude_defaults=True) | marks
-    return PutOp(namespace(review.thread_id, "decisions"), key or review.id, value, index=False)
-
-
-def _is_resumed(row: Item) -> bool:
-    return isinstance(row.value, dict) and row.value.get("via") == _RESUMED["via"]
-
-
-def _parse(review: Review, value: object) -> Decision:
-    """Read the decision in a row.
-
-    Raises:
-        PersistenceError: The row holds no decision.
-    """
-    # A row holds more than the decision, and a newer version may have added to it.
-    fields = {n: part for n, part in value.items() if n in Decision.model_fields} if isinstance(value, dict) else value
-    try:
-        decision = Decision.model_validate(fields)
-    except ValidationError as error:
-        raise PersistenceError(
-            f"the decision of review {review.id} cannot be read ({error.error_count()} fields are wrong): "
-            "it was written by another program or version"
-        ) from error
-    return check_decision(review, decision)
-
-
-async def recorded_decision(bridge: Bridge, store: BaseStore, review: Review) -> Decision | None:
-    """Return the decision that was recorded for this review, or None."""
-    place = namespace(review.thread_id, "decisions")
-    keys = (review.id, _stop_key(review))
-    decided, stopped = cast(list[Any], await bridge.batch(store, [GetOp(place, key) for key in keys]))
-    # In a foreign store another process may overwrite a stop. The stop's own row is written by stops only.
-    standing = stopped or decided
-    # A resume value belongs to one branch of the history. LangGraph hands it to that branch again by itself.
-    if standing is None or _is_resumed(standing):
-        return None
-    return _parse(review, standing.value)
+    return PutOp(namespace(review.thread_id, DECISIONS), key or review.id, value, index=False)
 
 
 async def standing_decision(bridge: Bridge, store: BaseStore, review: Review) -> Decision | None:
@@ -129,10 +100,10 @@ async def answered_among(bridge: Bridge, store: BaseStore, reviews: Sequence[Rev
     """Return the ids of the reviews, all of one thread, that a decision or a stop of the run answers."""
     if not reviews:
         return set()
-    place = namespace(reviews[0].thread_id, "decisions")
+    place = namespace(reviews[0].thread_id, DECISIONS)
     stops = SearchOp(place, filter={"action": "stop"}, limit=1)
     stopped, *rows = cast(list[Any], await bridge.batch(store, [stops, *(GetOp(place, r.id) for r in reviews)]))
-    return {r.id for r, row in zip(reviews, rows, strict=True) if stopped or (row is not None and not _is_resumed(row))}
+    return {r.id for r, row in zip(reviews, rows, strict=True) if stopped or (row is not None and not is_resumed(row))}
 
 
 async def record_decision(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> None:
@@ -148,7 +119,7 @@ async def record_decision(bridge: Bridge, store: BaseStore, review: Review, deci
         if not _is_same(decision, standing.value):
             raise _AnsweredError(review, standing)
         # A row with the mark counts for no other node. Written again without it, the decision holds for all.
-        if _is_resumed(standing):
+        if is_resumed(standing):
             await bridge.batch(store, [op])
     if not isinstance(store, InsertingStore):
         await _guard_stop(bridge, store, review, decision)
@@ -162,16 +133,12 @@ async def _guard_stop(bridge: Bridge, store: BaseStore, review: Review, decision
         DecisionError: The review was answered with a stop meanwhile.
     """
     if decision.action == "stop":
-        await bridge.batch(store, [_row_op(review, decision, _stop_key(review))])
+        await bridge.batch(store, [_row_op(review, decision, stop_key(review))])
         return
-    place = namespace(review.thread_id, "decisions")
-    stop = cast(Any, (await bridge.batch(store, [GetOp(place, _stop_key(review))]))[0])
+    place = namespace(review.thread_id, DECISIONS)
+    stop = cast(Any, (await bridge.batch(store, [GetOp(place, stop_key(review))]))[0])
     if stop is not None:
         raise _AnsweredError(review, stop)
-
-
-def _stop_key(review: Review) -> str:
-    return f"{review.id}#stop"
 
 
 def _is_same(decision: Decision, value: object) -> bool:
@@ -185,7 +152,7 @@ class _AnsweredError(DecisionError):
     """A review that has a decision already."""
 
     def __init__(self, review: Review, standing: Item) -> None:
-        before, when = _parse(review, standing.value), standing.updated_at
+        before, when = parse_decision(review, standing.value), standing.updated_at
         when = when.astimezone(UTC) if when.tzinfo else when  # SQLite's own clock is UTC and does not say so
         who = f" by {before.by}" if before.by else ""
         why = f": {before.text[:_MOST_QUOTED]}" if before.text else ""
@@ -197,14 +164,14 @@ class _AnsweredError(DecisionError):
 
 async def forget_decisions(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Delete the decisions of a thread, since a question of the next task may have the id of an answered one."""
-    await delete_all(bridge, store, namespace(thread_id, "decisions"))
+    await delete_all(bridge, store, namespace(thread_id, DECISIONS))
     await forget_open_reviews(bridge, store, thread_id)
 
 
 async def is_stopped(bridge: Bridge, store: BaseStore, thread_id: str) -> bool:
     """True if a human has answered any review of the thread's run with stop."""
     # The recorded decision counts, not the node at whose review it was given: that node may be over or killed.
-    stops = SearchOp(namespace(thread_id, "decisions"), filter={"action": "stop"}, limit=1)
+    stops = SearchOp(namespace(thread_id, DECISIONS), filter={"action": "stop"}, limit=1)
     return bool((await bridge.batch(store, [stops]))[0])
 
 

@@ -12,55 +12,34 @@ Invariants:
 import itertools
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from langgraph.store.base import BaseStore, GetOp, PutOp, SearchItem
+from langgraph.store.base import BaseStore, GetOp, PutOp
 from langgraph.store.memory import InMemoryStore
 
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.journal import Journal
-from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.namespaces import THREADS, namespace
-from orchestrator.persistence.rows.pages import read_all
+from orchestrator.reviews.saved.instructions import (
+    FIRST_ROW,
+    STEERING,
+    Instruction,
+    first_number,
+    instruction_key,
+    instruction_rows,
+    instructions_of,
+    newest_number,
+)
 from orchestrator.text import count_tokens, sound
 from orchestrator.validation import expect
 
 MOST_CHARS = 4000
 MOST_INSTRUCTIONS = 100
 
-_KIND = "steering"
-_FROM = "from"  # the row that says which instructions belong to the task; numbers are the keys of the others
 _THROTTLE_S = 0.5
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """An instruction of a human to a run.
-
-    Args:
-        number: Its place among the instructions of the thread, from 1.
-        text: The instruction.
-        by: The user who gave it; empty where the system has none.
-        at: The time at which it was given, in UTC.
-    """
-
-    number: int
-    text: str
-    by: str
-    at: datetime
-
-    def plain(self) -> dict[str, Any]:
-        """Return the JSON-plain form."""
-        return {"number": self.number, "text": self.text, "by": self.by, "at": self.at.isoformat()}
-
-    @classmethod
-    def parse(cls, number: int, row: Mapping[str, Any]) -> "Instruction":
-        """Read the row of an instruction."""
-        return cls(number, str(row["text"]), str(row.get("by", "")), datetime.fromisoformat(row["at"]))
 
 
 class _Recorded:
@@ -100,13 +79,13 @@ async def record_instruction(bridge: Bridge, store: BaseStore, thread_id: str, t
     Raises:
         ConfigError: The task has too many instructions already.
     """
-    rows, at = await _rows(bridge, store, thread_id), datetime.now(UTC)
-    newest = _newest(rows)
-    if newest - _first(rows) >= MOST_INSTRUCTIONS:
+    rows, at = await instruction_rows(bridge, store, thread_id), datetime.now(UTC)
+    newest = newest_number(rows)
+    if newest - first_number(rows) >= MOST_INSTRUCTIONS:
         raise ConfigError(f"thread '{thread_id}' has {MOST_INSTRUCTIONS} instructions already: begin another task")
     for number in itertools.count(newest + 1):
         instruction = Instruction(number, text, by, at)
-        op = PutOp(namespace(thread_id, _KIND), _key(number), instruction.plain(), index=False)
+        op = PutOp(namespace(thread_id, STEERING), instruction_key(number), instruction.plain(), index=False)
         fact = Fact("instruction_given", by=by, data={"text": text, "number": number})
         # Otherwise another process has taken the number.
         if await Journal(store, thread_id).insert(bridge, op, fact) is None:
@@ -115,50 +94,14 @@ async def record_instruction(bridge: Bridge, store: BaseStore, thread_id: str, t
     return instruction
 
 
-def _key(number: int) -> str:
-    return f"{number:06d}"
-
-
-def _newest(rows: Mapping[str, Any]) -> int:
-    return max((int(key) for key in rows if key != _FROM), default=0)
-
-
-def _first(rows: Mapping[str, Any]) -> int:
-    """Return the number of the last instruction before the task."""
-    return int(rows.get(_FROM, {}).get("after", 0))
-
-
-async def _rows(bridge: Bridge, store: BaseStore, thread_id: str) -> dict[str, Any]:
-    items: list[SearchItem] = await read_all(bridge, store, namespace(thread_id, _KIND))
-    return {item.key: item.value for item in items if item.key == _FROM or item.key.isdigit()}
-
-
-def _of_task(rows: Mapping[str, Any], after: int) -> tuple[Instruction, ...]:
-    numbers = sorted(int(key) for key in rows if key != _FROM)
-    return tuple(Instruction.parse(number, rows[_key(number)]) for number in numbers if number > after)
-
-
-async def instructions_of(bridge: Bridge, store: BaseStore, thread_id: str) -> tuple[Instruction, ...]:
-    """Return the instructions of a thread's last task, in the order in which they were given.
-
-    Raises:
-        PersistenceError: One cannot be read.
-    """
-    rows = await _rows(bridge, store, thread_id)
-    try:
-        return _of_task(rows, _first(rows))
-    except UNREADABLE_ERRORS as error:
-        raise unreadable_thread(thread_id, error) from error
-
-
 async def leave_instructions(bridge: Bridge, store: BaseStore, thread_id: str) -> list[PutOp]:
     """Return the operations after which a new task on a thread has none of the instructions that there are now."""
-    return _left_behind(thread_id, await _rows(bridge, store, thread_id))
+    return _left_behind(thread_id, await instruction_rows(bridge, store, thread_id))
 
 
 def _left_behind(thread_id: str, rows: Mapping[str, Any]) -> list[PutOp]:
-    row = {"after": _newest(rows)}
-    return [PutOp(namespace(thread_id, _KIND), _FROM, row, index=False)] if row["after"] else []
+    row = {"after": newest_number(rows)}
+    return [PutOp(namespace(thread_id, STEERING), FIRST_ROW, row, index=False)] if row["after"] else []
 
 
 class Steering:
@@ -204,7 +147,7 @@ class Steering:
             task: The task.
         """
         state = self._state()
-        rows = await _rows(bridge, self._store, self._thread_id)
+        rows = await instruction_rows(bridge, self._store, self._thread_id)
         if not rows:
             self._seen = state  # which spares a run without instructions another reading
             return []

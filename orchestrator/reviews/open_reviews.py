@@ -5,16 +5,14 @@ paused. Its review is a row until then. The row of a killed process stays, since
 """
 
 from langgraph.store.base import BaseStore, PutOp
-from pydantic import ValidationError
 
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.journal import Journal
 from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.rows.pages import delete_all, read_all
+from orchestrator.persistence.rows.pages import delete_all
 from orchestrator.reviews.review import Decision, Review
-
-_KIND = "reviews"
+from orchestrator.reviews.saved.reviews import REVIEWS
 
 
 def asked(review: Review) -> Fact:
@@ -33,31 +31,15 @@ async def open_review(bridge: Bridge, store: BaseStore, review: Review) -> None:
     """Write the row of a review."""
     row = review.model_dump(mode="json", exclude_defaults=True)
     # LangGraph 1.2: a store with an embedder indexes every item for which `index` is left out.
-    op = PutOp(namespace(review.thread_id, _KIND), review.id, row, index=False)
+    op = PutOp(namespace(review.thread_id, REVIEWS), review.id, row, index=False)
     await Journal(store, review.thread_id).write(bridge, [op], asked(review))
 
 
 async def close_review(bridge: Bridge, store: BaseStore, review: Review) -> None:
     """Delete the row of a review that has been answered."""
-    await bridge.batch(store, [PutOp(namespace(review.thread_id, _KIND), review.id, None)])
-
-
-async def open_reviews(bridge: Bridge, store: BaseStore, thread_id: str) -> list[Review]:
-    """Return the reviews in a thread's rows, oldest first."""
-    items = await read_all(bridge, store, namespace(thread_id, _KIND))
-    reviews = [_parse(item.value) for item in sorted(items, key=lambda item: (item.created_at, item.key))]
-    return [review for review in reviews if review is not None]
-
-
-def _parse(value: object) -> Review | None:
-    # A newer version may have added fields. A row that is no review must not hide the others.
-    fields = {n: part for n, part in value.items() if n in Review.model_fields} if isinstance(value, dict) else value
-    try:
-        return Review.model_validate(fields)
-    except ValidationError:
-        return None
+    await bridge.batch(store, [PutOp(namespace(review.thread_id, REVIEWS), review.id, None)])
 
 
 async def forget_open_reviews(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Delete all rows of a thread."""
-    await delete_all(bridge, store, namespace(thread_id, _KIND))
+    await delete_all(bridge, store, namespace(thread_id, REVIEWS))

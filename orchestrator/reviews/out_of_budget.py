@@ -11,11 +11,12 @@ from langgraph.types import Interrupt
 
 from orchestrator.budget.ledger import Ledger
 from orchestrator.concurrency import Bridge
-from orchestrator.reviews.decisions import ask_unless_stopped, is_stopped, record_decision, recorded_decision
+from orchestrator.reviews.decisions import ask_unless_stopped, is_stopped, record_decision
 from orchestrator.reviews.parking import NO_PARKING, Parking
 from orchestrator.reviews.payload import review_payload
 from orchestrator.reviews.questions import budget_review
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.reviews.saved.decisions import recorded_decision
 
 BudgetDecision = Literal["go", "finish", "stop"]
 Task = tuple[str, int]

@@ -23,8 +23,9 @@ from orchestrator.events import Event, ReviewAsked
 from orchestrator.logs import logger
 from orchestrator.planning.sub_task import SubTask
 from orchestrator.reviews.decision_watch import DecisionWatch
-from orchestrator.reviews.decisions import record_decision, recorded_decision, standing_decision
+from orchestrator.reviews.decisions import record_decision, standing_decision
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.reviews.saved.decisions import recorded_decision
 from orchestrator.runs.callbacks import guarded, guarded_result
 from orchestrator.runs.interventions.interventions import user_name
 from orchestrator.runs.thread_states import ThreadStates

@@ -1,6 +1,5 @@
 """OrchestratorClient: looking at threads, answering their reviews and deleting them, without running anything."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from orchestrator.memory.own_embedder import MemoryIndex, OwnEmbedder
 from orchestrator.memory.own_index import index_for
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.persistence.database import Persistence, open_database
-from orchestrator.reviews.decisions import record_decision, recorded_decision
+from orchestrator.reviews.decisions import record_decision
 from orchestrator.reviews.review import Action, Data, Decision, Review
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.interventions import Interventions, user_name
@@ -24,6 +23,7 @@ from orchestrator.runs.journals.tracing import Tracing
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList
 from orchestrator.runs.thread_states import Graph, ThreadStates
+from orchestrator.runs.threads.reading import as_told, unanswered
 from orchestrator.runs.threads.record import MAY_WAIT, ThreadRecord
 from orchestrator.text import sound
 from orchestrator.validation import expect
@@ -82,7 +82,7 @@ class OrchestratorClient(Journals, Interventions):
         """Async twin of `reviews`."""
         if thread_id is not None:
             await self._states.record(thread_id)
-            return [r for r in (await self._states.run_of(thread_id)).reviews if not await self._is_answered(r)]
+            return await unanswered(self.persistence.store, (await self._states.run_of(thread_id)).reviews)
         records = await self.athreads()
         names = [record.id for record in records if record.status in MAY_WAIT]
         return [review for name in names for review in await self._open_reviews(name)]
@@ -91,13 +91,10 @@ class OrchestratorClient(Journals, Interventions):
         """Return the open reviews of a thread; one that cannot be read is told of and hides no other."""
         try:
             run = await self._states.run_of(thread_id)
-            return [review for review in run.reviews if not await self._is_answered(review)]
+            return await unanswered(self.persistence.store, run.reviews)
         except PersistenceError as error:
             _log.warning("%s", error)
             return []
-
-    async def _is_answered(self, review: Review) -> bool:
-        return await recorded_decision(AWAITING, self.persistence.store, review) is not None
 
     def decide(
         self, review_id: str | Review, action: Action, text: str = "", data: Data | None = None, *, by: str = ""
@@ -148,10 +145,7 @@ class OrchestratorClient(Journals, Interventions):
         """Async twin of `show`."""
         record = await self._states.record(thread_id)
         run = await self._states.shown_run_of(thread_id)
-        if not run.task:  # nothing of the state is saved before the first step
-            run = replace(run, task=record.task)
-        # The saved state of a run at work is that of an interrupted one. Only its lease tells them apart.
-        return replace(run, status="running", errors=()) if self.persistence.is_leased(thread_id) else run
+        return as_told(run, record, is_running=self.persistence.is_leased(thread_id))
 
     def threads(self) -> list[ThreadRecord]:
         """Return every thread of the database, newest first, with those of a LangGraph server."""

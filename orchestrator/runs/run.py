@@ -3,16 +3,14 @@
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, TypeVar
-
-from langgraph.types import StateSnapshot
+from typing import Any, Literal, Protocol, TypeVar
 
 from orchestrator.budget.spend import Spend
 from orchestrator.budget.spending import Spending
 from orchestrator.control_characters import visible
 from orchestrator.errors import EXIT_DONE, EXIT_FAILED, EXIT_LIMITED, EXIT_WAITING
-from orchestrator.memory.conversation import ConversationTurn
 from orchestrator.memory.reference import Reference
+from orchestrator.memory.turns import ConversationTurn
 from orchestrator.persistence.workspace import Artifact
 from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
@@ -20,8 +18,8 @@ from orchestrator.planning.plan import Plan
 from orchestrator.reports.html import run_html
 from orchestrator.reports.plan_svg import PlanPicture
 from orchestrator.reports.results import SubTaskResult
-from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.review import Review
+from orchestrator.reviews.saved.instructions import Instruction
 from orchestrator.runs.output_type import OutputType
 
 T = TypeVar("T")
@@ -35,6 +33,26 @@ EXIT_CODES: dict[str, int] = {
     "running": EXIT_WAITING,
     "limited": EXIT_LIMITED,
 }
+
+
+class Snapshot(Protocol):
+    """The newest state of a thread, as LangGraph's `StateSnapshot` has it, or `SavedState`."""
+
+    @property
+    def values(self) -> Any:
+        """The fields of the state."""
+
+    @property
+    def next(self) -> tuple[str, ...]:
+        """The nodes that have not run yet."""
+
+    @property
+    def tasks(self) -> tuple[Any, ...]:
+        """The executions of nodes in the newest super-step; none when the run has ended."""
+
+    @property
+    def interrupts(self) -> tuple[Any, ...]:
+        """What nodes ask."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +107,7 @@ class Run:
     def from_snapshot(
         cls,
         thread_id: str,
-        snapshot: StateSnapshot,
+        snapshot: Snapshot,
         artifacts: tuple[Artifact, ...] = (),
         spending: Spending | None = None,
         turns: tuple[ConversationTurn, ...] = (),
@@ -234,7 +252,7 @@ class Run:
         return {"text/plain": str(self), "text/html": self._repr_html_()}
 
 
-def current_values(snapshot: StateSnapshot) -> dict[str, Any]:
+def current_values(snapshot: Snapshot) -> dict[str, Any]:
     """Return the saved state without what is left in it of a former task, while the newest one has not begun."""
     values = snapshot.values
     has_begun = values.get("planned_task", values.get("task")) == values.get("task")

@@ -11,7 +11,8 @@ from urllib.parse import quote
 
 from langgraph.store.base import BaseStore, GetOp, PutOp
 
-from orchestrator.budget.ledger_store import BUDGET_ROW, models_op
+from orchestrator.budget.ledger_store import models_op
+from orchestrator.budget.saved.ledger_rows import BUDGET_ROW
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.memory.entry import Entry

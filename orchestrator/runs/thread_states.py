@@ -1,43 +1,35 @@
 """ThreadStates: reading what a database holds of a thread, whichever team and program ran it."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 from langgraph.graph.state import CompiledStateGraph
-from langgraph.store.base import BaseStore, GetOp, Item, PutOp
+from langgraph.store.base import PutOp
 from langgraph.types import StateSnapshot
 
-from orchestrator.budget.ledger_store import BUDGET_ROW, read_rows
-from orchestrator.budget.spending import Spending
 from orchestrator.concurrency import AWAITING
-from orchestrator.errors import ConfigError, PersistenceError, PlanError, UnknownThreadError
-from orchestrator.graph.rework import note_key, reworked, reworks_in
+from orchestrator.errors import ConfigError, PersistenceError
 from orchestrator.graph.shape.wiring import reading_graph
-from orchestrator.memory.conversation import read_turns
-from orchestrator.memory.entry import Entry
-from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.database import Persistence
-from orchestrator.persistence.namespaces import namespace
-from orchestrator.persistence.used_models import UsedModels
-from orchestrator.persistence.workspace import WORKSPACE_KEY, artifacts_in, workspace_of
-from orchestrator.planning.plan import Plan
-from orchestrator.reports.results import read_results
-from orchestrator.reviews.cancellation import CancelOrder
-from orchestrator.reviews.instructions import instructions_of, leave_instructions
-from orchestrator.reviews.open_reviews import open_reviews
-from orchestrator.runs.interventions.cancellation import (
-    as_cancelled,
-    forget_cancelled,
-    last_cancelled,
-    mark_cancelled,
-)
+from orchestrator.persistence.workspace import WORKSPACE_KEY, workspace_of
+from orchestrator.reviews.instructions import leave_instructions
+from orchestrator.reviews.saved.cancel_orders import CancelOrder
+from orchestrator.runs.interventions.cancellation import forget_cancelled, mark_cancelled
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList
+from orchestrator.runs.threads.reading import (
+    as_cancelled,
+    half_deleted,
+    reading_thread,
+    run_of,
+    shown_run,
+    unknown_thread,
+    with_results,
+)
 from orchestrator.runs.threads.record import DELETING, UNREADABLE, ThreadRecord
 from orchestrator.text import sound
 from orchestrator.validation import expect
@@ -45,19 +37,6 @@ from orchestrator.validation import expect
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 
 _RECURSION_LIMIT = 5000  # far beyond what the limits allow; theirs are the stops that a user meets
-
-
-@contextmanager
-def reading_thread(thread_id: str) -> Iterator[None]:
-    """Tell of rows of another shape in one line that names their thread, so that it can be deleted.
-
-    Raises:
-        PersistenceError: What is stored of the thread cannot be read.
-    """
-    try:
-        yield
-    except (PlanError, *UNREADABLE_ERRORS) as error:
-        raise unreadable_thread(thread_id, error) from error
 
 
 class ThreadStates:
@@ -113,14 +92,9 @@ class ThreadStates:
         expect(str, thread_id, "the thread", "a thread's id, such as run.thread_id")
         record = await self.find(thread_id)
         if record is not None and record.status == DELETING:
-            raise UnknownThreadError(
-                f"thread '{thread_id}' was being deleted when its process ended: delete it again, or use its name anew"
-            )
+            raise half_deleted(thread_id)
         if record is None:
-            name = sound(thread_id)
-            raise UnknownThreadError(
-                f"there is no thread '{name}' in {self._persistence.where}: `orchestrator threads` lists them"
-            )
+            raise unknown_thread(thread_id, self._persistence.where)
         return record
 
     async def agents_of(self, thread_id: str) -> frozenset[str]:
@@ -160,39 +134,22 @@ class ThreadStates:
             thread_id: The thread.
             snapshot: Its newest state, where the caller has it already.
         """
-        store = self._persistence.store
+
+        async def newest() -> StateSnapshot:
+            return snapshot or await self.snapshot(thread_id)
+
         with reading_thread(thread_id):
-            # A run that pauses saves its reviews with the state and then deletes their rows: read the other way round,
-            # a review could be missed in both places.
-            waiting = await open_reviews(AWAITING, store, thread_id)
-            snapshot = snapshot or await self.snapshot(thread_id)
-            rows = await read_rows(AWAITING, store, thread_id)
-            begun = rows.pop(BUDGET_ROW, {})  # it holds the limits and no amounts
-            former = snapshot.values.get("turn", 1) - 1
-            if snapshot.tasks:
-                snapshot = snapshot._replace(values=await _with_round_progress(store, snapshot.values))
-            turns = await read_turns(AWAITING, store, thread_id, former) if former else ()
-            artifacts = artifacts_in(self.workspace_of(thread_id))
-            run = Run.from_snapshot(thread_id, snapshot, artifacts, Spending.of_rows(rows), turns, waiting)
-            instructions = await instructions_of(AWAITING, store, thread_id)
-            return replace(run, instructions=instructions, models=UsedModels.parse(begun.get("models")).plain())
+            return await run_of(self._persistence.store, thread_id, newest, self.workspace_of(thread_id))
 
     async def with_results(self, run: Run) -> Run:
-        """Return the run with the whole results of its sub-tasks.
-
-        They take a look at the journal, which most readers of a run do without.
-        """
-        if not run.outcomes:
-            return run
-        thread_id, store = run.thread_id, self._persistence.store
-        with reading_thread(thread_id):
-            return replace(run, results=await read_results(AWAITING, store, thread_id, run.outcomes))
+        """Return the run with the whole results of its sub-tasks; see `runs.threads.reading`."""
+        with reading_thread(run.thread_id):
+            return await with_results(self._persistence.store, run)
 
     async def shown_run_of(self, thread_id: str) -> Run:
         """Return a thread's state with its results, and say so if an order ended its last run."""
-        run = await self.with_results(await self.run_of(thread_id))
-        order = await last_cancelled(AWAITING, self._persistence.store, thread_id)
-        return run if order is None else as_cancelled(run, order)
+        newest = partial(self.snapshot, thread_id)
+        return await shown_run(self._persistence.store, thread_id, newest, self.workspace_of(thread_id))
 
     async def cancelled_run_of(self, thread_id: str, order: CancelOrder) -> Run:
         """Return the state of a thread whose run has just ended by an order, and record that it did."""
@@ -224,33 +181,3 @@ class ThreadStates:
             saver, store = self._persistence.checkpointer, self._persistence.store
             graph = self._graphs[agents] = reading_graph(agents or {"worker"}, saver, store)
         return graph
-
-
-async def _with_round_progress(store: BaseStore, values: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of a thread's state with the plan and the outcomes of a round that has not ended.
-
-    A node whose sub-task may still be sent back has not returned, so its finished outcome is in the shared memory only.
-    Neither does the plan in the state have the attempts that a verdict has led to within the round.
-
-    Args:
-        store: Holds the shared memory.
-        values: The values of the state.
-    """
-    if values.get("phase") != "work" or not values.get("plan"):
-        return values
-    memory_id = values["memory_id"]
-    [note] = await _entries(store, memory_id, [note_key(values.get("round", 0))])
-    reworks, outcomes = reworks_in(note), values.get("outcomes") or {}
-    plan = reworked(Plan.parse(values["plan"]), reworks)
-    keys = [key for task_id, key in plan.keys.items() if outcomes.get(task_id, {}).get("key") != key]
-    entries = [entry for entry in await _entries(store, memory_id, keys) if entry is not None]
-    finished = {e.sub_task_id: e.outcome for e in entries if e.outcome and e.status in ("final", "note")}
-    if not reworks and not finished:
-        return values
-    return {**values, "plan": plan.plain(), "outcomes": {**outcomes, **finished}}
-
-
-async def _entries(store: BaseStore, memory_id: str, keys: list[str]) -> list[Entry | None]:
-    place = namespace(memory_id, "memory")
-    rows = cast("list[Item | None]", await AWAITING.batch(store, [GetOp(place, key) for key in keys])) if keys else []
-    return [None if row is None else Entry.parse(row.key, row.value) for row in rows]

@@ -13,9 +13,9 @@ from orchestrator.concurrency import Bridge
 from orchestrator.events import SILENT, Emit
 from orchestrator.memory.shared_memory import SharedMemory
 from orchestrator.model_calls.calls import ModelCalls
-from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.out_of_budget import BudgetDecision
 from orchestrator.reviews.parking import NO_PARKING, Parking
+from orchestrator.reviews.saved.instructions import Instruction
 from orchestrator.tool_calls.policy import Policy
 
 

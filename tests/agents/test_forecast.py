@@ -10,7 +10,7 @@ from orchestrator import Budget, Limits, Outcome, Plan, Supervisor, TaskOrchestr
 from orchestrator.agents.bounds import bounds_of
 from orchestrator.agents.forecast import forecast
 from orchestrator.budget.past_spend import add_past, read_past
-from orchestrator.budget.prices import Price
+from orchestrator.budget.price import Price
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.persistence.namespaces import PAST_SPEND

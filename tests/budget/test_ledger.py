@@ -15,8 +15,9 @@ from langgraph.store.memory import InMemoryStore
 from orchestrator.budget.accounts import Account, Reservation
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger import Ledger
-from orchestrator.budget.ledger_store import begin_ledger, read_rows
+from orchestrator.budget.ledger_store import begin_ledger
 from orchestrator.budget.prompt_margins import PromptMargins
+from orchestrator.budget.saved.ledger_rows import read_rows
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import AWAITING, BLOCKING, Bridge, run_blocking
 

@@ -15,7 +15,6 @@ from tests.support.teams import step
 
 # Each takes from a fifth of a second to two seconds of CPU to load. Typer loads pydantic by itself.
 HEAVY = ("langgraph", "langchain", "langchain_core", "langsmith", "openai", "numpy", "orchestrator.runs.run")
-TEAM_AND_MODELS = ("openai", "langchain", "langchain_openai")
 
 
 def run(*arguments: str, heavy: tuple[str, ...] = HEAVY, code: int = 0, **environment: str) -> list[str]:
@@ -91,11 +90,19 @@ def test_looking_at_threads_and_at_the_models_loads_nothing_heavy(tmp_path: Path
     assert run("model", "list")[-1] == "[]"
 
 
-def test_neither_a_team_nor_a_provider_is_loaded_to_look_at_a_thread(tmp_path: Path) -> None:
+FRAMEWORKS = ("langgraph", "langchain_core", "langsmith", "openai", "httpx2", "numpy", "genai_prices")
+LOOKS = (["show", "t"], ["show", "t", "a"], ["log", "t"], ["log", "t", "--json"], ["graph", "t"], ["reviews", "t"])
+
+
+def test_whatever_only_looks_at_a_thread_loads_no_framework(tmp_path: Path) -> None:
     db = ["--db", str(tmp_path / "runs.db")]
-    with OpenAIServer(TeamScript([step("a", agent="researcher")])) as server:
+    with OpenAIServer(TeamScript([step("a", agent="researcher", approval=True), step("b", agent="coder")])) as server:
+        run("run", "x", "--base-url", server.base_url, *db, "--thread", "plan", code=3)
         run("run", "x", "--base-url", server.base_url, *db, "--thread", "t", code=3)
-    for looking in (["reviews"], ["show", "t"]):
-        *lines, heavy = run(*looking, *db, heavy=TEAM_AND_MODELS)
-        assert any("approve" in line for line in lines)
-        assert heavy == "[]"
+        run("decide", run("reviews", "t", "--json", *db)[0].split('"')[3], "approve", *db)
+        run("resume", "t", *db, code=3)
+        for looking in (*LOOKS, ["audit", "verify", "t"], ["reviews"], ["show", "plan"], ["graph", "plan"]):
+            assert run(*looking, *db, heavy=FRAMEWORKS)[-1] == "[]", looking
+        assert "approve" in "".join(run("reviews", "t", *db))
+        assert run("watch", "t", *db, heavy=FRAMEWORKS, code=3)[-1] == "[]"
+        assert run("show", "nothing", *db, heavy=FRAMEWORKS, code=2)[-1] == "[]"

@@ -21,7 +21,8 @@ from langgraph.types import Command, interrupt
 from typing_extensions import TypedDict
 
 from orchestrator import Budget, Persistence, Team, compile_graph, declare
-from orchestrator.concurrency import BLOCKING, Bridge, BridgedNode, run_blocking
+from orchestrator.concurrency import BLOCKING, Bridge, run_blocking
+from orchestrator.graph.nodes.bridged_node import BridgedNode
 from orchestrator.reviews.decisions import ask, record_decision
 from orchestrator.reviews.questions import CallInQuestion, tool_review
 from orchestrator.reviews.review import Decision, Review

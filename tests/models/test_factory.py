@@ -7,7 +7,7 @@ import pytest
 from pydantic import SecretStr
 
 from orchestrator import Budget, Supervisor, TaskOrchestrator, Worker, chat_model
-from orchestrator.budget.prices import Price
+from orchestrator.budget.price import Price
 from orchestrator.errors import ConfigError, MissingModelError, ModelError
 from orchestrator.models.capabilities import KNOWN
 from orchestrator.models.configured import is_configured

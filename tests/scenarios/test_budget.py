@@ -8,7 +8,7 @@ import pytest
 from langchain_core.tools import tool as as_tool
 
 from orchestrator import Budget, CallPolicy, Limits, Supervisor, TaskOrchestrator, Team, Worker, declare
-from orchestrator.budget.prices import Price
+from orchestrator.budget.price import Price
 from orchestrator.errors import ConfigError, DecisionError
 from orchestrator.events import BudgetShort, Spent
 from orchestrator.model_calls.retries import Resilience
@@ -180,7 +180,7 @@ def test_a_limit_of_cost_needs_known_prices_before_anything_is_spent() -> None:
 
 
 def test_published_prices_are_known_by_the_models_name() -> None:
-    from orchestrator.budget.prices import published_nano_usd
+    from orchestrator.budget.price import published_nano_usd
 
     mini = published_nano_usd("gpt-4.1-mini", "", 1_000_000, 0)
     assert mini is not None

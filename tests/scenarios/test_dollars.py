@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator import Supervisor, TaskOrchestrator, Team, Worker
-from orchestrator.budget.prices import published_nano_usd
+from orchestrator.budget.price import published_nano_usd
 from orchestrator.budget.spend import NANO
 from orchestrator.cli.main import main
 from orchestrator.events import Event, Spent

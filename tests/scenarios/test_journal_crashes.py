@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator import JournalRecord, OrchestratorClient
-from orchestrator.budget.spend import Spend
-from orchestrator.budget.told_amounts import amount_in
+from orchestrator.budget.spend import Spend, amount_in
 from orchestrator.testing import CrashAfter, EffectLog, run_until_killed
 from tests.support.crash_child import SubTasks, run_or_resume
 

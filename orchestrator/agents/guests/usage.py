@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, LLMResult
 from orchestrator.budget.accounts import Reservation
 from orchestrator.budget.allowance import Allowance
 from orchestrator.budget.budget import BudgetSpentError
-from orchestrator.budget.prices import published_nano_usd
+from orchestrator.budget.price import published_nano_usd
 from orchestrator.budget.spend import NANO, Spend
 from orchestrator.concurrency import Bridge
 

@@ -6,7 +6,7 @@ import typer
 
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.options import Db, Json, Thread
-from orchestrator.cli.threads.commands import open_client
+from orchestrator.cli.threads.commands import open_reader
 from orchestrator.errors import EXIT_FAILED
 
 app = typer.Typer(help="Check what is recorded of a thread.", no_args_is_help=True, rich_markup_mode=None)
@@ -35,16 +35,16 @@ def verify(
     from orchestrator.reports.history.agreement import disagreements
     from orchestrator.reports.history.reading import histories
 
-    with open_client(db) as client:
-        check = client.verify_journal(thread, head)
+    with open_reader(db) as threads:
+        check = threads.verify_journal(thread, head)
         problems, notes = list(check.problems), []
         if not check.records:
             notes.append("the thread was recorded before there was a journal: there is nothing to check")
-        elif client.persistence.is_leased(thread):
+        elif threads.is_running(thread):
             # Journal and state are read one after the other, and the run writes in between.
             notes.append("the thread is at work: only the journal was checked")
-        elif tasks := histories(client.journal(thread)):
-            problems += disagreements(tasks[-1], client.show(thread))
+        elif tasks := histories(threads.journal(thread)):
+            problems += disagreements(tasks[-1], threads.show(thread))
     if as_json:
         about = {"thread_id": thread, "records": check.records, "head": check.head}
         echo_json({**about, "is_sound": not problems, "problems": problems, "notes": notes})

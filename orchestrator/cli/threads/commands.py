@@ -11,6 +11,7 @@ from orchestrator.errors import EXIT_FAILED, ConfigError, UnknownThreadError
 
 if TYPE_CHECKING:
     from orchestrator.runs.client import OrchestratorClient
+    from orchestrator.runs.threads.reader import ThreadReader
 
 LAST = "last"
 
@@ -21,6 +22,13 @@ def open_client(db: str | None) -> "OrchestratorClient":
     from orchestrator.runs.client import OrchestratorClient
 
     return OrchestratorClient(Persistence(db))
+
+
+def open_reader(db: str | None) -> "ThreadReader":
+    """Open the threads of a database for looking at them only, which loads no LangGraph as a rule."""
+    from orchestrator.runs.threads.reader import ThreadReader
+
+    return ThreadReader(db)
 
 
 def cancel(thread: Thread, db: Db = None, as_json: Json = False) -> None:

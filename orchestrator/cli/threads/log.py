@@ -10,7 +10,7 @@ import typer
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.interruption import CTRL_C
 from orchestrator.cli.options import Db, Thread
-from orchestrator.cli.threads.commands import open_client
+from orchestrator.cli.threads.commands import open_reader
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -46,13 +46,13 @@ def log(
         return
     kinds, sub_tasks = _kinds(kind or []), set(sub_task or [])
     print_record = _json_printer() if as_json else _line_printer()
-    with open_client(db) as client:
+    with open_reader(db) as threads:
         records: Iterable[JournalRecord]
         if follow:
             CTRL_C.way_on = lambda: f"the thread is as it was; follow it again with: {_again(thread, db)}"
-            records = client.follow(thread, since)
+            records = threads.follow(thread, since)
         else:
-            records = client.journal(thread, since)
+            records = threads.journal(thread, since)
         # An empty answer could mean two things, and a person wants to know which.
         is_empty = True
         for record in _chosen(records, kinds, sub_tasks):
@@ -60,7 +60,7 @@ def log(
             is_empty = False
         if is_empty and not as_json:
             echo(
-                "no record is like that" if client.journal(thread) else "recorded before there was a journal", err=True
+                "no record is like that" if threads.journal(thread) else "recorded before there was a journal", err=True
             )
 
 
@@ -73,9 +73,9 @@ def _draw(thread: str, db: str | None) -> None:
     from orchestrator.cli.progress.waterfall import waterfall
     from orchestrator.reports.history.reading import histories
 
-    with open_client(db) as client:
-        tasks = histories(client.journal(thread))
-        is_running = client.persistence.is_leased(thread)
+    with open_reader(db) as threads:
+        tasks = histories(threads.journal(thread))
+        is_running = threads.is_running(thread)
     if not tasks:
         echo("recorded before there was a journal", err=True)
         return

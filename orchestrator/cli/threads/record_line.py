@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.budget.told_amounts import amount_in
+from orchestrator.budget.spend import amount_in
 from orchestrator.journal.record import JournalRecord
 from orchestrator.reports.wording import amount_text, called, clock_text, seconds_text
 from orchestrator.text import normal_text, shorten

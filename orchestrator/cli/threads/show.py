@@ -7,7 +7,7 @@ import typer
 
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.options import Db, Json, Thread
-from orchestrator.cli.threads.commands import open_client
+from orchestrator.cli.threads.commands import open_reader
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,11 +37,11 @@ def show(
     from orchestrator.cli.output import print_json, print_run
     from orchestrator.reports.history.reading import histories
 
-    with open_client(db) as client:
-        run = client.show(thread)
+    with open_reader(db) as threads:
+        run = threads.show(thread)
         # Asked after the state: a run that ends in between is shown as ended.
-        is_running = client.persistence.is_leased(thread)
-        tasks = histories(client.journal(thread)) if sub_task is not None or not as_json else []
+        is_running = threads.is_running(thread)
+        tasks = histories(threads.journal(thread)) if sub_task is not None or not as_json else []
     if sub_task is not None:
         history = _task_of(run, tasks, task)
         if history is None:

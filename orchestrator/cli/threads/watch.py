@@ -8,7 +8,7 @@ import typer
 from orchestrator.cli.echo import command, echo, echo_json
 from orchestrator.cli.interruption import CTRL_C
 from orchestrator.cli.options import Db, Json, Thread
-from orchestrator.cli.threads.commands import open_client
+from orchestrator.cli.threads.commands import open_reader
 
 
 class RecordClock:
@@ -41,9 +41,9 @@ def watch(
     from orchestrator.cli.threads.watched_events import WatchedEvents, newest_task
 
     again = command("watch", thread, db=db)
-    with open_client(db) as client:
+    with open_reader(db) as threads:
         # Set before the first look: from here on there is something to watch.
-        known = client.journal(thread)
+        known = threads.journal(thread)
         CTRL_C.way_on = lambda: f"the run is as it was; watch it again with: {again}"
         if not as_json:
             # A thread with several tasks is watched from the beginning of its newest one.
@@ -53,10 +53,10 @@ def watch(
             # The beginning of a request reaches the journal late, so an agent that seems idle may be asking its model.
             # The display adds up what it is told, so it needs the records from the beginning.
             events = WatchedEvents()
-            if not client.persistence.is_leased(thread):
+            if not threads.is_running(thread):
                 echo(f"{thread} is not running; this is how it went:", err=True)
             with PlainDisplay(err, clock) if plain else open_display(err, clock, "at work") as display:
-                for record in client.follow(thread, since):
+                for record in threads.follow(thread, since):
                     clock.at = record.at.timestamp()
                     for event in events.of(record):
                         display.tell(event)
@@ -65,11 +65,11 @@ def watch(
                 for event in events.unfinished():
                     display.tell(event)
         else:
-            for _ in client.follow(thread):
+            for _ in threads.follow(thread):
                 pass
-        run = client.show(thread)
+        run = threads.show(thread)
         if not as_json:
-            print_waterfall(client.journal(thread), run.status, db)
+            print_waterfall(threads.journal(thread), run.status, db)
     if as_json:
         echo_json(run.to_dict())
     else:

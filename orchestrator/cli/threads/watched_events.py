@@ -6,8 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from orchestrator.budget.budget import Budget
-from orchestrator.budget.spend import Spend
-from orchestrator.budget.told_amounts import amount_in
+from orchestrator.budget.spend import Spend, amount_in
 from orchestrator.errors import ConfigError, PlanError
 from orchestrator.events import (
     BudgetShort,

@@ -7,8 +7,9 @@ from typing import Any
 
 from langchain_core.runnables import RunnableConfig
 
-from orchestrator.concurrency import Bridge, BridgedNode
+from orchestrator.concurrency import Bridge
 from orchestrator.graph.invocation import Invocation, tell_resumption
+from orchestrator.graph.nodes.bridged_node import BridgedNode
 from orchestrator.graph.state import State
 from orchestrator.reviews.decisions import ask
 from orchestrator.reviews.review import Review

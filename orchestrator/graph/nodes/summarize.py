@@ -11,9 +11,10 @@ from orchestrator.agents.team import Team
 from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.budget import BudgetSpentError
 from orchestrator.budget.past_spend import add_past, uses_of
-from orchestrator.concurrency import Bridge, BridgedNode
+from orchestrator.concurrency import Bridge
 from orchestrator.events import Answered, Summarizing
 from orchestrator.graph.invocation import Invocation, cancellable, described_config
+from orchestrator.graph.nodes.bridged_node import BridgedNode
 from orchestrator.graph.output import results_of
 from orchestrator.graph.state import State
 from orchestrator.graph.supervision.telling import ended_fact

@@ -11,10 +11,11 @@ from langchain_core.runnables import RunnableConfig
 from orchestrator.agents.team import Team
 from orchestrator.budget.budget import Budget, BudgetSpentError
 from orchestrator.budget.ledger_store import begin_ledger
-from orchestrator.concurrency import Bridge, BridgedNode
+from orchestrator.concurrency import Bridge
 from orchestrator.errors import PlanError
 from orchestrator.events import Planning, RoundStarted
 from orchestrator.graph.invocation import cancellable, warn_of_other_models
+from orchestrator.graph.nodes.bridged_node import BridgedNode
 from orchestrator.graph.output import report_stop, reporting_pauses
 from orchestrator.graph.routing import unfinished
 from orchestrator.graph.state import INPUTS_OF_ONE_RUN, State, cleared

@@ -22,11 +22,12 @@ from orchestrator.agents.assignment import Result
 from orchestrator.agents.team import Team
 from orchestrator.agents.worker import Worker
 from orchestrator.budget.spend import Spend
-from orchestrator.concurrency import Bridge, BridgedNode
+from orchestrator.concurrency import Bridge
 from orchestrator.errors import ConfigError
 from orchestrator.graph.attempt import Attempt
 from orchestrator.graph.branch import Branch
 from orchestrator.graph.invocation import Invocation, cancellable, is_resumed
+from orchestrator.graph.nodes.bridged_node import BridgedNode
 from orchestrator.graph.output import HELD, reporting_pauses
 from orchestrator.graph.payload import Payload
 from orchestrator.graph.recording import Recorder

@@ -3,12 +3,13 @@
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.budget.ledger_store import BUDGET_ROW, read_rows
+from orchestrator.budget.saved.ledger_rows import BUDGET_ROW, read_rows
 from orchestrator.budget.spending import Spending
 from orchestrator.graph.state import State
 from orchestrator.graph.supervision.turn import FINAL, Turn
-from orchestrator.memory.conversation import Conversation, ConversationTurn, answer_key, kept_results
+from orchestrator.memory.conversation import Conversation, kept_results
 from orchestrator.memory.reference import Reference
+from orchestrator.memory.turns import ConversationTurn, answer_key
 from orchestrator.trust import merged
 
 

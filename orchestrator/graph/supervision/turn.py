@@ -11,7 +11,7 @@ from orchestrator.budget.accounts import SUPERVISOR, Account
 from orchestrator.budget.limits import Limits
 from orchestrator.concurrency import Bridge
 from orchestrator.graph.invocation import Invocation, described_config
-from orchestrator.graph.rework import note_key, reworked, reworks_in
+from orchestrator.graph.saved.rework_notes import note_key, reworked, reworks_in
 from orchestrator.graph.state import State
 from orchestrator.memory.conversation import Conversation
 from orchestrator.memory.shared_memory import SharedMemory
@@ -19,8 +19,8 @@ from orchestrator.model_calls.calls import ModelCalls
 from orchestrator.planning.assessment import current
 from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
-from orchestrator.reviews.instructions import Instruction
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.reviews.saved.instructions import Instruction
 
 Update = dict[str, Any]
 FINAL = ("done", "failed", "limited", "stopped")

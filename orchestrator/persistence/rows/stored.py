@@ -1,47 +1,87 @@
 """Rows of a database file, read without LangGraph, which takes over a second of CPU to load.
 
-Only what plain SQL and JSON can say is read here: rows of the store by namespace, and the names of threads. States are
-read by LangGraph alone, so that nothing else must know their form.
+`StoredRows` stands in for LangGraph's store where rows are only read: `rows.pages` serves both.
 """
 
-import contextlib
 import sqlite3
-from collections.abc import Iterator
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from orchestrator.persistence.damage import load_value
+from orchestrator.persistence.namespaces import BODIES, JOURNAL, thread_of
 
 _BUSY_TIMEOUT_S = 10.0
 
 
-def stored_rows(path: Path, namespace: tuple[str, ...]) -> dict[str, Any]:
-    """Return the values of a namespace by key. A row that is no JSON has a text with the problem for a value.
+@dataclass(frozen=True)
+class StoredItem:
+    """A row of the store.
+
+    Args:
+        key: Its key.
+        value: Its value. A row that is no JSON has a text with the problem for a value.
+        created_at: The time at which it was written first, in the form of SQLite, which sorts as the time does.
+    """
+
+    key: str
+    value: Any
+    created_at: str = ""
+
+
+class StoredRows:
+    """The rows of a database file, for reading. Use it as a context manager.
+
+    Args:
+        path: The file.
 
     Raises:
-        sqlite3.Error: The file cannot be read, or has no store.
+        sqlite3.Error: The file cannot be read. Every method raises it too.
     """
-    with _reading(path) as connection:
-        rows = connection.execute("SELECT key, value FROM store WHERE prefix = ?", (".".join(namespace),))
-        return {key: load_value(value) for key, value in rows}
 
+    def __init__(self, path: Path) -> None:
+        # Not mode=ro: after a kill, SQLite must be able to recover the file. A missing file is not created.
+        self.connection = sqlite3.connect(
+            f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S, check_same_thread=False
+        )
+        self.connection.execute("PRAGMA query_only = 1")
 
-def threads_with_checkpoints(path: Path) -> list[str]:
-    """Return the ids of all threads with a checkpoint, with those of a LangGraph server.
+    def __enter__(self) -> Self:
+        return self
 
-    Raises:
-        sqlite3.Error: The file cannot be read, or has no checkpoints.
-    """
-    with _reading(path) as connection:
-        return [row[0] for row in connection.execute("SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id")]
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
+    def close(self) -> None:
+        """Close the file."""
+        self.connection.close()
 
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    # Not mode=ro: after a kill, SQLite must be able to recover the file. A missing file is not created.
-    connection = sqlite3.connect(f"{path.resolve().as_uri()}?mode=rw", uri=True, timeout=_BUSY_TIMEOUT_S)
-    try:
-        connection.execute("PRAGMA query_only = 1")
-        yield connection
-    finally:
-        connection.close()
+    def items(self, namespace: Sequence[str]) -> list[StoredItem]:
+        """Return all items of a namespace of the store."""
+        query = "SELECT key, value, created_at FROM store WHERE prefix = ?"
+        rows = self.connection.execute(query, (".".join(namespace),)).fetchall()
+        return [StoredItem(key, load_value(value), str(created)) for key, value, created in rows]
+
+    def find(self, namespace: Sequence[str], key: str) -> StoredItem | None:
+        """Return the item with a key, or None; of the long texts of a journal, the one with a digest."""
+        if namespace[1] == BODIES:
+            query = "SELECT body FROM journal_bodies WHERE thread = ? AND digest = ?"
+            row = self.connection.execute(query, (thread_of(tuple(namespace)), bytes.fromhex(key))).fetchone()
+            return None if row is None else StoredItem(key, {"body": zlib.decompress(row[0]).decode()})
+        query = "SELECT value, created_at FROM store WHERE prefix = ? AND key = ?"
+        row = self.connection.execute(query, (".".join(namespace), key)).fetchone()
+        return None if row is None else StoredItem(key, load_value(row[0]), str(row[1]))
+
+    def records(self, namespace: Sequence[str], since: int) -> list[dict[str, Any]]:
+        """Return the rows of the records of a journal with higher numbers, in order."""
+        assert namespace[1] == JOURNAL
+        query = "SELECT seq, key, record, hash FROM journal WHERE thread = ? AND seq > ? ORDER BY seq"
+        rows = self.connection.execute(query, (thread_of(tuple(namespace)), since)).fetchall()
+        return [{"seq": seq, "key": key or "", "text": text, "hash": hash_.hex()} for seq, key, text, hash_ in rows]
+
+    def threads_with_checkpoints(self) -> list[str]:
+        """Return the ids of all threads with a checkpoint, with those of a LangGraph server."""
+        query = "SELECT DISTINCT thread_id FROM checkpoints ORDER BY thread_id"
+        return [row[0] for row in self.connection.execute(query)]

@@ -17,10 +17,7 @@ from typing import Any
 from langgraph.store.base import GetOp, Item, PutOp, SearchItem, SearchOp
 
 from orchestrator.persistence.hash_chain import first_hash, next_hash
-from orchestrator.persistence.namespaces import ROOT, thread_of
-
-JOURNAL = "journal"
-BODIES = "journal_bodies"
+from orchestrator.persistence.namespaces import BODIES, JOURNAL, ROOT, thread_of
 
 _UNKNOWN = datetime.fromtimestamp(0, UTC)  # of an item: a record has the time in its text
 # Without a rowid the primary key is the table, in the order in which it is read.

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.budget.told_amounts import amount_in
+from orchestrator.budget.spend import amount_in
 from orchestrator.journal.record import JournalRecord
 from orchestrator.reports.history.attempts import Attempts
 from orchestrator.reports.history.uses import ModelUse, ToolUse

@@ -15,7 +15,6 @@ import itertools
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, Literal, Self
 
@@ -24,23 +23,15 @@ from langgraph.store.base import BaseStore, GetOp, PutOp
 from orchestrator.concurrency import AWAITING, Bridge
 from orchestrator.persistence.database import Persistence
 from orchestrator.persistence.leases import UNSIGNED
-from orchestrator.persistence.namespaces import ROOT
 from orchestrator.persistence.row_watch import POLL_S
-from orchestrator.reviews.cancellation import DRAINED, ORDERS, CancelOrder
-from orchestrator.runs.run import Run
+from orchestrator.reviews.saved.cancel_orders import DRAINED, OBEYED, ORDERS, CancelOrder, find_order, last_cancelled
 
 CancelResult = Literal["cancelled", "not running", "asked"]
 
-_OBEYED = (ROOT, "cancelled")
 _PATIENCE_S = 10.0
 _CHECK_S = 0.05
 _BEAT_S = 0.25
 _BARE_PATIENCE_S = 3.5 * POLL_S  # two beats are seen by then, and the first one may have been missed
-
-
-def as_cancelled(run: Run, order: CancelOrder) -> Run:
-    """Return the run as an order left it; a run that had ended before stays as it is."""
-    return replace(run, status="interrupted", errors=(str(order), *run.errors)) if run.is_resumable else run
 
 
 class CancelScope:
@@ -113,7 +104,7 @@ async def cancel_run(persistence: Persistence, thread_id: str, by: str) -> Cance
         elif time.monotonic() > last:
             return "asked"
         await asyncio.sleep(_CHECK_S)
-    is_obeyed = await _read(persistence.store, _OBEYED, thread_id) == run
+    is_obeyed = await _read(persistence.store, OBEYED, thread_id) == run
     return "cancelled" if is_obeyed else "not running"
 
 
@@ -146,31 +137,21 @@ def _put(thread_id: str, order: CancelOrder) -> PutOp:
 
 async def _read(store: BaseStore, namespace: tuple[str, ...], thread_id: str) -> str:
     """Return the run that a row names; empty if there is no row."""
-    order = await _find(AWAITING, store, namespace, thread_id)
+    order = await find_order(AWAITING, store, namespace, thread_id)
     return "" if order is None else order.run
-
-
-async def _find(bridge: Bridge, store: BaseStore, namespace: tuple[str, ...], thread_id: str) -> CancelOrder | None:
-    row: Any = (await bridge.batch(store, [GetOp(namespace, thread_id)]))[0]
-    return None if row is None else CancelOrder.parse(row.value)
 
 
 async def mark_cancelled(bridge: Bridge, store: BaseStore, thread_id: str, order: CancelOrder) -> None:
     """Record that a run ended because of an order, for those who gave it and for all who look at the thread."""
-    await bridge.batch(store, [PutOp(_OBEYED, thread_id, {"run": order.run, "by": order.by}, index=False)])
-
-
-async def last_cancelled(bridge: Bridge, store: BaseStore, thread_id: str) -> CancelOrder | None:
-    """Return the order that ended the thread's last run; None if something else ended it."""
-    return await _find(bridge, store, _OBEYED, thread_id)
+    await bridge.batch(store, [PutOp(OBEYED, thread_id, {"run": order.run, "by": order.by}, index=False)])
 
 
 async def forget_cancelled(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Forget that an order ended the thread's last run, since another one begins. Call this under the lease."""
     if await last_cancelled(bridge, store, thread_id) is not None:
-        await bridge.batch(store, [PutOp(_OBEYED, thread_id, None)])
+        await bridge.batch(store, [PutOp(OBEYED, thread_id, None)])
 
 
 async def forget_orders(bridge: Bridge, store: BaseStore, thread_id: str) -> None:
     """Delete the rows of a deleted thread."""
-    await bridge.batch(store, [PutOp(namespace, thread_id, None) for namespace in (ORDERS, _OBEYED, DRAINED)])
+    await bridge.batch(store, [PutOp(namespace, thread_id, None) for namespace in (ORDERS, OBEYED, DRAINED)])

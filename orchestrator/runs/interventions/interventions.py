@@ -6,7 +6,8 @@ from orchestrator.background import run_in_background
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import ConfigError, PersistenceError
 from orchestrator.persistence.database import Persistence
-from orchestrator.reviews.instructions import Instruction, check_instruction, record_instruction
+from orchestrator.reviews.instructions import check_instruction, record_instruction
+from orchestrator.reviews.saved.instructions import Instruction
 from orchestrator.runs.interventions.cancellation import CancelResult, cancel_run
 from orchestrator.runs.thread_states import ThreadStates
 

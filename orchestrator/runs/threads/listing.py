@@ -7,7 +7,7 @@ from pathlib import Path
 from orchestrator.persistence.leases import Leases
 from orchestrator.persistence.location import database_path, default_url
 from orchestrator.persistence.namespaces import THREADS
-from orchestrator.persistence.rows.stored import stored_rows, threads_with_checkpoints
+from orchestrator.persistence.rows.stored import StoredRows
 from orchestrator.runs.threads.record import ThreadRecord
 
 
@@ -42,10 +42,11 @@ def _recorded(path: Path) -> list[ThreadRecord] | None:
     if not path.is_file():
         return None
     try:
-        records = [ThreadRecord.parse(key, value) for key, value in stored_rows(path, THREADS).items()]
-        # Threads of a LangGraph server have no record, and their task and status are in their state.
-        if not {record.id for record in records}.issuperset(threads_with_checkpoints(path)):
-            return None
+        with StoredRows(path) as rows:
+            records = [ThreadRecord.parse(item.key, item.value) for item in rows.items(THREADS)]
+            # Threads of a LangGraph server have no record, and their task and status are in their state.
+            if not {record.id for record in records}.issuperset(rows.threads_with_checkpoints()):
+                return None
     except sqlite3.Error:
         return None  # to open the file the whole way finishes a half-made one, and words the error of a damaged one
     return sorted(records, key=lambda record: -record.created)

@@ -16,8 +16,8 @@ from orchestrator.concurrency import AWAITING
 from orchestrator.errors import OrchestratorError
 from orchestrator.journal.reading import read_rows, record_of
 from orchestrator.logs import logger
-from orchestrator.reviews.decisions import recorded_decision
 from orchestrator.reviews.review import Review
+from orchestrator.reviews.saved.decisions import recorded_decision
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList

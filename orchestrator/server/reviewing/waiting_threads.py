@@ -6,9 +6,8 @@ from langgraph.store.base import BaseStore, GetOp, SearchItem, SearchOp
 
 from orchestrator.concurrency import AWAITING
 from orchestrator.errors import PersistenceError
-from orchestrator.persistence.namespaces import THREADS, namespace
+from orchestrator.persistence.namespaces import JOURNAL, THREADS, namespace
 from orchestrator.persistence.rows.pages import search_page
-from orchestrator.persistence.sqlite.journal_table import JOURNAL
 from orchestrator.runs.client import OrchestratorClient
 from orchestrator.runs.threads.record import MAY_WAIT, UNREADABLE, ThreadRecord
 
@@ -50,8 +49,7 @@ class WaitingThreads:
 async def _of_status(store: BaseStore, status: str) -> list[SearchItem]:
     items: list[SearchItem] = []
     while True:
-        op = SearchOp(THREADS, filter={"status": status}, limit=_PAGE, offset=len(items))
-        page = await search_page(AWAITING, store, op)
+        page = await search_page(AWAITING, store, THREADS, filter={"status": status}, limit=_PAGE, offset=len(items))
         items += page
         if len(page) < _PAGE:
             return items

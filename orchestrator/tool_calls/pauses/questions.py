@@ -15,8 +15,9 @@ from langgraph.types import Interrupt
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import BLOCKING, Bridge
 from orchestrator.memory.entry import Entry
-from orchestrator.reviews.decisions import ask_unless_stopped, is_stopped, recorded_decision
+from orchestrator.reviews.decisions import ask_unless_stopped, is_stopped
 from orchestrator.reviews.review import Decision, Review
+from orchestrator.reviews.saved.decisions import recorded_decision
 from orchestrator.tool_calls.worker_context import WorkerContext
 
 
