@@ -19,7 +19,7 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 from langgraph.errors import GraphBubbleUp
 
@@ -205,7 +205,11 @@ class Reworks:
         former = (self._memory.seen(before) for before, _ in rework.keys.values())
         retracted = [each.with_status("retracted") for each in former if each is not None and each.is_result]
         place = self._places[rework.sub_task_id]
-        data = {"feedback": rework.feedback, "round": rework.round, "again": list(rework.keys)}
+        data: dict[str, Any] = {"feedback": rework.feedback, "round": rework.round, "again": list(rework.keys)}
+        # A human who rejects a result makes its own sub-task demand it.
+        demands = {name: each.demand() for name, each in self._places.items() if name != rework.sub_task_id}
+        if reviewers := [name for name, demand in demands.items() if demand and demand[0] == rework.sub_task_id]:
+            data["reviewers"] = reviewers
         sent_back = Fact("sub_task_sent_back", rework.sub_task_id, place.payload.sub_task.attempt, data=data)
         await self._memory.write(bridge, Entry(key=key, text=text, status="note"), *retracted, facts=[sent_back])
 

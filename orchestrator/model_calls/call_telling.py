@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -17,6 +17,34 @@ from orchestrator.models.completions.prompt_progress import LISTENER
 from orchestrator.models.profile import ModelProfile
 from orchestrator.redaction import redact
 from orchestrator.text import sound
+
+
+class CallWaits:
+    """The waits of the requests of one call, as the journal tells of them.
+
+    Args:
+        journal: The journal of the thread; None where there is none.
+        account: The agent that asks, and its sub-task.
+        attempt: The number of the attempt.
+        model: The name of the model.
+    """
+
+    def __init__(self, journal: Journal | None, account: Account, attempt: int, model: str) -> None:
+        self._journal, self._account, self._attempt, self._model = journal, account, attempt, model
+        self._waited: dict[str, float] = {}
+
+    def tell(self, reason: str, seconds: float) -> None:
+        """Tell that the next request waits."""
+        self._waited[reason] = round(self._waited.get(reason, 0.0) + seconds, 3)
+        # The supervisor has no sub-task that could wait. Its next request tells how long it has waited.
+        if self._journal is not None and (sub_task := self._account.sub_task_id):
+            data = {"reason": reason, "names": [self._model], "seconds": round(seconds, 3)}
+            self._journal.note(Fact("sub_task_waits", sub_task, self._attempt, data=data))
+
+    def taken(self) -> dict[str, float]:
+        """Return the seconds by reason since the last request."""
+        waited, self._waited = self._waited, {}
+        return waited
 
 
 class CallTelling:
@@ -45,10 +73,11 @@ class CallTelling:
             self._data["booked"] = reservation.model
         self._began = time.monotonic()
 
-    def asked(self, messages: Sequence[BaseMessage]) -> None:
+    def asked(self, messages: Sequence[BaseMessage], waited: Mapping[str, float]) -> None:
         """Tell that the model is asked.
 
         Args:
+            waited: Seconds that the request had to wait before, by reason.
             messages: The prompt. Of a worker only its size is told: `sub_task_asked` and the answers since make it up.
         """
         worst = self._worst
@@ -57,6 +86,8 @@ class CallTelling:
             data["reserved_tokens"] = worst.tokens
         if worst.nano_usd:
             data["reserved_nano_usd"] = worst.nano_usd
+        if waited:
+            data["waited"] = dict(waited)
         if not self._account.sub_task_id:  # few calls, and no other record has their prompts
             data["prompt"] = [{"role": message.type, "text": str(message.text)} for message in messages]
         self._journal.note(Fact("model_asked", self._account.sub_task_id, self._attempt, data=data))
@@ -75,9 +106,16 @@ class CallTelling:
         finally:
             LISTENER.reset(listener)
 
-    def answered(self, messages: Sequence[BaseMessage]) -> Fact:
-        """Return what is told of the answer."""
+    def answered(self, messages: Sequence[BaseMessage], first_token: float | None = None) -> Fact:
+        """Return what is told of the answer.
+
+        Args:
+            messages: The answer.
+            first_token: The monotonic time at which its first words came; None if it did not stream.
+        """
         data = {**self._data, "seconds": self._seconds}
+        if first_token is not None:
+            data["first_token"] = round(first_token - self._began, 3)
         answers = [message for message in messages if isinstance(message, AIMessage)]
         if text := "\n".join(str(message.text) for message in answers if message.text):
             data["text"] = text

@@ -38,7 +38,7 @@ from orchestrator.messages import make_sound
 from orchestrator.model_calls.answer_limit import limited
 from orchestrator.model_calls.call_events import FellBack, ModelLoading
 from orchestrator.model_calls.call_policy import CallPolicy
-from orchestrator.model_calls.call_telling import CallTelling, replaced_model
+from orchestrator.model_calls.call_telling import CallTelling, CallWaits, replaced_model
 from orchestrator.model_calls.prompt_tokens import load_tokenizer, needs_tokenizer, prompt_tokens
 from orchestrator.model_calls.retries import call_endpoint
 from orchestrator.model_calls.text_stream import TextStream, drop_thoughts
@@ -224,20 +224,28 @@ class ModelCalls:
         is_counted = reserves or self.policy.resilience.tokens_per_minute is not None
         prompt = self._prompt_tokens(model, question) if is_counted else 0
         answer = self._longest_answer(model, prompt) if reserves else 0
-        attempt = partial(self._attempt, model, question, self._worst(model, prompt, answer), send, messages_of)
+        profile, ledger = ModelProfile.of(model), self.allowance.ledger
+        waits = CallWaits(ledger.journal if ledger else None, self.allowance.account, self.attempt, profile.name)
+        worst = self._worst(model, prompt, answer)
+        attempt = partial(self._attempt, model, question, worst, send, messages_of, text, waits)
         if text is not None:
             attempt = partial(_told, text, attempt)
         settings = self.policy.resilience
-        if (own := ModelProfile.of(model).retries) is not None:
+        if (own := profile.retries) is not None:
             settings = settings.model_copy(update={"retries": own})
-        profile = ModelProfile.of(model)
 
         def told_loading() -> None:
             sub_task_id = self.allowance.account.sub_task_id
             self._emit(ModelLoading(sub_task_id, profile.description, settings.longest_loading_s))
 
         return await call_endpoint(
-            self.bridge, profile.endpoint, settings, attempt, tokens=prompt, on_loading=told_loading
+            self.bridge,
+            profile.endpoint,
+            settings,
+            attempt,
+            tokens=prompt,
+            on_loading=told_loading,
+            on_wait=waits.tell,
         )
 
     @property
@@ -252,7 +260,14 @@ class ModelCalls:
         return math.ceil(counted * (ledger.margins.of(ModelProfile.of(model).name) if ledger is not None else 1.0))
 
     async def _attempt(
-        self, model: BaseChatModel, question: Question, worst: Spend, send: Send, messages_of: MessagesOf
+        self,
+        model: BaseChatModel,
+        question: Question,
+        worst: Spend,
+        send: Send,
+        messages_of: MessagesOf,
+        text: TextStream | None,
+        waits: CallWaits,
     ) -> Any:
         limit, ledger = self.policy.time_limit_of(model), self.allowance.ledger
         if ledger is None:
@@ -265,7 +280,7 @@ class ModelCalls:
             self._worst(model, worst.input_tokens, min(worst.output_tokens, LEAST_ANSWER)),
         )
         telling = CallTelling(ledger.journal, self._emit, self.attempt, ModelProfile.of(model), reservation)
-        telling.asked(question.messages)
+        telling.asked(question.messages, waits.taken())
         is_capped = ledger.budget.strict and ledger.budget.limits_tokens
         asked, arguments = limited(model, reservation.worst.output_tokens) if is_capped else (model, {})
         left = self.allowance.time_left
@@ -283,7 +298,8 @@ class ModelCalls:
                 raise BudgetSpentError("wall_clock_s", "run", ledger.seconds, most) from error
             raise
         messages = messages_of(reply)
-        await self._settle(ledger, model, question, reservation, messages, telling.answered(messages))
+        told = telling.answered(messages, text.first_token if text is not None else None)
+        await self._settle(ledger, model, question, reservation, messages, told)
         return reply
 
     async def _within(self, seconds: float, body: Callable[[], Coroutine[Any, Any, Any]]) -> Any:

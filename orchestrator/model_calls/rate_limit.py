@@ -33,6 +33,10 @@ class _Waiting:
         )
 
 
+def _ignore(_: float) -> None:
+    pass
+
+
 class Rate:
     """The requests to one endpoint within the last minute, and the queue; for all threads and event loops.
 
@@ -50,7 +54,12 @@ class Rate:
         self._queue: deque[_Waiting] = deque()
 
     async def acquire(
-        self, bridge: Bridge, tokens: int, most_requests: int | None = None, most_tokens: int | None = None
+        self,
+        bridge: Bridge,
+        tokens: int,
+        most_requests: int | None = None,
+        most_tokens: int | None = None,
+        on_wait: Callable[[float], None] = lambda _: None,
     ) -> None:
         """Wait until a request fits.
 
@@ -59,6 +68,7 @@ class Rate:
             tokens: Tokens of the request.
             most_requests: Most requests in any minute; None for no limit.
             most_tokens: Most tokens in any minute; None for no limit.
+            on_wait: Called with the seconds of the wait before it begins, if there is one.
 
         Raises:
             ConfigError: The request is larger than a whole minute's limit, so that waiting would never end.
@@ -73,6 +83,8 @@ class Rate:
             self._queue.append(waiting)
         try:
             while (wait := self._start(waiting)) > 0:
+                on_wait(wait)
+                on_wait = _ignore  # a wait that takes longer than was thought is still the same one
                 # Look again after a minute at the latest: requests in front may have been cancelled.
                 await bridge.sleep(min(max(wait, _SHORTEST_WAIT_S), WINDOW_S))
         finally:

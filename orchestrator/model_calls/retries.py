@@ -98,6 +98,9 @@ class Endpoints:
         return self._clock()
 
 
+OnWait = Callable[[str, float], None]
+"""Takes the reason and the seconds of a wait."""
+
 ENDPOINTS = Endpoints()
 _log = logger(__name__)
 
@@ -111,6 +114,7 @@ async def call_endpoint(
     tokens: int = 0,
     endpoints: Endpoints = ENDPOINTS,
     on_loading: Callable[[], None] = lambda: None,
+    on_wait: OnWait = lambda *_: None,
 ) -> T:
     """Make a request, and repeat it after transient failures.
 
@@ -122,6 +126,8 @@ async def call_endpoint(
         tokens: Tokens of the prompt, for the limit of tokens a minute.
         endpoints: Keeps the state of the endpoint.
         on_loading: Called when the endpoint is found loading its model, by the first of the requests that wait for it.
+        on_wait: Called before a wait, with its reason (`rate` for the caller's own limit, `service` for the endpoint)
+            and its seconds.
 
     Raises:
         CircuitOpenError: The endpoint has failed too often just now. Nothing was sent.
@@ -134,11 +140,11 @@ async def call_endpoint(
     async def once() -> T:
         if requests is not None or most_tokens is not None:
             circuit.check(*after)  # do not queue for a dead endpoint
-            await rate.acquire(bridge, tokens, requests, most_tokens)
+            await rate.acquire(bridge, tokens, requests, most_tokens, partial(on_wait, "rate"))
         with circuit.request(*after, endpoint_health):
             return await attempt()
 
-    tried = partial(_once_loaded, bridge, endpoint, settings, once, endpoints, on_loading)
+    tried = partial(_once_loaded, bridge, endpoint, settings, once, endpoints, on_loading, on_wait)
 
     backoff = wait_random_exponential(multiplier=settings.first_wait_s, max=settings.longest_wait_s)
 
@@ -147,6 +153,7 @@ async def call_endpoint(
         asked_s = retry_after(error) if error else None
         seconds = backoff(state) if asked_s is None else asked_s
         _log.warning("%s failed (%s): trying again in %.1f s", endpoint, error, seconds)
+        on_wait("service", seconds)
         return seconds
 
     if settings.retries == 0:
@@ -170,6 +177,7 @@ async def _once_loaded(
     once: Callable[[], Coroutine[Any, Any, T]],
     endpoints: Endpoints,
     on_loading: Callable[[], None],
+    on_wait: OnWait,
 ) -> T:
     """Make a request, and make it again while the endpoint loads its model."""
     end, wait_s = endpoints.now() + settings.longest_loading_s, settings.first_wait_s
@@ -185,6 +193,7 @@ async def _once_loaded(
                 if endpoints.begins_loading(endpoint):
                     _log.warning("%s loads its model: waiting up to %.0f s", endpoint, settings.longest_loading_s)
                     on_loading()
+            on_wait("service", pause)
             await bridge.sleep(pause)
             wait_s = min(2 * wait_s, _POLL_S)
     finally:

@@ -6,6 +6,7 @@ the answer's text.
 """
 
 import threading
+import time
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,9 @@ class TextStream:
         sub_task_id: Its sub-task; empty for the supervisor's answer.
         attempt: The number of the attempt.
         references: Takes the marks of references out of the words; None to leave them.
+
+    Attributes:
+        first_token: The monotonic time at which the first words of the request came; None before.
     """
 
     def __init__(
@@ -63,11 +67,13 @@ class TextStream:
         self._kept = ""
         self._thoughts = ThoughtFilter()
         self._listener: _Listener | None = None
+        self.first_token: float | None = None
 
     def begin(self) -> None:
         """Listen to another request, which may go on with the text of the one before."""
         with self._lock:
             self._thoughts = ThoughtFilter()
+            self.first_token = None
             self._pending = self._kept[len(self._kept.rstrip()) :] if self._references is None else ""
             self._raw = self._kept
             self._listener = _Listener(self._take)
@@ -141,6 +147,8 @@ class TextStream:
         with self._lock:
             if listener is not self._listener:
                 return
+            # Thoughts count: the endpoint works since then.
+            self.first_token = self.first_token or time.monotonic()
             text = self._thoughts.feed(text)
             # Before the text is cut: the end of a whole secret may look like the beginning of another.
             text = hide_known(self._pending + text)

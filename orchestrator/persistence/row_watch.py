@@ -3,6 +3,8 @@
 One daemon thread serves all listeners of a database. It asks SQLite twice a second whether another connection has
 written anything, which takes a few microseconds, and reads the rows of all listeners at once if one has. A store that
 cannot tell is read each time. The thread ends when nobody listens any more.
+
+A busy run has written its notes for the journal between two looks. The watch writes those of a run that waits.
 """
 
 import contextlib
@@ -16,6 +18,7 @@ from langgraph.store.base import BaseStore, GetOp, Item
 
 from orchestrator.forks import forget_in_children
 from orchestrator.logs import logger
+from orchestrator.persistence.rows.riders import keeps_journal, riders_of
 
 POLL_S = 0.5
 
@@ -46,6 +49,7 @@ class RowWatch:
     def forget_parent(self) -> None:
         """Begin anew: a forked child has neither the thread nor the work that listens."""
         self._seen: object = None
+        self._rider: object = None
         self._is_stale = False
         self._listeners: list[_Listener] = []
         self._is_due = threading.Event()
@@ -97,6 +101,7 @@ class RowWatch:
                     self._is_served = False
                     return
             try:
+                self._write_riders()
                 self._tell(listeners, is_stale)
             except Exception as error:  # noqa: BLE001 - a database that is locked now can be read the next time
                 with self._lock:
@@ -104,6 +109,22 @@ class RowWatch:
                     is_ending = not self._listeners  # and perhaps the event loop of a store with it
                 if not is_ending:
                     _log.warning("the database could not be watched: %s", error)
+
+    def _write_riders(self) -> None:
+        """Write what has waited for a transaction since the last look, such as the beginning of a request that hangs.
+
+        Whoever follows the run in another process would not see it otherwise.
+        """
+        if (store := self._store()) is None or not keeps_journal(store):
+            return
+        riders = riders_of(store)
+        oldest = riders.oldest
+        if oldest is None or oldest is not self._rider:
+            self._rider = oldest
+            return
+        with riders.boarding() as ops:
+            if ops:
+                store.batch(ops)
 
     def _tell(self, listeners: list[_Listener], is_stale: bool) -> None:
         if (store := self._store()) is None:

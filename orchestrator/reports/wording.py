@@ -8,6 +8,14 @@ from typing import Any
 from orchestrator.budget.spend import Spend
 from orchestrator.text import shorten
 
+WAIT_WORDS = {
+    "slot": "a free slot",
+    "human": "a human",
+    "rate": "the rate limit",
+    "service": "the service of the model",
+}
+"""What a sub-task waits for, by the reason of the wait. Of a dependency, its name says enough."""
+
 
 def amount_text(amount: Spend) -> str:
     """Return tokens, and dollars where a price is known."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from orchestrator.reports.history.task import AttemptHistory, TaskHistory
-from orchestrator.reports.wording import called, seconds_text
+from orchestrator.reports.wording import WAIT_WORDS, called, seconds_text
 from orchestrator.runs.run import Run
 from orchestrator.text import normal_text, shorten
 
@@ -66,4 +66,4 @@ def _since(at: datetime) -> str:
 
 def _reason(attempt: AttemptHistory | None) -> str:
     wait = next((each for each in reversed(attempt.waits) if each.ended is None), None) if attempt else None
-    return {"slot": "a free slot", "human": "a human"}.get(wait.reason if wait else "", "its worker")
+    return WAIT_WORDS.get(wait.reason if wait else "", "its worker")

@@ -13,7 +13,7 @@ from orchestrator.planning.status_colours import TERMINAL_STYLES
 from orchestrator.reports.history.objections import objections_to
 from orchestrator.reports.history.task import AttemptHistory, TaskHistory
 from orchestrator.reports.history.uses import Asked, ModelUse, ToolUse
-from orchestrator.reports.wording import amount_text, called, clock_text, seconds_text
+from orchestrator.reports.wording import WAIT_WORDS, amount_text, called, clock_text, seconds_text
 
 _MOST_LINES = 24
 _MOST_CHARS = 1600
@@ -101,7 +101,7 @@ class SubTaskPrinter:
             # The moment in which a sub-task looks at results that are there already is no wait.
             if lasted.total_seconds() < 0.05 and wait.ended:
                 continue
-            of = {"slot": "a free slot", "human": "a human"}.get(wait.reason, "")
+            of = WAIT_WORDS.get(wait.reason, "")
             names = ", ".join(wait.names)
             subject = f"{of} ({names})" if of and names else of or names or wait.reason
             verb = "waited" if wait.ended else "waits"

@@ -37,6 +37,11 @@ class Riders:
             self._bound[task_id] = list(ops)
 
     @property
+    def oldest(self) -> PutOp | None:
+        """The write that waits the longest; None if no write waits."""
+        return next(iter(self._waiting), None)
+
+    @property
     def has_waiting(self) -> bool:
         """True if there are writes that no transaction has taken."""
         return bool(self._waiting)

@@ -71,16 +71,23 @@ class Attempts:
         """Read why an attempt is done again."""
         attempt = self.of(record)
         attempt.sent_back = str(record.data.get("feedback", ""))
-        # The record names no reviewer. The verdict that led to it has the same words, and was recorded before it.
-        verdicts = ((each.sub_task, each.outcome.get("verdict") or {}) for each in reversed(self.task.attempts))
-        wanted = (attempt.sub_task, attempt.sent_back)
-        named = (name for name, verdict in verdicts if (verdict.get("sub_task_id"), verdict.get("reason")) == wanted)
-        attempt.sent_back_by = next(named, "")
+        if reviewers := record.data.get("reviewers"):
+            attempt.sent_back_by = ", ".join(map(str, reviewers))
+        else:
+            attempt.sent_back_by = self._reviewer_of(attempt)
         for name in record.data.get("again") or ():
             other = self._newest.get(str(name))
             # Work that was built on the result begins anew, and its attempt so far has no other end.
             if other is not None and other.began is not None and other.ended is None:
                 other.ended, other.status, other.is_retracted = record.at, "retracted", True
+
+    def _reviewer_of(self, attempt: AttemptHistory) -> str:
+        """Return the reviewer whose verdict has the words with which an attempt was sent back; empty for a human."""
+        # Older records name no reviewer. The verdict that led to one was recorded before it.
+        verdicts = ((each.sub_task, each.outcome.get("verdict") or {}) for each in reversed(self.task.attempts))
+        wanted = (attempt.sub_task, attempt.sent_back)
+        named = (name for name, verdict in verdicts if (verdict.get("sub_task_id"), verdict.get("reason")) == wanted)
+        return next(named, "")
 
     def retract(self, record: JournalRecord) -> None:
         """Read that a result does not count any more, or counts again."""

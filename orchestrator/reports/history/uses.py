@@ -72,7 +72,7 @@ class Wait:
     """A time in which a sub-task did not work.
 
     Args:
-        reason: `dependency`, `slot` or `human`.
+        reason: `dependency`, `slot`, `human`, `rate` or `service`.
         names: The sub-tasks or reviews that it waited for.
         began: The beginning.
         ended: The end; None while it lasts.

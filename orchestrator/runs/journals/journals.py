@@ -42,8 +42,8 @@ class Journals:
     def follow(self, thread_id: str, since: int = 0) -> Iterator[JournalRecord]:
         """Yield what has happened on a thread, and then what happens, until no process runs it any more.
 
-        The run may be in any process. What is no fact of its own is seen with the next fact that is saved, which takes
-        up to a few seconds.
+        The run may be in any process. What is no fact of its own is seen within about a second; in a store of your own,
+        with the next fact that is saved.
 
         Args:
             thread_id: The thread.
