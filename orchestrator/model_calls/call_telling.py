@@ -43,6 +43,7 @@ class CallWaits:
 
     def taken(self) -> dict[str, float]:
         """Return the seconds by reason since the last request."""
+        # A repetition tells of its own wait only.
         waited, self._waited = self._waited, {}
         return waited
 

@@ -146,6 +146,22 @@ async def call_endpoint(
 
     tried = partial(_once_loaded, bridge, endpoint, settings, once, endpoints, on_loading, on_wait)
 
+    if settings.retries == 0:
+        return await tried()
+    # AsyncRetrying (tenacity 9) suspends in `sleep` only, so it also runs on the blocking bridge.
+    retrying = AsyncRetrying(
+        sleep=bridge.sleep,
+        wait=_pauses(endpoint, settings, on_wait),
+        stop=stop_after_attempt(settings.retries + 1),
+        # With the circuit open, a repetition would wait and then fail without a request.
+        retry=retry_if_exception(lambda error: _is_worth_another(error, settings) and not circuit.is_open(*after)),
+        reraise=True,
+    )
+    return await retrying(tried)
+
+
+def _pauses(endpoint: str, settings: Resilience, on_wait: OnWait) -> Callable[[RetryCallState], float]:
+    """Return a function that gives the seconds before a repetition, and tells of them."""
     backoff = wait_random_exponential(multiplier=settings.first_wait_s, max=settings.longest_wait_s)
 
     def wait(state: RetryCallState) -> float:
@@ -156,18 +172,7 @@ async def call_endpoint(
         on_wait("service", seconds)
         return seconds
 
-    if settings.retries == 0:
-        return await tried()
-    # AsyncRetrying (tenacity 9) suspends in `sleep` only, so it also runs on the blocking bridge.
-    retrying = AsyncRetrying(
-        sleep=bridge.sleep,
-        wait=wait,
-        stop=stop_after_attempt(settings.retries + 1),
-        # With the circuit open, a repetition would wait and then fail without a request.
-        retry=retry_if_exception(lambda error: _is_worth_another(error, settings) and not circuit.is_open(*after)),
-        reraise=True,
-    )
-    return await retrying(tried)
+    return wait
 
 
 async def _once_loaded(

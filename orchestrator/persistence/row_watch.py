@@ -122,6 +122,7 @@ class RowWatch:
         if oldest is None or oldest is not self._rider:
             self._rider = oldest
             return
+        # The store's own transaction takes the rest along. Without an operation it would be a reading.
         with riders.boarding() as ops:
             if ops:
                 store.batch(ops)

@@ -8,6 +8,7 @@ import pytest
 from langchain_core.tools import tool
 
 from orchestrator import Limits, declare
+from orchestrator.events import SubTaskChanged
 from orchestrator.testing import Gate, TeamScript, call, say
 from tests.support.running import LIMIT_S, Running, planned
 from tests.support.teams import open_team, step
@@ -65,3 +66,21 @@ def test_a_human_who_rejects_a_result_of_an_earlier_run_adds_no_seconds(tmp_path
         gate.release()
         outcome = running.result().outcomes["a"]
     assert (outcome.status, outcome.seconds) == ("failed", 0)
+
+
+def test_the_end_of_a_sub_task_is_told_with_its_usage_seconds_and_error(tmp_path: Path) -> None:
+    finish: Any = [{"reason": "that is enough", "decision": "finish", "changes": []}]
+    results = {"a": [call("work"), say("done")], "b": [call("work"), say("")]}
+    script = TeamScript([step("a", agent="tooled"), step("b", agent="tooled")], results=results, revisions=finish)
+    with open_team(script, tmp_path / "x", work) as team:
+        running = Running(team.run, "go", auto_approve=True)
+        run = running.result()
+    ended = {e.id: e for e in running.seen.events if isinstance(e, SubTaskChanged) and e.status != "running"}
+    for name, outcome in run.outcomes.items():
+        assert outcome.usage["model_calls"] >= 2, "one call for the tool, and one for the text"
+        assert outcome.usage == run.spending.by_sub_task[name].usage()
+        event = ended[name]
+        assert (event.status, event.usage, event.seconds) == (outcome.status, outcome.usage, outcome.seconds)
+        assert event.seconds >= WORK_S
+        assert event.error == outcome.error
+    assert ended["b"].error

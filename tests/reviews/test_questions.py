@@ -10,6 +10,7 @@ from orchestrator.reviews.questions import (
     CallInQuestion,
     budget_review,
     plan_review,
+    question_review,
     repeat_review,
     result_review,
     steer_review,
@@ -125,3 +126,19 @@ def test_a_call_without_reason_or_untrusted_text_names_neither() -> None:
     review = tool_review("t", CALL, "read", "none")
     assert review.stake == "the tool may read"
     assert "tainted_by" not in review.subject
+
+
+@pytest.mark.parametrize(
+    ("identity", "number", "task_number", "expected"),
+    [
+        ("1-x", 0, 1, "804b6036"),
+        ("1-x", 1, 1, "4fd72cae"),
+        ("1-x", 0, 2, "f1f17928"),
+        ("1-x ask|0", 0, 1, "4ef3a54f"),
+    ],
+    ids=["first", "second", "of a later task", "of a graph that the tool runs"],
+)
+def test_the_open_question_of_a_tool_keeps_its_id(identity: str, number: int, task_number: int, expected: str) -> None:
+    call = CallInQuestion("c", "c-1f", identity, "ask_user", {"about": "city"}, task_number)
+    assert question_review("t", call, number, "Which city?").id == f"t/question-{expected}"
+    assert question_review("t", call, number, {"other": "words"}).id == f"t/question-{expected}"

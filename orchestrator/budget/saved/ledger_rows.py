@@ -11,6 +11,7 @@ from orchestrator.persistence.rows.pages import read_all
 if TYPE_CHECKING:
     from orchestrator.persistence.rows.pages import Rows
 
+# Stored in every database: keep these two.
 BUDGET_ROW = "budget"
 LEDGER = "ledger"
 

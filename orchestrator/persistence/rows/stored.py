@@ -66,6 +66,7 @@ class StoredRows:
 
     def find(self, namespace: Sequence[str], key: str) -> StoredItem | None:
         """Return the item with a key, or None; of the long texts of a journal, the one with a digest."""
+        # The long texts have a table of their own, compressed; see `sqlite.journal_table`.
         if namespace[1] == BODIES:
             query = "SELECT body FROM journal_bodies WHERE thread = ? AND digest = ?"
             row = self.connection.execute(query, (thread_of(tuple(namespace)), bytes.fromhex(key))).fetchone()

@@ -13,6 +13,7 @@ from orchestrator.persistence.rows.pages import read_all
 if TYPE_CHECKING:
     from orchestrator.persistence.rows.pages import Rows
 
+# Stored in every database: keep these two.
 STEERING = "steering"
 FIRST_ROW = "from"
 """The row that says which instructions belong to the task; numbers are the keys of the others."""

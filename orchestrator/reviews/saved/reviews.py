@@ -13,6 +13,7 @@ from orchestrator.reviews.review import Review
 if TYPE_CHECKING:
     from orchestrator.persistence.rows.pages import Rows
 
+# Stored in every database: keep it.
 REVIEWS = "reviews"
 
 

@@ -106,6 +106,7 @@ class ThreadReader:
         while True:
             # Asked before the reading, since a run writes its last records before it lets go of its thread.
             is_running = self.is_running(thread_id)
+            # The engine's own table numbers each record once, so the newest number is enough to go on.
             for record in self.journal(thread_id, since):
                 since = record.seq
                 yield record
@@ -150,6 +151,7 @@ class ThreadReader:
         if item is None and thread_id not in rows.threads_with_checkpoints():
             raise unknown_thread(thread_id, str(self._path))
         record = None if item is None else ThreadRecord.parse(thread_id, item.value)
+        # A LangGraph server lists its threads itself, and their task and status are in their state.
         if record is None or record.status == UNREADABLE:
             raise UnsureError
         if record.status == DELETING:
@@ -160,6 +162,7 @@ class ThreadReader:
         return workspace_of(self._path, thread_id)
 
     def _read(self, by_rows: Callable[[StoredRows], T], by_client: "Callable[[OrchestratorClient], T]") -> T:
+        # Once the client is open, LangGraph is loaded, and its way is the surer one.
         if self._rows is not None and self._client is None:
             with contextlib.suppress(UnsureError, sqlite3.Error):
                 return by_rows(self._rows)
