@@ -3,12 +3,13 @@
 document.addEventListener("click", (event) => {
   const button = event.target.closest("form[data-plan] button[name=do]");
   if (!button) return;
-  const table = button.form.querySelector("tbody");
-  if (button.value === "add") add(button.form, table);
+  const form = button.form; // which a button has no more once its row is gone
+  const table = form.querySelector("tbody");
+  if (button.value === "add") add(form, table);
   else if (button.value.startsWith("remove-")) remove(button.closest("tr"), table);
   else return;
   event.preventDefault();
-  button.form.elements.rows.value = [...table.rows].map((row) => row.dataset.number).join(" ");
+  form.elements.rows.value = [...table.rows].map((row) => row.dataset.number).join(" ");
 });
 
 function add(form, table) {
