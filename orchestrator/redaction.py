@@ -71,6 +71,15 @@ def hide_known(value: Any) -> Any:
     return _without(value, secrets) if secrets and value else value
 
 
+def hide_secrets(value: Any) -> Any:
+    """Return JSON-plain data without any known secret, for a file that leaves this machine.
+
+    Beside those of models, these are the values of environment variables that are named like secrets.
+    """
+    secrets = tuple(dict.fromkeys(_secrets()))
+    return _without(value, secrets) if secrets else value
+
+
 def begun_secret(text: str) -> int:
     """Return how many characters at the end of a text may be the beginning of a model's secret, or of a part of one."""
     with _lock:

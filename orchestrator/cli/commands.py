@@ -24,6 +24,7 @@ from orchestrator.cli.threads.audit import app as audit_app
 from orchestrator.cli.threads.commands import cancel, delete, steer, trace
 from orchestrator.cli.threads.list import threads
 from orchestrator.cli.threads.log import log
+from orchestrator.cli.threads.report import report
 from orchestrator.cli.threads.show import show
 from orchestrator.cli.threads.watch import watch
 from orchestrator.errors import ConfigError
@@ -36,7 +37,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # a help text may name [t1], and plain help is read at 60 columns too
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-_ABOUT_RUNS = (run, chat, resume, cancel, steer, review, reviews, decide, threads, show, trace, log, watch)
+_ABOUT_RUNS = (run, chat, resume, cancel, steer, review, reviews, decide, threads, show, report, trace, log, watch)
 for command in (*_ABOUT_RUNS, serve, graph, teams, tools, config, init, delete):
     app.command()(command)
 app.add_typer(audit_app, name="audit")

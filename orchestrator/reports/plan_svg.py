@@ -41,7 +41,12 @@ class PlanPicture:
 
 
 def plan_svg(
-    plan: Plan, outcomes: Mapping[str, Outcome] | None = None, *, statuses: Mapping[str, str] | None = None
+    plan: Plan,
+    outcomes: Mapping[str, Outcome] | None = None,
+    *,
+    statuses: Mapping[str, str] | None = None,
+    links: Mapping[str, str] | None = None,
+    tip: str = "tip",
 ) -> str:
     """Return the plan as an SVG element. Colours show the status of sub-tasks.
 
@@ -49,6 +54,8 @@ def plan_svg(
         plan: The plan.
         outcomes: The outcomes of finished sub-tasks.
         statuses: The status of each sub-task, also of those at work; by default those of the outcomes.
+        links: The addresses that boxes lead to, by sub-task.
+        tip: The id of the tips of its arrows. Several pictures in one file need one each.
     """
     if statuses is None:
         statuses = {name: outcome.status for name, outcome in (outcomes or {}).items()}
@@ -62,23 +69,27 @@ def plan_svg(
         corners[task.id] = (8 + column * (_WIDTH + _GAP_X), 8 + row * (_HEIGHT + _GAP_Y))
     width = 16 + (max(rows, default=0) + 1) * (_WIDTH + _GAP_X) - _GAP_X
     height = 16 + max(rows.values(), default=1) * (_HEIGHT + _GAP_Y) - _GAP_Y
-    parts = [_arrow(corners[dep], corners[task.id]) for task in plan.sub_tasks for dep in task.depends_on]
-    parts += [_box(plan, task_id, corner, statuses.get(task_id, "")) for task_id, corner in corners.items()]
+    parts = [_arrow(corners[dep], corners[task.id], tip) for task in plan.sub_tasks for dep in task.depends_on]
+    for task_id, corner in corners.items():
+        box = _box(plan, task_id, corner, statuses.get(task_id, ""))
+        parts.append(f'<a href="{escape(links[task_id])}">{box}</a>' if links and task_id in links else box)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" role="img" aria-label="plan"><defs><marker id="tip" markerWidth="8" markerHeight="8" '
+        # What is in a picture cannot be reached by keyboard.
+        f'font-family="sans-serif" role="{"group" if links else "img"}" aria-label="plan"><defs>'
+        f'<marker id="{tip}" markerWidth="8" markerHeight="8" '
         'refX="7" refY="3" orient="auto"><path d="M0,0 L7,3 L0,6 z" fill="#777"/></marker></defs>'
         + "".join(parts)
         + "</svg>"
     )
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int]) -> str:
+def _arrow(start: tuple[int, int], end: tuple[int, int], tip: str) -> str:
     x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT // 2
     x2, y2 = end[0] - 2, end[1] + _HEIGHT // 2
     middle = (x1 + x2) // 2
     curve = f"M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"
-    return f'<path d="{curve}" fill="none" stroke="#777" marker-end="url(#tip)"/>'
+    return f'<path d="{curve}" fill="none" stroke="#777" marker-end="url(#{tip})"/>'
 
 
 def _box(plan: Plan, task_id: str, corner: tuple[int, int], status: str) -> str:

@@ -19,6 +19,7 @@ from orchestrator.reviews.review import Action, Data, Decision, Review
 from orchestrator.runs.deletion import delete_thread
 from orchestrator.runs.interventions.interventions import Interventions, user_name
 from orchestrator.runs.journals.journals import Journals
+from orchestrator.runs.journals.reports import Reports
 from orchestrator.runs.journals.tracing import Tracing
 from orchestrator.runs.run import Run
 from orchestrator.runs.thread_list import ThreadList
@@ -31,7 +32,7 @@ from orchestrator.validation import expect
 _log = logger(__name__)
 
 
-class OrchestratorClient(Journals, Interventions):
+class OrchestratorClient(Journals, Reports, Interventions):
     """The threads of a database.
 
     Args:

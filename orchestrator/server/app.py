@@ -27,6 +27,7 @@ from orchestrator.server.pages.inbox import inbox, several
 from orchestrator.server.pages.login import log_in, log_out
 from orchestrator.server.pages.new import new_run, start_run
 from orchestrator.server.pages.plan_editor import plan_editor
+from orchestrator.server.pages.report import report
 from orchestrator.server.pages.review import review, review_text
 from orchestrator.server.pages.rules import new_rule, rules
 from orchestrator.server.pages.steering import ask_delete, steer_thread
@@ -97,6 +98,7 @@ def _routes() -> list[BaseRoute]:
         Route("/thread", thread, methods=["GET"], name="thread"),
         Route("/thread", steer_thread, methods=["POST"], name="steer"),
         Route("/thread/delete", ask_delete, name="ask_delete"),
+        Route("/thread/report", report, name="report"),
         Route("/thread/events", thread_events, name="thread_events"),
         Route("/inbox", inbox, name="inbox"),
         Route("/inbox/several", several, methods=["GET", "POST"], name="several"),

@@ -1,8 +1,4 @@
-"""Rendering: templates in which every text is text.
-
-Whatever a template prints is escaped, and control and bidi characters are shown. Only what this module and the
-templates themselves write is markup.
-"""
+"""Rendering: the templates of the page."""
 
 from datetime import UTC, datetime
 from functools import cache, partial
@@ -10,13 +6,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markdown_it import MarkdownIt
+from jinja2 import Environment
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from orchestrator.control_characters import visible
+from orchestrator.reports.templating import environment
 from orchestrator.reports.wording import amount_text, clock_text, seconds_text
 from orchestrator.server.access.sessions import FIELD, form_field
 from orchestrator.server.reviewing.filters import FILTERS, GLOBALS
@@ -28,25 +23,17 @@ FOLDER = Path(__file__).parent
 @cache
 def templates() -> Environment:
     """Return the templates of the page."""
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,  # a name that is missing is a mistake, and not an empty place
-        finalize=_shown,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {
+    filters = {
         "ago": ago,
         "amount": amount_text,
         "clock": clock_text,
         "duration": seconds_text,
-        "markdown": markdown,
         "short": shorten,
         **FILTERS,
     }
-    environment.globals |= GLOBALS
-    return environment
+    page = environment(FOLDER / "templates", **filters)
+    page.globals |= GLOBALS
+    return page
 
 
 def render(request: Request, name: str, code: int = 200, **values: Any) -> HTMLResponse:
@@ -87,20 +74,3 @@ def ago(seconds: float) -> str:
         if passed >= size:
             return f"{passed // size:.0f} {unit}"
     return f"{passed:.0f} s"
-
-
-def markdown(text: str) -> Markup:
-    """Return a text in Markdown as HTML: no markup of its own, no pictures, links to the web only."""
-    return Markup(_markdown().render(visible(text)))
-
-
-@cache
-def _markdown() -> MarkdownIt:
-    # "js-default" has `html` off. Pictures would be fetched from elsewhere the moment that the page opens.
-    parser = MarkdownIt("js-default").disable("image")
-    parser.validateLink = lambda url: url.startswith(("https://", "http://"))  # type: ignore[method-assign]
-    return parser
-
-
-def _shown(value: object) -> object:
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value

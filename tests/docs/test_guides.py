@@ -149,6 +149,13 @@ def test_guide_notebook(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> N
     assert printed.endswith("done Take the tram\n")
 
 
+def test_guide_report(run_guide: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run_guide("report", script_of(step("sights", agent="researcher"), results={"sights": "the bridge of Dom Luís"}))
+    assert capsys.readouterr().out == "{\n"
+    assert "the bridge of Dom Luís" in (tmp_path / "porto.html").read_text()
+    assert "the bridge of Dom Luís" in (tmp_path / "porto.md").read_text()
+
+
 def test_guide_intervene(run_guide: Any, capsys: pytest.CaptureFixture[str]) -> None:
     script, gates = script_of(step("trip", agent="researcher"), summary="Take the tram [trip]"), [Gate()]
 

@@ -32,6 +32,7 @@ class HistoryReader:
                 budget, models = dict(data.get("budget") or {}), dict(data.get("models") or {})
                 number = int(data.get("task_number", 1))
                 task = TaskHistory(str(data.get("task", "")), number, record.at, budget=budget, models=models)
+                task.auto_approve = bool(data.get("auto_approve"))
                 task.key = f"{record.thread_id} {record.key or record.seq}"
                 task.stretches.append(Stretch(record.at, _process(record)))
                 self.tasks.append(task)
@@ -109,6 +110,11 @@ def _instructed(attempts: Attempts, record: JournalRecord) -> None:
     attempts.task.instructions.append(told)
 
 
+def _limited(attempts: Attempts, record: JournalRecord) -> None:
+    budget = dict(record.data.get("budget") or {})
+    attempts.task.limits.append({"budget": budget, "by": record.by, "at": record.at.isoformat()})
+
+
 def _asked(attempts: Attempts, record: JournalRecord) -> None:
     asked = Asked(dict(record.data), record.at)
     attempts.task.reviews.append(asked)
@@ -135,6 +141,7 @@ _READERS: dict[str, Callable[[Attempts, JournalRecord], None]] = {
     "plan_proposed": _proposed,
     "answer_written": _answered,
     "instruction_given": _instructed,
+    "budget_set": _limited,
     "review_asked": _asked,
     "review_answered": _decided,
     "sub_task_waits": Attempts.wait,

@@ -90,6 +90,8 @@ class TaskHistory:
         key: Names the task among all tasks of all threads, and is the same whenever the journal is read.
         stretches: The times in which processes ran it.
         rounds: Its rounds, each with its number and its beginning.
+        limits: The limits that were set later, each with `budget`, `by` and `at`.
+        auto_approve: True if no human was asked.
     """
 
     task: str
@@ -113,6 +115,8 @@ class TaskHistory:
     key: str = ""
     stretches: list[Stretch] = field(default_factory=list)
     rounds: list[tuple[int, datetime]] = field(default_factory=list)
+    limits: list[dict[str, Any]] = field(default_factory=list)
+    auto_approve: bool = False
 
     @property
     def spent(self) -> Spend:

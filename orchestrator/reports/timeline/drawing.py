@@ -44,6 +44,7 @@ class Look:
         link: Returns where a row leads; None for rows that lead nowhere.
         first: The number of rows that are left out before the first one.
         most: The largest number of rows.
+        prefix: Begins the ids of the rows. Several timelines in one file need one each.
     """
 
     density: Density = "normal"
@@ -51,6 +52,7 @@ class Look:
     link: Callable[[str], str] | None = None
     first: int = 0
     most: int | None = None
+    prefix: str = "row"
 
 
 def timeline_html(timeline: Timeline, look: Look | None = None) -> str:
@@ -117,7 +119,7 @@ def _row(row: Row, scale: Scale, look: Look) -> str:
     track = f'<svg class="track" height="{whole}" aria-hidden="true">{drawn}{marks}</svg>'
     label = f'<span class="name">{_name(row, look)}</span>{track}'
     chosen = ' aria-current="true"' if row.id == look.selected else ""
-    anchor = f"row-{escape(row.id.replace(':', '-'))}"
+    anchor = f"{look.prefix}-{escape(row.id.replace(':', '-'))}"
     if look.link is None:
         return f'<li id="{anchor}"><div class="row"{chosen}>{label}</div></li>'
     return f'<li id="{anchor}"><a class="row"{chosen} href="{escape(look.link(row.id))}">{label}</a></li>'
