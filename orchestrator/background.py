@@ -12,6 +12,7 @@ import asyncio
 import atexit
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
@@ -122,6 +123,7 @@ class BackgroundWork(Generic[T]):
         self._future = asyncio.run_coroutine_threadsafe(self._watched(work), self._background.loop)
 
     async def _watched(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        _may_block()
         try:
             return await work()
         # asyncio raises the first two out of `run_forever` as well, which serves all runs of the process.
@@ -161,6 +163,17 @@ class BackgroundWork(Generic[T]):
         # loop itself, where the collector may close a stream that was dropped, nobody can wait for them.
         if self._future.cancel() and not is_background_loop():
             self._ended.wait(patience_s)
+
+
+def _may_block() -> None:
+    """Let this thread call what blocks, where `langgraph dev` watches every event loop of its process.
+
+    Only runs of this package are on this loop, and they call SQLite directly. The server has a loop of its own.
+    """
+    # blockbuster 1.5 has this switch for each thread, and no public one.
+    switch = getattr(sys.modules.get("blockbuster.blockbuster"), "_skip", None)
+    if isinstance(switch, threading.local):
+        switch.value = True
 
 
 def run_in_background(work: Callable[[], Coroutine[Any, Any, T]]) -> T:

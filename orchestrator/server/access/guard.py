@@ -89,6 +89,7 @@ class Guard:
                 return
             await self._app(scope, receive, send)
             return
+        scope = _with_prefix(scope)
         request = Request(scope)
         session = request.cookies.get(COOKIE, "")
         is_new = self._access.tokens is None and not session
@@ -122,6 +123,13 @@ class Guard:
         if request.method in _SAFE and "text/html" in request.headers.get("accept", ""):
             return RedirectResponse(f"{request.scope.get('root_path', '')}/login", 303)
         return JSONResponse({"error": "a token is needed: Authorization: Bearer TOKEN"}, 401)
+
+
+def _with_prefix(scope: Scope) -> Scope:
+    """Return a request whose path begins with the prefix of the application, as ASGI wants it."""
+    root, path = scope.get("root_path", ""), scope["path"]
+    # Some servers leave out a prefix that a proxy has taken off, and Starlette then finds no files below it.
+    return scope if path == root or path.startswith(f"{root}/") else {**scope, "path": root + path}
 
 
 def cookie_header(session: str, request: Request) -> str:
