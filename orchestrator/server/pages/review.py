@@ -40,6 +40,7 @@ def _answer_program(request: Request, review_id: str, body: dict[str, Any]) -> R
     if not isinstance(fields.get("action"), str) or not isinstance(fields.get("text", ""), str):
         raise DecisionError('send an action, and a text or data where it needs one, as in {"action": "approve"}')
     decision = desk.client.decide(review_id, **fields, by=str(request.state.user))
+    desk.runs.answered(review_id.rpartition("/")[0])
     return JSONResponse(decision.model_dump(mode="json", exclude_defaults=True))
 
 
@@ -69,6 +70,7 @@ def decide(desk: Desk, answer: Answer, review: Review, user: str) -> None:
         DecisionError: The review is not open any more, or the answer does not fit it.
     """
     desk.client.decide(review, answer.action, answer.text, answer.data, by=user)
+    desk.runs.answered(review.thread_id)
 
 
 def show_review(

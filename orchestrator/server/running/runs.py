@@ -34,6 +34,7 @@ Open = Callable[[], TaskOrchestrator]
 MOST_AT_ONCE = 4
 _MOST_FAILURES = 200  # that are remembered
 _MOST_FORMS = 1000
+_MOST_SEEN = 10_000
 _END_S = 1.0  # for all runs together, when the server ends
 _log = logger(__name__)
 
@@ -136,6 +137,7 @@ class Runs:
         self._works: OrderedDict[str, _Work] = OrderedDict()
         self._failures: OrderedDict[str, OrchestratorError | str] = OrderedDict()
         self._forms: OrderedDict[str, _Once] = OrderedDict()
+        self._seen: OrderedDict[str, None] = OrderedDict()
         self._slots = asyncio.Semaphore(most)  # used on the background loop only
         self._is_closed = False
         self._is_registered = False
@@ -252,6 +254,24 @@ class Runs:
                 options = {"budget": dict(limits) if limits else None, "allow_other_model": allow_other_model}
                 self._put(thread_id, work, orchestrator, options)
 
+    def answered(self, thread_id: str) -> None:
+        """Let a thread go on with an answer, if its last run was one of this server's. Call this after the decision.
+
+        A failure is told on the thread's page: the answer itself has been taken.
+
+        Args:
+            thread_id: The thread.
+        """
+        with self._lock:
+            if thread_id not in self._seen:
+                return
+        try:
+            self.resume(thread_id)
+        except ThreadBusyError:  # the process that runs it takes the answer
+            return
+        except OrchestratorError as error:
+            self._fail(thread_id, error)
+
     @contextlib.contextmanager
     def _opening(self, thread_id: str) -> Iterator[_Work]:
         """Hold a thread's place, so that a second click finds it taken, and free it if the block fails."""
@@ -277,6 +297,9 @@ class Runs:
         with self._lock:
             self._failures.pop(thread_id, None)
             work.state = "queued"
+            self._seen[thread_id] = None
+            while len(self._seen) > _MOST_SEEN:
+                self._seen.popitem(last=False)
             work.work = BackgroundWork(lambda: self._run(thread_id, work, orchestrator, options))
             if not self._is_registered:
                 # Now the loop exists, and its own hook is older and so runs later: runs end while their loop is there.

@@ -144,3 +144,23 @@ def test_programs_get_json_and_people_a_page(tmp_path: Path) -> None:
         assert page.post(HERE, json={"do": "cancel"}, headers=json).json() == {"thread_id": "t", "result": "cancelled"}
         assert "use one of cancel" in page.post(HERE, json={"do": "x"}, headers=json).json()["error"]
         assert page.post("/thread?id=zz", json={"do": "cancel"}, headers=json).status_code == 404
+
+
+def test_a_run_of_this_page_goes_on_by_itself_after_each_answer(tmp_path: Path) -> None:
+    script = TeamScript([step("a", approval=True), step("b", "a")], results={"a": "seven"}, summary="7 [a]")
+    page = page_of(tmp_path / "x.db", teams={"mine": make_team(script)})
+    page.post("/new", json={"task": "Count", "thread": "t"})
+    with OrchestratorClient(tmp_path / "x.db") as client:
+        for kind in ("plan", "result"):
+            [review] = until(lambda kind=kind: [each for each in client.reviews("t") if each.kind == kind])
+            assert page.post(f"/review?id={review.id}", json={"action": "approve"}).status_code == 200
+        until(lambda: client.show("t").status == "done")
+
+
+def test_an_answer_does_not_start_a_thread_that_this_page_never_ran(tmp_path: Path) -> None:
+    with open_team(TeamScript([step("a")]), tmp_path / "x.db") as team:
+        [review] = team.run("Count", thread_id="t").reviews
+        page = page_of(tmp_path / "x.db")
+        page.post(f"/review?id={review.id}", json={"action": "approve"})
+        assert team.show("t").status != "running"
+        assert "was started from Python" not in page.get(HERE).text
