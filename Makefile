@@ -44,6 +44,7 @@ run: $(VENV)/.run
 	@$(BIN)/orchestrator model fetch --if-needed
 	@set -- "$${TASK:-$$(cat examples/task.txt)}" --docs "$(DOCS)"; \
 	{ [ -t 0 ] && [ -t 2 ]; } || set -- "$$@" --auto-approve; \
+	echo 'to look at it in a browser, in another terminal: $(BIN)/orchestrator serve --open' >&2; \
 	exec $(BIN)/orchestrator run "$$@"
 export TASK
 

@@ -146,6 +146,10 @@ def test_a_wheel_holds_all_that_the_package_reads(tmp_path: Path) -> None:
     names = set(zipfile.ZipFile(build("build_wheel", tmp_path)).namelist())
     expected = {f"{package}/py.typed" for package in ("orchestrator", "orchestrator_graphs", "orchestrator_tools")}
     expected |= {f"orchestrator/prompts/{path.name}" for path in (ROOT / "orchestrator/prompts").glob("*.md")}
+    for folder in ("orchestrator/server/templates", "orchestrator/server/static", "orchestrator/reports/styles"):
+        page = [path for path in (ROOT / folder).rglob("*") if path.is_file()]
+        assert page
+        expected |= {path.relative_to(ROOT).as_posix() for path in page}
     countries = (ROOT / "examples/countries").glob("*.md")
     expected |= {f"orchestrator_graphs/examples/countries/{path.name}" for path in countries}
     expected |= {"orchestrator_graphs/examples/figures.sqlite"}
