@@ -6,8 +6,8 @@ symbolic link to outside. Hidden files are refused too: secrets and repositories
 
 import os
 import stat
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from langchain_core.tools import ToolException
@@ -28,6 +28,24 @@ class FileFact:
     name: str
     size: int
     modified_ns: int
+
+
+@dataclass
+class Survey:
+    """The files of a folder, and what was passed over.
+
+    Args:
+        files: The files by name.
+        passed: Names of what was passed over, by the reason in words that follow a number. A name that tells nothing
+            is empty.
+    """
+
+    files: dict[str, FileFact] = field(default_factory=dict)
+    passed: dict[str, list[str]] = field(default_factory=dict)
+
+    def pass_over(self, reason: str, name: str = "") -> None:
+        """Note that a file was passed over."""
+        self.passed.setdefault(reason, []).append(name)
 
 
 class Folder:
@@ -64,21 +82,53 @@ class Folder:
         Raises:
             ToolException: The folder cannot be used.
         """
+        yield from self.survey().files.values()
+
+    def survey(self, reason_against: Callable[[str], str] = lambda name: "") -> Survey:
+        """Return the regular files below the folder, and all that is passed over.
+
+        Args:
+            reason_against: Returns the reason to pass a file over by its name, in words that follow a number; empty
+                for one that counts.
+
+        Raises:
+            ToolException: The folder cannot be used.
+        """
         if problem := self.problem():
             raise ToolException(f"error: {problem}; nothing can be read until a person corrects this")
         root = self.path.resolve()
-        seen = 0
-        for directory, folders, names in os.walk(root):  # links to directories are not followed
+        survey = Survey()
+
+        def closed(error: OSError) -> None:
+            survey.pass_over("folders that cannot be opened", _shown(root, Path(error.filename or "")))
+
+        for directory, folders, names in os.walk(root, onerror=closed):  # links to directories are not followed
+            for name in sorted(folders):
+                if name.startswith("."):
+                    survey.pass_over("hidden folders", _shown(root, Path(directory, name)))
+                elif Path(directory, name).is_symlink():
+                    survey.pass_over("links to folders", _shown(root, Path(directory, name)))
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
-                # A model could not name a file whose name has a line break or a broken encoding.
-                skipped = name.startswith(".") or not name.isprintable()
-                fact = None if skipped else self._fact(root, Path(directory, name))
-                if fact is not None:
-                    seen += 1
-                    if seen > self.max_files:
-                        return
-                    yield fact
+                self._look_at(survey, root, Path(directory, name), reason_against)
+        return survey
+
+    def _look_at(self, survey: Survey, root: Path, path: Path, reason_against: Callable[[str], str]) -> None:
+        shown = _shown(root, path)
+        # A model could not name a file whose name has a line break or a broken encoding.
+        reason = "hidden files" if path.name.startswith(".") else ""
+        reason = reason or ("" if path.name.isprintable() else "files whose names cannot be written")
+        if reason := reason or reason_against(path.name):
+            survey.pass_over(reason, shown)
+            return
+        fact = self._fact(root, path)
+        if fact is None:
+            kind = "links that lead out of the folder or nowhere" if path.is_symlink() else "pipes, sockets or devices"
+            survey.pass_over(kind, shown)
+        elif len(survey.files) >= self.max_files:
+            survey.pass_over(f"files beyond the first {self.max_files:,}", shown)
+        else:
+            survey.files[fact.name] = fact
 
     def read(self, name: str) -> str:
         """Return the text of a file.
@@ -155,3 +205,13 @@ class Folder:
         if not stat.S_ISREG(status.st_mode):
             return None
         return FileFact(path.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns)
+
+
+def _shown(root: Path, path: Path) -> str:
+    """Return a path inside the folder for a message, also one that is no UTF-8 or has signs that cannot be shown."""
+    try:
+        name = path.relative_to(root).as_posix()
+    except ValueError:
+        name = path.name
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(sign if sign.isprintable() else "?" for sign in text)[:200]

@@ -1,4 +1,4 @@
-"""Extracting text from PDF, Word and HTML files.
+"""Extracting text from PDF, office and HTML files, mails, books and notebooks.
 
 These formats are large, and anybody may have made the files. So the libraries that parse them run in a child process.
 It has a limit of time and, on Linux, of memory. It cannot write files, and does not get the parent's environment, which
@@ -11,16 +11,64 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
-Kind = Literal["pdf", "docx", "html"]
+KINDS: Final[dict[str, str]] = {
+    ".pdf": "a PDF file",
+    ".docx": "a Word file",
+    ".doc": "an old Word file",
+    ".xlsx": "an Excel file",
+    ".xls": "an old Excel file",
+    ".pptx": "a PowerPoint file",
+    ".ppt": "an old PowerPoint file",
+    ".odt": "an OpenDocument text",
+    ".ods": "an OpenDocument spreadsheet",
+    ".odp": "an OpenDocument presentation",
+    ".rtf": "an RTF file",
+    ".epub": "an EPUB book",
+    ".fb2": "a FictionBook",
+    ".eml": "a mail",
+    ".msg": "a mail of Outlook",
+    ".ipynb": "a notebook",
+}
+"""Files whose text has to be extracted, by the ending of their names, and their kind in words."""
 
-KINDS: Final[dict[str, Kind]] = {".pdf": "pdf", ".docx": "docx"}
-"""Kinds by the ending of a file's name, for files whose text has to be extracted."""
+_OPEN: Final = "application/vnd.oasis.opendocument."
+_MICROSOFT: Final = "application/vnd.openxmlformats-officedocument."
+MEDIA_TYPES: Final = {
+    "pdf": "application/pdf",
+    "docx": f"{_MICROSOFT}wordprocessingml.document",
+    "xlsx": f"{_MICROSOFT}spreadsheetml.sheet",
+    "pptx": f"{_MICROSOFT}presentationml.presentation",
+    "odt": f"{_OPEN}text",
+    "ods": f"{_OPEN}spreadsheet",
+    "odp": f"{_OPEN}presentation",
+    "xls": "application/vnd.ms-excel",
+    "doc": "application/msword",
+    "ppt": "application/vnd.ms-powerpoint",
+    "rtf": "application/rtf",
+    "epub": "application/epub+zip",
+    "eml": "message/rfc822",
+    "msg": "application/vnd.ms-outlook",
+    "ipynb": "application/x-ipynb+json",
+    "fb2": "application/x-fictionbook+xml",
+}
+"""The media type of each kind of file, as servers state it."""
 
+_SAME_AS: Final = {".xlsm": ".xlsx", ".xltx": ".xlsx", ".docm": ".docx", ".dotx": ".docx", ".pptm": ".pptx"}
 _SCRIPT: Final = Path(__file__).with_name("extraction.py")
-_CALLED: Final = {"pdf": "a PDF file", "docx": "a Word file", "html": "an HTML page"}
 _SECONDS: Final = 60
+
+
+def kind_of(name: str) -> str | None:
+    """Return the kind of a file whose text has to be extracted, as `extract` takes it; None for other files.
+
+    Args:
+        name: The file's name.
+    """
+    ending = Path(name).suffix.lower()
+    ending = _SAME_AS.get(ending, ending)
+    return ending[1:] if ending in KINDS else None
 
 
 @dataclass(frozen=True)
@@ -31,22 +79,24 @@ class Text:
         text: The text, as Markdown.
         title: The title that the file states.
         date: The date that the file states, as YYYY-MM-DD.
+        left_out: Sentences about the parts of the file that are not in the text.
     """
 
     text: str
     title: str | None = None
     date: str | None = None
+    left_out: tuple[str, ...] = ()
 
 
 class Unreadable(ValueError):
     """No text could be extracted. The message completes the sentence "the file …"."""
 
 
-def extract(kind: Kind, raw: bytes, *, seconds: float = _SECONDS) -> Text:
+def extract(kind: str, raw: bytes, *, seconds: float = _SECONDS) -> Text:
     """Extract the text of a file.
 
     Args:
-        kind: The kind of the file.
+        kind: The kind of the file, by `kind_of`; or `html`.
         raw: The file's bytes; HTML in UTF-8.
         seconds: Time limit.
 
@@ -72,8 +122,8 @@ def extract(kind: Kind, raw: bytes, *, seconds: float = _SECONDS) -> Text:
     if done.returncode != 0:
         if b"ModuleNotFoundError" in done.stderr:
             raise Unreadable("cannot be read here: the packages for web and documents are not installed")
-        raise Unreadable(f"is broken, or not {_CALLED[kind]}")
+        raise Unreadable(f"is broken, or not {'an HTML page' if kind == 'html' else KINDS[f'.{kind}']}")
     answer = json.loads(done.stdout)
     if "error" in answer:
         raise Unreadable(answer["error"])
-    return Text(answer["text"], answer["title"], answer["date"])
+    return Text(answer["text"], answer["title"], answer["date"], tuple(answer["left_out"]))

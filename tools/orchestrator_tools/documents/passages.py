@@ -31,12 +31,13 @@ class Passage:
     body: str
 
 
-def split(text: str, title: str) -> tuple[str, list[Passage]]:
+def split(text: str, title: str, *, has_headings: bool = True) -> tuple[str, list[Passage]]:
     """Cut a Markdown or plain text into passages.
 
     Args:
         text: The document.
         title: The title of a document without a heading of the first level.
+        has_headings: Take lines that begin with "#" for headings.
 
     Returns:
         The document's title, and its passages in order.
@@ -47,7 +48,7 @@ def split(text: str, title: str) -> tuple[str, list[Passage]]:
     for line in text.splitlines():
         if line.lstrip().startswith("```"):
             fenced = not fenced
-        match = None if fenced else _HEADING.match(line)  # "#" in a code block begins a comment
+        match = None if fenced or not has_headings else _HEADING.match(line)  # "#" in a code block begins a comment
         if match is None:
             sections[-1][1].append(line)
             continue

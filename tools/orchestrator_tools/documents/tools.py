@@ -25,8 +25,9 @@ from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
 from orchestrator_tools.answers import bad_arguments, instead, listed, page
 from orchestrator_tools.documents.folder import FileFact
-from orchestrator_tools.documents.formats import KINDS, Text
-from orchestrator_tools.documents.library import SUFFIXES, Library
+from orchestrator_tools.documents.formats import Text, kind_of
+from orchestrator_tools.documents.library import Library, has_headings
+from orchestrator_tools.documents.not_read import not_read
 from orchestrator_tools.documents.passages import split
 from orchestrator_tools.documents.semantic_index import Embedder, MeaningIndex, default_cache, default_embedder, fused
 from orchestrator_tools.documents.unspaced import pieces, shown, spaced
@@ -72,6 +73,10 @@ class DocumentIndex:
         self.meaning = meaning
         self.unread: dict[str, str] = {}
         """Reasons why documents could not be read, by name."""
+        self.partly: dict[str, str] = {}
+        """The missing parts of documents, in words, by name."""
+        self.passed: dict[str, list[str]] = {}
+        """Names of files that do not count as documents, by reason."""
         self._lock = threading.Lock()
         self._known: dict[str, FileFact] = {}
         self._titles: dict[str, str] = {}
@@ -152,7 +157,10 @@ class DocumentIndex:
         if asked in titles:
             return asked
         if asked in self.unread:
-            raise ToolException(f"error: {self.unread[asked]}")
+            raise ToolException(f"error: '{asked}' {self.unread[asked]}; use another document")
+        for reason, files in self.passed.items():
+            if asked in files:
+                raise ToolException(f"error: '{asked}' is there and is not read: it is among {reason}; use another")
         for aliases in (
             {file: file for file in titles},
             titles,
@@ -162,6 +170,15 @@ class DocumentIndex:
             if len(fitting) == 1:
                 return fitting[0]
         raise ToolException(f"error: there is no document '{asked[:200]}'; {instead(asked, list(titles))}")
+
+    def notes(self, *, is_short: bool = False) -> list[str]:
+        """Return notes about all that a search does not look into; see `not_read`."""
+        return not_read(self.passed, self.unread, self.partly, is_short=is_short)
+
+    def note(self, name: str, start: int) -> str:
+        """Return a note about the missing parts of a document, for the first of its pages."""
+        part = self.partly.get(name)
+        return f"({part})\n\n" if part and start <= 0 else ""
 
     def text(self, name: str) -> str:
         """Return a document's whole text, by the name that `find` returned."""
@@ -176,7 +193,8 @@ class DocumentIndex:
             self._database = sqlite3.connect(":memory:", check_same_thread=False)
             self._database.execute(_SCHEMA)
             weakref.finalize(self, self._database.close)
-        now = self.folder.documents()
+        survey = self.folder.documents()
+        now, self.passed = survey.files, survey.passed
         gone = [name for name, fact in self._known.items() if now.get(name) != fact]
         with self._database:
             for name in gone:
@@ -184,7 +202,7 @@ class DocumentIndex:
                     rows = self._database.execute("SELECT rowid FROM passages WHERE name = ?", (name,))
                     self.meaning.drop([row[0] for row in rows])
                 self._database.execute("DELETE FROM passages WHERE name = ?", (name,))
-                for facts in (self._titles, self._dates, self._extracted, self.unread):
+                for facts in (self._titles, self._dates, self._extracted, self.unread, self.partly):
                     facts.pop(name, None)
                 del self._known[name]
             for name, fact in now.items():
@@ -192,9 +210,10 @@ class DocumentIndex:
                     self._add(self._database, name)
                     self._known[name] = fact
         if not now:
+            notes = "".join(f" {note}" for note in self.notes())
             raise ToolException(
-                f"error: there are no documents in the folder '{self.folder.path.name}' (files ending in "
-                f"{', '.join(SUFFIXES)}); answer without documents and say so"
+                f"error: there are no documents in the folder '{self.folder.path.name}'{notes}; "
+                "answer without documents and say so"
             )
         return self._database
 
@@ -202,11 +221,14 @@ class DocumentIndex:
         try:
             document = self.folder.document(name)
         except ToolException as error:
-            self.unread[name] = str(error).removeprefix("error: ")
+            self.unread[name] = str(error).removeprefix(f"error: '{name}' ").partition("; use another")[0]
             return
-        title, passages = split(document.text, Path(name).stem.replace("-", " ").replace("_", " "))
+        stem = Path(name).stem.replace("-", " ").replace("_", " ")
+        title, passages = split(document.text, stem, has_headings=has_headings(name))
         self._titles[name], self._dates[name] = title, document.date
-        if Path(name).suffix.lower() in KINDS:
+        if document.left_out:
+            self.partly[name] = "; ".join(document.left_out)
+        if kind_of(name) is not None:
             self._extracted[name] = document
         for position, passage in enumerate(passages):
             added = database.execute(
@@ -254,7 +276,8 @@ def document_tools(
 ) -> list[BaseTool]:
     """Return the tools `search_documents` and `read_document` for a folder of documents.
 
-    Documents are text, Markdown, HTML, PDF and Word files.
+    Documents are text of any kind, HTML, PDF, office files, mails, books and notebooks. Whatever was not read is told
+    with each answer.
 
     Args:
         folder: The folder with the documents, at any depth. It is only read, and never left. A folder that cannot be
@@ -296,7 +319,7 @@ def document_tools(
         """
         file = index.find(name)
         call = f'read_document(name="{file}", start='
-        return page(index.text(file), start, page_characters, lambda on: f"{call}{on})")
+        return index.note(file, start) + page(index.text(file), start, page_characters, lambda on: f"{call}{on})")
 
     metadata: dict[str, Any] = {
         "risk": "read",
@@ -325,15 +348,13 @@ def _search(index: DocumentIndex, query: str, limit: int, characters: int) -> st
     hits = index.search(query, min(max(limit, 1), _MOST_RESULTS), characters)
     note = f"({meaning.note})" if meaning is not None and meaning.note else ""
     if not hits:
-        names = shorten(listed([f"{name} ({title})" for name, title in index.names().items()]), 1_000)
-        return f"Nothing found for '{query[:100]}'. Documents available are: {names}. Try other words. {note}".strip()
-    parts = rendered(hits)
-    if index.unread:
-        unread = shorten(listed(sorted(index.unread)), 1_000)
-        parts.append(f"(not searched, because they cannot be read: {unread})")
-    if note:
-        parts.append(note)
-    return "\n\n".join(parts)
+        titles = index.names()
+        names = shorten(listed([f"{name} ({title})" for name, title in titles.items()]), 1_000)
+        available = f"Documents available are: {names}." if titles else "None of the documents can be read."
+        parts = [f"Nothing found for '{query[:100]}'. {available} Try other words."]
+    else:
+        parts = rendered(hits)
+    return "\n\n".join([*parts, *index.notes(is_short=bool(hits)), *([note] if note else [])])
 
 
 def folder_problem(folder: str | Path) -> str | None:
@@ -345,6 +366,8 @@ def folder_problem(folder: str | Path) -> str | None:
     library = Library(folder)
     if problem := library.problem():
         return problem
-    if not library.documents():
-        return f"there are no documents in '{library.path}' (files ending in {', '.join(SUFFIXES)})"
+    survey = library.documents()
+    if not survey.files:
+        notes = "".join(f" {note}" for note in not_read(survey.passed, {}, {}))
+        return f"there are no documents in '{library.path}'{notes}"
     return None

@@ -15,7 +15,7 @@ import httpx2
 from langchain_core.tools import BaseTool, StructuredTool, ToolException
 
 from orchestrator_tools.answers import bad_arguments, decode, page
-from orchestrator_tools.documents.formats import Kind, Text, Unreadable, extract
+from orchestrator_tools.documents.formats import MEDIA_TYPES, Text, Unreadable, extract
 from orchestrator_tools.web.addresses import Gate, Resolve
 
 if TYPE_CHECKING:
@@ -25,12 +25,10 @@ _MOST_REDIRECTS: Final = 5
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
 _KEPT: Final = 4
 """Number of pages to keep, so that reading on needs no new request and continues the same text."""
-_WORD: Final = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
-_EXTRACTED: Final[dict[str, Kind]] = {
+_EXTRACTED: Final = {
     "text/html": "html",
     "application/xhtml+xml": "html",
-    "application/pdf": "pdf",
-    _WORD: "docx",
+    **{media_type: kind for kind, media_type in MEDIA_TYPES.items()},
 }
 _AS_IT_IS: Final = re.compile(
     r"text/.*|application/(?:.*\+)?(?:json|xml|yaml)|application/(?:x-)?(?:ndjson|jsonl|yaml|toml|javascript|sql|tex)"
@@ -127,7 +125,7 @@ def _text(answer: "Answer", seconds: float) -> Text:
         kind = _looks_like(answer.body)
         if kind is None and decode(answer.body) is not None:
             stated = "text/plain"
-    if kind in ("pdf", "docx"):
+    if kind not in (None, "html"):
         return extract(kind, answer.body, seconds=seconds)
     if kind is None and not _AS_IT_IS.fullmatch(stated):
         shown = "".join(sign for sign in stated[:60] if sign.isprintable()) or "unknown"
@@ -138,7 +136,7 @@ def _text(answer: "Answer", seconds: float) -> Text:
     return Text(text)
 
 
-def _looks_like(body: bytes) -> Kind | None:
+def _looks_like(body: bytes) -> str | None:
     start = body[:1_000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if start.startswith(b"%pdf-"):
         return "pdf"
