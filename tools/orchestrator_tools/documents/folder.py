@@ -108,6 +108,7 @@ class Folder:
                     survey.pass_over("hidden folders", _shown(root, Path(directory, name)))
                 elif Path(directory, name).is_symlink():
                     survey.pass_over("links to folders", _shown(root, Path(directory, name)))
+            # `os.walk` goes into the folders that are left here.
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for name in sorted(names):
                 self._look_at(survey, root, Path(directory, name), reason_against)
@@ -125,6 +126,7 @@ class Folder:
         if fact is None:
             kind = "links that lead out of the folder or nowhere" if path.is_symlink() else "pipes, sockets or devices"
             survey.pass_over(kind, shown)
+        # Counted to the end: a bound that nobody is told of would look like an empty folder.
         elif len(survey.files) >= self.max_files:
             survey.pass_over(f"files beyond the first {self.max_files:,}", shown)
         else:

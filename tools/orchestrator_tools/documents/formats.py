@@ -55,6 +55,7 @@ MEDIA_TYPES: Final = {
 }
 """The media type of each kind of file, as servers state it."""
 
+# Templates and files with macros differ from documents by their ending only.
 _SAME_AS: Final = {".xlsm": ".xlsx", ".xltx": ".xlsx", ".docm": ".docx", ".dotx": ".docx", ".pptm": ".pptx"}
 _SCRIPT: Final = Path(__file__).with_name("extraction.py")
 _SECONDS: Final = 60

@@ -23,6 +23,7 @@ def not_read(
         partly: Sentences about the missing parts of documents, by name.
         is_short: Leave out hidden files and most names.
     """
+    # A folder of scans has one reason for all of them.
     by_reason: dict[str, list[str]] = {}
     for name, reason in unread.items():
         by_reason.setdefault(reason, []).append(name)

@@ -226,6 +226,7 @@ class DocumentIndex:
         stem = Path(name).stem.replace("-", " ").replace("_", " ")
         title, passages = split(document.text, stem, has_headings=has_headings(name))
         self._titles[name], self._dates[name] = title, document.date
+        # A document that was read in part is searched, and its gaps are told.
         if document.left_out:
             self.partly[name] = "; ".join(document.left_out)
         if kind_of(name) is not None:

@@ -40,6 +40,7 @@ def pieces(word: str) -> list[str]:
 
     A question in these scripts is one long word. Its pairs are most of its words and parts of all others.
     """
+    # Latin letters and figures between such signs are a word of their own, as in "X200的".
     found: list[str] = []
     last = 0
     for run in _RUN.finditer(word):

@@ -87,6 +87,7 @@ def _demoted(text: str, *, has_title: bool) -> str:
 
     `split` takes a heading of the first level for the document's title.
     """
+    # Kreuzberg gives the title and the first headings the same level.
     lines, is_title = text.split("\n"), has_title
     for at, line in enumerate(lines):
         if re.match("#{1,5} ", line):
@@ -103,6 +104,7 @@ def _beside(kind: str, parts: dict[str, bytes]) -> list[str]:
             runs = re.findall(r"<(?:w|a):t(?: [^>]*)?>([^<]*)<|(</(?:w|a):p>)", parts[name].decode("utf-8", "replace"))
             said = "".join("\n" if end else unescape(run) for run, end in runs).strip()
             title = f"Notes of slide {match[1]}" if kind == "pptx" else f"Page {match[1]}"
+            # Most pages have the same header, and a lone figure is the number of the page.
             if said and said not in texts.values() and not said.isdigit():
                 texts[f"{title}{'' if title not in texts else ' of other pages'}"] = said
     return [f"## {title}\n\n{said}" for title, said in texts.items()]

@@ -33,6 +33,7 @@ def read_pdf(raw: bytes) -> Answer:
             read.append(f"## Page {number}\n\n{text}\n")
         else:
             (broken if text is None else missing).append(number)
+    # A form that was filled in keeps its values beside the pages.
     form = _form(raw)
     if not read and not form:
         raise Refused("holds no text, only pictures" if missing or not broken else "has no page that can be read")
