@@ -10,14 +10,14 @@ import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.store.base import PutOp
 
-from orchestrator import Persistence, SharedMemory
+from orchestrator import OrchestratorClient, Persistence, SharedMemory
 from orchestrator.budget.ledger_store import row_op
 from orchestrator.concurrency import BLOCKING, run_blocking
 from orchestrator.errors import PersistenceError
 from orchestrator.memory.entry import Entry
 from orchestrator.persistence.namespaces import namespace
 from orchestrator.server.studio import Database, ServerSaver, ServerStore, checkpointer, store
-from orchestrator.testing import OpenAIServer, Reply, Request, TeamScript, call
+from orchestrator.testing import Gate, OpenAIServer, Reply, Request, TeamScript, call
 from tests.support.studio import Studio
 
 TASK = "How many people live in Chile and Peru together?"
@@ -46,7 +46,19 @@ DESK_SCRIPT = TeamScript(
 )
 
 
+SLOW_TASK = "What is the capital of Peru?"
+SLOW_SCRIPT = TeamScript(
+    [{"id": "d1", "description": "Find the capital.", "target_agent": "reader"}], summary="Lima [d1]."
+)
+GATES = [Gate()]
+"""Hold back the first request of a worker for the slow task."""
+
+
 def script(request: Request) -> Reply:
+    if SLOW_TASK in request.text:
+        is_worker = not request.title and "Sub-task d1: " in request.last_user
+        reply = SLOW_SCRIPT(request)
+        return reply.behind(GATES.pop()) if is_worker and GATES else reply
     return (DESK_SCRIPT if DESK_TASK in request.text else TEAM_SCRIPT)(request)
 
 
@@ -201,6 +213,23 @@ def test_the_other_team_streams_and_a_deleted_thread_leaves_nothing(studio: Stud
         studio.client.threads.delete(thread)
         assert persistence.checkpointer.get_tuple(config) is None
         assert SharedMemory(persistence.store, thread).all() == []
+
+
+@pytest.mark.timeout(600)
+def test_a_run_of_the_server_is_cancelled_from_another_process_and_goes_on(studio: Studio) -> None:
+    [gate] = GATES
+    thread = studio.client.threads.create()["thread_id"]
+    run = studio.client.runs.create(thread, "document_desk", input={"task": SLOW_TASK, "auto_approve": True})
+    try:
+        assert gate.entered.wait(60)
+        with OrchestratorClient(str(studio.db)) as client:
+            assert client.cancel(thread) == "cancelled"
+    finally:
+        gate.release()
+    studio.client.runs.join(thread, run["run_id"])
+    assert studio.client.threads.get_state(thread)["next"], "something is left to do"
+    output = studio.client.runs.wait(thread, "document_desk", input=None)
+    assert (output["status"], output["answer"]) == ("done", "Lima.")
 
 
 # -- the checkpointer and the store, without a server -----------------------------------------------------------------
