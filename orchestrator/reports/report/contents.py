@@ -21,7 +21,7 @@ from orchestrator.reports.report.sub_tasks import (
 )
 
 if TYPE_CHECKING:
-    from orchestrator.memory.conversation import ConversationTurn
+    from orchestrator.memory.turns import ConversationTurn
     from orchestrator.runs.run import Run
 
 SHAPE = 1
