@@ -1,6 +1,8 @@
 """The notebooks, executed from top to bottom as a user would, with a scripted model behind a loopback endpoint."""
 
 import ast
+import html
+import re
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +210,25 @@ def test_your_own_team(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "{'item': 'toner', 'amount': 4}" in went_on
     assert went_on.endswith("done [('toner', 4)]\nThis is the answer.\n")
     assert "order {'item': 'toner', 'amount': 4} → ordered 4 of toner" in shown(cells, "run.results.items()")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("jupyter_folders")
+def test_serve_and_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("uvicorn")
+    plan = [each for each in SUM if each["target_agent"] == "researcher"]
+    cells, _ = executed("07_serve_and_report", team_script(plan), monkeypatch)
+    assert re.search(r"\(http://127\.0\.0\.1:\d+/thread\?id=[\w-]+\)", shown(cells, "live.start(", "text/markdown"))
+    answered = shown(cells, "urllib.request.urlopen")
+    assert answered.startswith("Shall this plan be carried out?\n200\n")
+    assert answered.endswith("done\nThis is the answer.\n")
+    report = html.unescape(shown(cells, "srcdoc=", "text/html"))
+    assert "This is the answer." in report
+    assert "Iceland: 0.4 million." in report
+    assert "# How many people live in Iceland and Uruguay together?" in shown(cells, '"run.md"')
+    data = shown(cells, 'task["decisions"]')
+    assert "approve plan" in data
+    assert "iceland succeeded ['search_documents']" in data
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
