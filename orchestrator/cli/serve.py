@@ -39,6 +39,17 @@ TokenFile = Annotated[
     Path | None,
     typer.Option("--tokens", help="The file with the hashes of tokens.", show_default="under the user's data folder"),
 ]
+Webhook = Annotated[
+    str | None,
+    typer.Option("--notify-webhook", metavar="URL", help="Address to which each new review is posted as JSON."),
+]
+Command = Annotated[
+    str | None,
+    typer.Option("--notify-command", metavar="COMMAND", help="Command that gets each new review on its stdin."),
+]
+PageUrl = Annotated[
+    str | None, typer.Option("--page-url", metavar="URL", help="The page's address as others reach it, for links.")
+]
 app = typer.Typer(no_args_is_help=True, help="Tokens for the page, where others than this machine reach it.")
 
 
@@ -52,6 +63,9 @@ def serve(
     runs: Annotated[
         int, typer.Option("--runs", min=1, help="Most runs at once that were started on the page. Others wait.")
     ] = 4,
+    notify_webhook: Webhook = None,
+    notify_command: Command = None,
+    page_url: PageUrl = None,
     db: Db = None,
     team: TeamName = DEFAULT_TEAM,
     model: ModelName = None,
@@ -85,6 +99,7 @@ def serve(
     limits = budget_of(max_tokens, max_cost, max_time, max_calls, price)
     try:
         from orchestrator.server.serving import serve as serve_page
+        from orchestrator.server.watching.notifier import NotifySettings
     except ModuleNotFoundError as error:
         raise ConfigError(f"the page needs {error.name}: pip install 'agent-task-orchestrator[serve]'") from error
 
@@ -96,7 +111,19 @@ def serve(
     CTRL_C.way_on = lambda: "the page is closed; its threads are kept"
     known = _tokens(tokens)
     allowed = known if known.hashes() else None
-    serve_page(db, host, port, allowed, tell, facts=facts, limits=limits, most_runs=runs)
+    notify = NotifySettings(notify_webhook or "", notify_command or "", _secret(), page_url or "")
+    serve_page(db, host, port, allowed, tell, notify, facts=facts, limits=limits, most_runs=runs)
+
+
+def _secret() -> str:
+    import os
+
+    from orchestrator.redaction import remember_secret
+
+    # From the environment only: a command line is seen by everybody on the machine.
+    secret = os.environ.get("ORCHESTRATOR_NOTIFY_SECRET", "")
+    remember_secret(secret)
+    return secret
 
 
 def _tokens(path: Path | None) -> "Tokens":

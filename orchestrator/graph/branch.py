@@ -15,6 +15,7 @@ from orchestrator.graph.invocation import Invocation
 from orchestrator.graph.recording import Recorder
 from orchestrator.graph.rework import Place, SupersededError
 from orchestrator.graph.round import Idle, Round
+from orchestrator.reviews.answering.expiry import NEVER, Expiry
 from orchestrator.reviews.open_reviews import close_review
 from orchestrator.reviews.parking import Parking
 from orchestrator.reviews.review import Review
@@ -29,9 +30,19 @@ class Branch(Parking):
         invocation: The node's execution.
         recorder: Reports that the sub-task waits, and leaves the wait out of its time.
         place: The node's place in the round, with the version of its sub-task.
+        expiry: The rule for questions that nobody answers.
     """
 
-    def __init__(self, round: Round, rank: int, invocation: Invocation, recorder: Recorder, place: Place) -> None:
+    def __init__(
+        self,
+        round: Round,
+        rank: int,
+        invocation: Invocation,
+        recorder: Recorder,
+        place: Place,
+        expiry: Expiry = NEVER,
+    ) -> None:
+        self.expiry = expiry
         self._round = round
         self._rank = rank
         self._place = place
@@ -112,7 +123,8 @@ class Branch(Parking):
         try:
             self.check_version()
             # No `await` before `park`: a decision that wakes what is not parked yet would be counted twice.
-            with self._invocation.watch.watching(review, lambda: self._round.unpark(idle)), self._replaceable(idle):
+            wake = partial(self._round.unpark, idle)
+            with self._invocation.watch.watching(review, wake, self.expiry), self._replaceable(idle):
                 self._free_if_parked()
                 self._round.begin_work()  # the round is not quiet before it is known what the wait lets begin
                 self._round.park(idle)

@@ -45,9 +45,9 @@ def build_graph(
     team = copy(team)  # the graph keeps its policy and budget, whatever is set on the team later; agents are shared
     nodes = {
         "supervisor": supervise(team),
-        "approve_plan": approve_plan(),
+        "approve_plan": approve_plan(team.policy.expiry),
         **{agent.name: worker(team, agent, model) for agent in team.workers.values()},
-        "human_review": human_review(),
+        "human_review": human_review(team.policy.expiry),
         "summarize": summarize(team),
     }
     # LangGraph 1.2 calls a plain function in the loop's default executor, where the code of others may hang.

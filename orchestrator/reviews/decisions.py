@@ -7,8 +7,9 @@ Invariants:
 - After a human answers any review with *stop*, the thread asks no new question and starts no new model or tool call.
 """
 
+import contextlib
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any, cast
 
 from langgraph.errors import GraphInterrupt
@@ -17,9 +18,11 @@ from langgraph.store.base import BaseStore, GetOp, Item, PutOp, SearchOp
 from orchestrator.concurrency import Bridge
 from orchestrator.errors import DecisionError
 from orchestrator.journal.journal import Journal
+from orchestrator.journal.reading import read_kinds
 from orchestrator.persistence.namespaces import namespace
 from orchestrator.persistence.rows.inserts import InsertingStore
 from orchestrator.persistence.rows.pages import delete_all
+from orchestrator.reviews.answering.expiry import NEVER, Expiry
 from orchestrator.reviews.answers import read_answer
 from orchestrator.reviews.listeners import LISTENERS
 from orchestrator.reviews.open_reviews import answered, close_review, forget_open_reviews
@@ -40,7 +43,9 @@ STOPPED = "stopped by a human"
 _MOST_QUOTED = 200
 
 
-async def ask(bridge: Bridge, store: BaseStore, review: Review, *, is_only: bool = False) -> Decision:
+async def ask(
+    bridge: Bridge, store: BaseStore, review: Review, *, is_only: bool = False, expiry: Expiry = NEVER
+) -> Decision:
     """Return the decision for this review; pause until there is one.
 
     Args:
@@ -48,11 +53,15 @@ async def ask(bridge: Bridge, store: BaseStore, review: Review, *, is_only: bool
         store: Holds the decisions.
         review: The review.
         is_only: True if the review has been shown and no other can be open, as at a gate.
+        expiry: The rule for a review that nobody answers.
 
     Raises:
         GraphInterrupt: There is no valid decision yet. The run pauses and shows the review.
     """
-    if (recorded := await recorded_decision(bridge, store, review)) is not None:
+    recorded = await recorded_decision(bridge, store, review)
+    if recorded is None and await expire(bridge, store, review, expiry):
+        recorded = await recorded_decision(bridge, store, review)
+    if recorded is not None:
         await bind_bare_resume(bridge, review)
         return recorded
     problem = ""
@@ -64,6 +73,31 @@ async def ask(bridge: Bridge, store: BaseStore, review: Review, *, is_only: bool
             problem = str(error)
         else:
             return await _take_answer(bridge, store, review, decision)
+
+
+async def expire(bridge: Bridge, store: BaseStore, review: Review, expiry: Expiry) -> bool:
+    """Decide about a review whose time is over, as a rule says. Return True if that, or another answer, stands now.
+
+    Args:
+        bridge: Reaches the store.
+        store: Holds the decisions.
+        review: The review.
+        expiry: The rule.
+    """
+    # Without a rule nothing is read.
+    if expiry.seconds(review) is None or (asked := await asked_at(bridge, store, review)) is None:
+        return False
+    if (decision := expiry.decision(review, asked)) is None:
+        return False
+    with contextlib.suppress(DecisionError):  # a human has answered at the last moment, and that answer stands
+        await record_decision(bridge, store, review, decision)
+    return True
+
+
+async def asked_at(bridge: Bridge, store: BaseStore, review: Review) -> datetime | None:
+    """Return the time at which a review was asked first; None if the journal does not tell."""
+    told = await read_kinds(bridge, store, review.thread_id, ("review_asked",), ())
+    return next((each.at for each in told if each.data.get("id") == review.id), None)
 
 
 async def _take_answer(bridge: Bridge, store: BaseStore, review: Review, decision: Decision) -> Decision:
@@ -176,7 +210,12 @@ async def is_stopped(bridge: Bridge, store: BaseStore, thread_id: str) -> bool:
 
 
 async def ask_unless_stopped(
-    bridge: Bridge, store: BaseStore, review: Review, parking: Parking = NO_PARKING
+    bridge: Bridge,
+    store: BaseStore,
+    review: Review,
+    parking: Parking = NO_PARKING,
+    *,
+    expiry: Expiry | None = None,
 ) -> Decision:
     """Return the decision for this review like `ask`; return a stop for an open review of a run that is stopped.
 
@@ -185,6 +224,7 @@ async def ask_unless_stopped(
         store: Holds the decisions.
         review: The review.
         parking: Waits for the decision while other work of the run goes on.
+        expiry: The rule for a review that nobody answers; None for that of `parking`.
 
     Raises:
         GraphInterrupt: There is no valid decision yet. The run pauses and shows the review.
@@ -195,7 +235,7 @@ async def ask_unless_stopped(
             return Decision(review_id=review.id, action="stop")
         try:
             # Before parking: the node may run again because of a resume value, which `interrupt()` returns at once.
-            decision = await ask(bridge, store, review)
+            decision = await ask(bridge, store, review, expiry=expiry or parking.expiry)
         except GraphInterrupt:
             if await parking.park(review):
                 continue

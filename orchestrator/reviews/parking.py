@@ -3,11 +3,15 @@
 import contextlib
 from contextlib import AbstractAsyncContextManager
 
+from orchestrator.reviews.answering.expiry import NEVER, Expiry
 from orchestrator.reviews.review import Review
 
 
 class Parking:
     """The place of a question beside which nothing runs, such as one of a gate. Branches of a round override it."""
+
+    expiry: Expiry = NEVER
+    """The rule for questions that nobody answers."""
 
     # No Protocol: pydantic checks the arguments of tools against this class, and a structural check is slow.
 

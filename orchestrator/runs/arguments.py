@@ -131,3 +131,18 @@ def json_plain(about: dict[str, Any]) -> dict[str, Any]:
     except (TypeError, ValueError) as error:
         raise ConfigError(f"about has to be JSON-plain, since it is stored with each thread: {error}") from None
     return about
+
+
+def recorded_about(about: dict[str, Any] | None, team: Team) -> dict[str, Any]:
+    """Return the facts that are recorded with each thread: those of the caller, and what others must know of the team.
+
+    Args:
+        about: The facts of the caller.
+        team: The team.
+
+    Raises:
+        ConfigError: The facts are not JSON-plain.
+    """
+    # A server without the team answers reviews whose time is over, too.
+    expires = {"review_expires": team.policy.review_expires} if team.policy.review_expires else {}
+    return {**json_plain(about or {}), **expires}

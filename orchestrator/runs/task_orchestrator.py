@@ -105,7 +105,7 @@ class TaskOrchestrator(Streams, OrchestratorClient):
             self.team.budget = budget
         self.supervisor = self.team.supervisor
         self.workers = self.team.workers
-        self.about = arguments.json_plain(about or {})
+        self.about = arguments.recorded_about(about, self.team)
         self._tracing = Tracing(traces)
         self.thread_id = ""
         self.on_begin: Callable[[str], object] = lambda thread_id: None

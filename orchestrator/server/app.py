@@ -86,7 +86,7 @@ def create_app(
 
     # Around all else: an error that nobody foresaw is answered outside an application's own middleware.
     page = Starlette(routes=[Mount("/", Guard(app, Access(tokens, frozenset(hosts))))], lifespan=lifespan)
-    page.state.runs = runs
+    page.state.runs, page.state.desk = runs, app.state.desk
     return page
 
 

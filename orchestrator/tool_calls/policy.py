@@ -10,6 +10,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -18,6 +19,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError,
 
 from orchestrator.errors import ConfigError, shape_problems
 from orchestrator.logs import logger
+from orchestrator.reviews.answering.expiry import Expiry
 from orchestrator.tool_calls.declaration import Risk, Trust, effect_of, is_contained, is_trusted, risk_of
 from orchestrator.validation import Checked
 
@@ -113,6 +115,8 @@ class Policy(Checked):
     Args:
         rules: The first one that fits a call decides. Standing rules come after all others.
         always_allow: Risks of tools for which standing rules count.
+        review_expires: A rule for reviews that nobody answers, such as `24h -> reject`, or a table of rules by the kind
+            of the review. Empty to wait for ever.
         always_allow_tainted: Standing rules with `tainted = true` count for workers that have read untrusted text.
     """
 
@@ -121,8 +125,23 @@ class Policy(Checked):
     rules: tuple[Rule, ...] = Field(default=(), alias="rule")
     always_allow: tuple[Risk, ...] = ("read", "write")
     always_allow_tainted: bool = False
+    review_expires: str | dict[str, str] = ""
     _files: tuple[Path, ...] = PrivateAttr(default=())
     _is_loaded: bool = PrivateAttr(default=False)
+
+    @field_validator("review_expires")
+    @classmethod
+    def _is_expiry(cls, value: object) -> object:
+        try:
+            Expiry.parse(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from None
+        return value
+
+    @cached_property
+    def expiry(self) -> Expiry:
+        """The rule for reviews that nobody answers."""
+        return Expiry.parse(self.review_expires)
 
     @classmethod
     def of(cls, *rules: Rule) -> Self:

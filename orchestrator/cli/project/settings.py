@@ -71,6 +71,9 @@ SETTINGS = (
     Setting("budget.max_time", (int, str), 'seconds, or a text as in "10m"'),
     Setting("budget.max_calls", (int,), "a whole number"),
     Setting("budget.price", form='a text as in "0.15,0.60"'),
+    Setting("notify.webhook", variable="ORCHESTRATOR_NOTIFY_WEBHOOK", parameter="notify_webhook"),
+    Setting("notify.command", variable="ORCHESTRATOR_NOTIFY_COMMAND", parameter="notify_command"),
+    Setting("notify.page_url", variable="ORCHESTRATOR_PAGE_URL"),
 )
 
 

@@ -84,7 +84,7 @@ class _Execution:
         place, invocation = self._place, self._invocation
         self._payload = payload = place.payload
         self._recorder = Recorder(self._agent, payload, invocation, self._memory)
-        self._branch = Branch(self._round, payload.rank, invocation, self._recorder, place)
+        self._branch = Branch(self._round, payload.rank, invocation, self._recorder, place, self._team.policy.expiry)
         self._attempt = Attempt(
             self._team, self._agent, payload, invocation, self._memory, self._recorder, self._branch
         )

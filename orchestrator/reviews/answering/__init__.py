@@ -1,1 +1,1 @@
-"""Answering: what a person types, read as a decision, wherever it is typed."""
+"""Answering: what a person types, and what a rule says, read as a decision."""

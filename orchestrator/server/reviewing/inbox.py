@@ -98,10 +98,14 @@ class Inbox:
         """The number of threads that the last look had no time for."""
         return self._unread
 
+    def threads(self) -> list[WaitingThread]:
+        """Return the threads that the last look has found."""
+        with self._lock:
+            return list(self._threads.values())
+
     def resting(self) -> list[WaitingThread]:
         """Return the threads that have answers, and have to be resumed to go on with them."""
-        with self._lock:
-            return [thread for thread in self._threads.values() if thread.rests]
+        return [thread for thread in self.threads() if thread.rests]
 
     def thread(self, thread_id: str) -> WaitingThread:
         """Return what waits on a thread now.

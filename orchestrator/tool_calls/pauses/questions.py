@@ -112,7 +112,8 @@ class Questions:
             is_over = await is_stopped(self._bridge, store, review.thread_id)
             return Decision(review_id=review.id, action="stop") if is_over else None
         try:
-            return await ask_unless_stopped(self._bridge, store, review)
+            expiry = self._context.oversight.parking.expiry
+            return await ask_unless_stopped(self._bridge, store, review, expiry=expiry)
         except GraphInterrupt as pause:
             # Not asked twice in one execution of the node: the second interrupt would have another id.
             self._pauses[review.id] = pause
