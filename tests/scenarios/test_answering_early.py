@@ -15,7 +15,8 @@ from langgraph.types import Command
 from orchestrator import Budget, Limits, Review, TaskOrchestrator, declare
 from orchestrator.concurrency import AWAITING, BLOCKING, run_blocking
 from orchestrator.events import Event, ReviewAsked, SubTaskChanged, ToolCalled, parse_event
-from orchestrator.reviews.open_reviews import open_review, open_reviews
+from orchestrator.reviews.open_reviews import open_review
+from orchestrator.reviews.saved.reviews import open_reviews
 from orchestrator.testing import EffectLog, Gate, Reply, TeamScript, call, say
 from tests.support.running import LIMIT_S, Running, planned
 from tests.support.teams import model_of, open_team, step, worked, writer
