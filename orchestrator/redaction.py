@@ -66,9 +66,11 @@ def hide_known(value: Any) -> Any:
 
     What only looks like a secret stays: this is for answers and results, which may be about anything.
     """
+    if not _known:
+        return value
     with _lock:
         secrets = tuple(_known)
-    return _without(value, secrets) if secrets and value else value
+    return _without(value, secrets) if value else value
 
 
 def hide_secrets(value: Any) -> Any:

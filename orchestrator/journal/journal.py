@@ -31,10 +31,7 @@ class Journal:
         self._thread_id = thread_id
         self._place = namespace(thread_id, JOURNAL)
         self._bodies_place = namespace(thread_id, BODIES)
-
-    @property
-    def _riders(self) -> Riders:
-        return riders_of(self._store)
+        self._riders = riders_of(store)
 
     def ops(self, *facts: Fact) -> list[PutOp]:
         """Return the writes of facts, for a transaction of the caller's; see `write`."""
@@ -42,7 +39,7 @@ class Journal:
 
     def note(self, fact: Fact) -> None:
         """Tell a fact with the next transaction. Never blocks and never fails."""
-        self._riders.add(self.ops(fact))
+        self._riders.add(fact.ops(self._place, self._bodies_place))
 
     async def tell(self, bridge: Bridge, saver: Any, task_id: str, facts: Sequence[Fact]) -> None:
         """Tell facts in the transaction that saves what a node returns; at once, where the saver has none for them.

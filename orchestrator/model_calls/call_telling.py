@@ -118,7 +118,8 @@ class CallTelling:
         if first_token is not None:
             data["first_token"] = round(first_token - self._began, 3)
         answers = [message for message in messages if isinstance(message, AIMessage)]
-        if text := "\n".join(str(message.text) for message in answers if message.text):
+        # Without space around it, an answer that is a result is the same text, which is stored once.
+        if text := "\n".join(str(message.text) for message in answers if message.text).strip():
             data["text"] = text
         if calls := [call for message in answers for call in message.tool_calls]:
             data["calls"] = [{"name": call["name"], "args": call["args"], "id": call["id"]} for call in calls]

@@ -9,7 +9,6 @@ that is done again, tells no fact twice.
 """
 
 import sqlite3
-import zlib
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +17,10 @@ from langgraph.store.base import GetOp, Item, PutOp, SearchItem, SearchOp
 
 from orchestrator.persistence.hash_chain import first_hash, next_hash
 from orchestrator.persistence.namespaces import BODIES, JOURNAL, ROOT, thread_of
+from orchestrator.persistence.sqlite import journal_bodies
 
+_NEWEST = "SELECT seq, hash FROM journal WHERE thread = ? ORDER BY seq DESC LIMIT 1"
+_APPEND = "INSERT INTO journal VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING"
 _UNKNOWN = datetime.fromtimestamp(0, UTC)  # of an item: a record has the time in its text
 # Without a rowid the primary key is the table, in the order in which it is read.
 _SCRIPT = (
@@ -27,9 +29,7 @@ _SCRIPT = (
         PRIMARY KEY (thread, seq)
     ) WITHOUT ROWID""",
     "CREATE UNIQUE INDEX IF NOT EXISTS journal_keys ON journal (thread, key) WHERE key IS NOT NULL",
-    """CREATE TABLE IF NOT EXISTS journal_bodies (
-        thread TEXT NOT NULL, digest BLOB NOT NULL, body BLOB NOT NULL, PRIMARY KEY (thread, digest)
-    ) WITHOUT ROWID""",
+    journal_bodies.SCRIPT,
     """CREATE TRIGGER IF NOT EXISTS journal_is_append_only BEFORE UPDATE ON journal
         BEGIN SELECT RAISE(ABORT, 'a journal is only appended to'); END""",
 )
@@ -53,30 +53,29 @@ def is_of_journal(namespace: Sequence[str]) -> bool:
 
 def put(cursor: sqlite3.Cursor, ops: Iterable[PutOp]) -> None:
     """Carry out the writes to these namespaces, inside the caller's transaction."""
-    appended: dict[str, list[PutOp]] = {}
+    appended: dict[tuple[str, ...], list[PutOp]] = {}
+    bodies: dict[tuple[str, ...], dict[str, str]] = {}
     for op in ops:
-        thread, is_record = thread_of(op.namespace), op.namespace[1] == JOURNAL
-        if op.value is None:
+        place, value = op.namespace, op.value
+        is_record = place[1] == JOURNAL
+        if value is None:
             if is_record:
-                cursor.execute("DELETE FROM journal WHERE thread = ? AND seq = ?", (thread, int(op.key)))
+                thread_and_seq = (thread_of(place), int(op.key))
+                cursor.execute("DELETE FROM journal WHERE thread = ? AND seq = ?", thread_and_seq)
             else:
-                digest = bytes.fromhex(op.key)
-                cursor.execute("DELETE FROM journal_bodies WHERE thread = ? AND digest = ?", (thread, digest))
-        elif is_record:
-            # A store around this one may let the engine number the records. They are numbered anew, and have no head.
-            if "text" in op.value:
-                appended.setdefault(thread, []).append(op)
-        else:
-            # Level 1: half the size already, in a few microseconds.
-            body = zlib.compress(op.value["body"].encode("utf-8", "replace"), 1)
-            cursor.execute(
-                "INSERT OR IGNORE INTO journal_bodies VALUES (?, ?, ?)", (thread, bytes.fromhex(op.key), body)
-            )
-    for thread, records in appended.items():
-        append(cursor, thread, records)
+                journal_bodies.delete_body(cursor, thread_of(place), op.key)
+        elif not is_record:
+            bodies.setdefault(place, {})[op.key] = value["body"]
+        # A store around this one may let the engine number the records. They are numbered anew, and have no head.
+        elif "text" in value:
+            appended.setdefault(place, []).append(op)
+    for place, texts in bodies.items():
+        journal_bodies.put_bodies(cursor, thread_of(place), texts)
+    for place, records in appended.items():
+        append(cursor, thread_of(place), records)
 
 
-def append(cursor: sqlite3.Cursor, thread: str, records: Iterable[PutOp]) -> None:
+def append(cursor: sqlite3.Cursor, thread: str, records: Sequence[PutOp]) -> None:
     """Append records to the journal of a thread. The caller's transaction holds SQLite's lock for writing.
 
     Args:
@@ -84,15 +83,13 @@ def append(cursor: sqlite3.Cursor, thread: str, records: Iterable[PutOp]) -> Non
         thread: The thread.
         records: The writes of the records, as `Fact.ops` gives them.
     """
-    newest = cursor.execute(
-        "SELECT seq, hash FROM journal WHERE thread = ? ORDER BY seq DESC LIMIT 1", (thread,)
-    ).fetchone()
+    newest = cursor.execute(_NEWEST, (thread,)).fetchone()
     seq, before = newest or (0, first_hash(thread))
     for op in records:
         value = op.value or {}
-        after = next_hash(before, seq + 1, value["text"])
-        row = (thread, seq + 1, value.get("key", op.key) or None, value["text"], after)
-        cursor.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?) ON CONFLICT DO NOTHING", row)
+        text = value["text"]
+        after = next_hash(before, seq + 1, text)
+        cursor.execute(_APPEND, (thread, seq + 1, value.get("key", op.key) or None, text, after))
         if cursor.rowcount == 1:  # otherwise the fact with this key has been told
             seq, before = seq + 1, after
 
@@ -112,9 +109,8 @@ def search(cursor: sqlite3.Cursor, op: SearchOp) -> list[SearchItem]:
     """
     thread, namespace = thread_of(op.namespace_prefix), op.namespace_prefix
     if namespace[1] == BODIES:
-        query = "SELECT digest FROM journal_bodies WHERE thread = ? ORDER BY digest LIMIT ? OFFSET ?"
-        rows = cursor.execute(query, (thread, op.limit, op.offset)).fetchall()
-        return [_item(namespace, digest.hex(), {}) for (digest,) in rows]
+        digests = journal_bodies.digests_of(cursor, thread, op.limit, op.offset)
+        return [_item(namespace, digest, {}) for digest in digests]
     after = (op.filter or {}).get("seq", {}).get("$gt", 0)
     query = "SELECT seq, key, record, hash FROM journal WHERE thread = ? AND seq > ? ORDER BY seq LIMIT ? OFFSET ?"
     rows = cursor.execute(query, (thread, after, op.limit, op.offset)).fetchall()
@@ -139,9 +135,7 @@ def get(cursor: sqlite3.Cursor, op: GetOp) -> Item | None:
             if is_told
             else None
         )
-    query = "SELECT body FROM journal_bodies WHERE thread = ? AND digest = ?"
-    row = cursor.execute(query, (thread, bytes.fromhex(op.key))).fetchone()
-    if row is None:
+    body = journal_bodies.get_body(cursor, thread, op.key)
+    if body is None:
         return None
-    body = zlib.decompress(row[0]).decode()
     return Item(value={"body": body}, key=op.key, namespace=op.namespace, created_at=_UNKNOWN, updated_at=_UNKNOWN)
