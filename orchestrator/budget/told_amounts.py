@@ -8,7 +8,7 @@ from langgraph.store.base import BaseStore
 from orchestrator.budget.spend import Spend, amount_in, told_amount
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.fact import Fact
-from orchestrator.journal.reading import read_journal
+from orchestrator.journal.reading import read_kinds
 from orchestrator.journal.record import JournalRecord
 
 _CALLS = ("model_answered", "model_failed", "model_lost")
@@ -33,7 +33,8 @@ class Told:
 async def read_told(bridge: Bridge, store: BaseStore, thread_id: str) -> Told:
     """Read what the journal of a thread tells of the spending of its last task."""
     told = Told()
-    for record in await read_journal(bridge, store, thread_id, with_bodies=False):
+    # A journal has several times as many records of other kinds.
+    for record in await read_kinds(bridge, store, thread_id, ("run_began", "model_asked", *_CALLS)):
         if record.kind == "run_began":  # a task begins with a ledger of its own
             told = Told()
         elif record.kind == "model_asked":

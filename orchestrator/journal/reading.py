@@ -2,13 +2,16 @@
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
+
+import orjson
 
 from orchestrator.concurrency import Bridge
 from orchestrator.journal.record import BODY, JournalRecord
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.namespaces import BODIES, JOURNAL, namespace
 from orchestrator.persistence.rows.pages import delete_all, read_keys, search_page
+from orchestrator.persistence.rows.riders import keeps_journal
 from orchestrator.persistence.rows.stored import StoredRows
 
 if TYPE_CHECKING:
@@ -19,13 +22,25 @@ if TYPE_CHECKING:
 _PAGE = 500
 
 
-async def read_rows(bridge: Bridge, store: "Rows", thread_id: str, since: int = 0) -> list[dict[str, Any]]:
-    """Return the rows of the records with higher numbers, as the store has them, in order."""
+async def read_rows(
+    bridge: Bridge, store: "Rows", thread_id: str, since: int = 0, kinds: Collection[str] = ()
+) -> list[dict[str, Any]]:
+    """Return the rows of the records with higher numbers, as the store has them, in order.
+
+    Args:
+        bridge: Reaches the store.
+        store: The store of the thread.
+        thread_id: The thread.
+        since: The number of the last record that is known already.
+        kinds: Leave out records of other kinds, where the store can tell them from these without reading them.
+    """
     place = namespace(thread_id, JOURNAL)
     if isinstance(store, StoredRows):
         return store.records(place, since)
     rows: list[dict[str, Any]] = []  # by pages: LangGraph's stores return ten items unless they are asked for more
-    wanted = {"seq": {"$gt": since}}
+    wanted: dict[str, Any] = {"seq": {"$gt": since}}
+    if kinds and keeps_journal(store):  # another store would look for a field of that name
+        wanted["kind"] = {"$in": list(kinds)}
     while True:
         page = await search_page(bridge, store, place, filter=wanted, limit=_PAGE, offset=len(rows))
         rows += [item.value for item in page]
@@ -42,9 +57,16 @@ def record_of(thread_id: str, row: Mapping[str, Any]) -> dict[str, Any]:
         PersistenceError: It cannot be read.
     """
     try:
-        return {**json.loads(row["text"]), "seq": row["seq"], "key": row["key"], "hash": row["hash"]}
+        return {**_parsed(row["text"]), "seq": row["seq"], "key": row["key"], "hash": row["hash"]}
     except UNREADABLE_ERRORS as error:
         raise unreadable_thread(thread_id, error) from error
+
+
+def _parsed(text: str) -> dict[str, Any]:
+    try:
+        return cast(dict[str, Any], orjson.loads(text))
+    except ValueError:  # records of earlier versions may hold NaN, which only Python takes for JSON
+        return cast(dict[str, Any], json.loads(text))
 
 
 async def read_journal(
@@ -73,7 +95,7 @@ async def read_journal(
 
 
 async def read_kinds(
-    bridge: Bridge, store: "Rows", thread_id: str, kinds: Collection[str], whole: Collection[str]
+    bridge: Bridge, store: "Rows", thread_id: str, kinds: Collection[str], whole: Collection[str] = ()
 ) -> list[JournalRecord]:
     """Return the records of some kinds, in order.
 
@@ -89,11 +111,13 @@ async def read_kinds(
     """
     # Most records of a journal are of other kinds. A text that cannot be of one is not parsed.
     marks = tuple(f'"kind":"{kind}"' for kind in kinds)
-    found = [row for row in await read_rows(bridge, store, thread_id) if any(mark in row["text"] for mark in marks)]
+    found = await read_rows(bridge, store, thread_id, kinds=kinds)
+    found = [row for row in found if any(mark in row["text"] for mark in marks)]
     rows = [row for row in (record_of(thread_id, each) for each in found) if row.get("kind") in kinds]
     bodies = await _read_bodies(bridge, store, thread_id, (row for row in rows if row["kind"] in whole))
     try:
-        rows = [{**row, "data": with_texts(row.get("data", {}), bodies)} for row in rows]
+        if bodies:
+            rows = [{**row, "data": with_texts(row.get("data", {}), bodies)} for row in rows]
         return [JournalRecord.of_row(thread_id, row) for row in rows]
     except UNREADABLE_ERRORS as error:
         raise unreadable_thread(thread_id, error) from error

@@ -1,5 +1,10 @@
 """The ledger knows after a kill what its rows lack: the journal tells of each call, and rows are written later."""
 
+import sqlite3
+from pathlib import Path
+
+import pytest
+from langgraph.store.base import BaseStore
 from langgraph.store.memory import InMemoryStore
 
 from orchestrator.budget.accounts import Account, Reservation
@@ -8,18 +13,20 @@ from orchestrator.budget.ledger import Ledger
 from orchestrator.budget.ledger_store import begin_ledger
 from orchestrator.budget.spend import Spend
 from orchestrator.concurrency import BLOCKING, run_blocking
+from orchestrator.errors import PersistenceError
 from orchestrator.journal.fact import Fact
 from orchestrator.journal.reading import read_journal
+from orchestrator.persistence.database import Persistence
 
 CODER = Account("coder", "a")
 
 
-def begin(store: InMemoryStore, budget: Budget, run: str = "run") -> None:
+def begin(store: BaseStore, budget: Budget, run: str = "run") -> None:
     began = Fact("run_began", key=f"run {run}")
     run_blocking(begin_ledger(BLOCKING, store, "t", budget, run, facts=[began]))
 
 
-def opened(store: InMemoryStore) -> Ledger:
+def opened(store: BaseStore) -> Ledger:
     ledger = Ledger(Budget(), store, "t", BLOCKING.lock())
     run_blocking(ledger.load(BLOCKING))
     return ledger
@@ -119,3 +126,20 @@ def test_another_task_begins_with_nothing_spent() -> None:
     run_blocking(ledger.flush(BLOCKING))
     begin(store, Budget(), "the next run")
     assert opened(store).spent == Spend()
+
+
+def test_only_the_records_that_tell_of_amounts_are_read(tmp_path: Path) -> None:
+    with Persistence(tmp_path / "x.db") as db:
+        begin(db.store, Budget())
+        ledger = opened(db.store)
+        settle(ledger, reserved(ledger), Spend(10, 5, 1))
+        # Its text is like a record of another kind, but not where the kind stands.
+        other = Fact("sub_task_waits", "a", data={"names": ['x","kind":"model_answered"' * 10]})
+        run_blocking(ledger.journal.write(BLOCKING, (), other))
+        with sqlite3.connect(tmp_path / "x.db") as file:
+            file.execute("DROP TRIGGER journal_is_append_only")
+            damaged = file.execute("UPDATE journal SET record = record || '?' WHERE record LIKE '%sub_task_waits%'")
+            assert damaged.rowcount == 1
+        assert opened(db.store).spent == Spend(10, 5, 1)
+        with pytest.raises(PersistenceError):
+            run_blocking(read_journal(BLOCKING, db.store, "t"))
