@@ -4,10 +4,11 @@ The message that a worker gets quotes the results of other sub-tasks. It is stor
 the results between them. A text that is made so is whole again when it is read, and its own digest covers the whole.
 """
 
-import json
 import sqlite3
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
+
+import orjson
 
 from orchestrator.persistence.hash_chain import body_digest
 from orchestrator.trust import data_blocks
@@ -31,20 +32,19 @@ def put_bodies(cursor: sqlite3.Cursor, thread: str, bodies: Mapping[str, str]) -
         thread: The thread.
         bodies: The texts by digest.
     """
-    quoted = {body_digest(body[start:end]) for body in bodies.values() for start, end in _quotations(body)}
-    digests = [bytes.fromhex(digest) for digest in {**bodies, **dict.fromkeys(quoted)}]
+    quotations = {digest: _quotations(body) for digest, body in bodies.items()}
+    quoted = {quotation[2] for each in quotations.values() for quotation in each}
+    digests = [bytes.fromhex(digest) for digest in {*bodies, *quoted}]
     # Looked up first: to compress a text takes ten times as long, and the prompt of a worker comes with each sub-task.
     marks = ", ".join("?" * len(digests))
-    query = f"SELECT digest, substr(body, 1, 1) FROM journal_bodies WHERE thread = ? AND digest IN ({marks})"
-    kinds: dict[str, bytes] = {digest.hex(): kind for digest, kind in cursor.execute(query, (thread, *digests))}
-    # A text that quotes others is itself quoted in full. So a text has two layers at most.
-    whole = {digest for digest, kind in kinds.items() if kind not in (_QUOTING, _PACKED_QUOTING)}
+    query = f"SELECT digest FROM journal_bodies WHERE thread = ? AND digest IN ({marks})"
+    stored = {digest.hex() for (digest,) in cursor.execute(query, (thread, *digests))}
     for digest, body in sorted(bodies.items(), key=lambda pair: len(pair[1])):  # a quoted text before the one around it
-        if digest not in kinds:
-            stored = _stored(body, whole)
-            cursor.execute("INSERT INTO journal_bodies VALUES (?, ?, ?)", (thread, bytes.fromhex(digest), stored))
-            if stored[:1] not in (_QUOTING, _PACKED_QUOTING):
-                whole.add(digest)
+        if digest not in stored:
+            # A quotation holds no end of another one, and so never quotes: a text is read in two steps.
+            form = _form(body, [each for each in quotations[digest] if each[2] in stored])
+            cursor.execute("INSERT INTO journal_bodies VALUES (?, ?, ?)", (thread, bytes.fromhex(digest), form))
+            stored.add(digest)
 
 
 def get_body(cursor: sqlite3.Cursor, thread: str, digest: str) -> str | None:
@@ -61,7 +61,7 @@ def get_body(cursor: sqlite3.Cursor, thread: str, digest: str) -> str | None:
     elif stored[:1] != _QUOTING:
         return zlib.decompress(stored).decode()
     words: list[str] = []
-    for part in json.loads(stored):
+    for part in orjson.loads(stored):
         if isinstance(part, str):
             words.append(part)
             continue
@@ -89,26 +89,27 @@ def digests_of(cursor: sqlite3.Cursor, thread: str, limit: int, offset: int) -> 
     return [digest.hex() for (digest,) in cursor.execute(query, (thread, limit, offset))]
 
 
-def _quotations(body: str) -> list[tuple[int, int]]:
-    return [(start, end) for start, end in data_blocks(body) if end - start > _QUOTE_CHARS]
+def _quotations(body: str) -> list[tuple[int, int, str]]:
+    """Return where the longer quotations in a text begin and end, with their digests."""
+    blocks = [(start, end) for start, end in data_blocks(body) if end - start > _QUOTE_CHARS]
+    return [(start, end, body_digest(body[start:end])) for start, end in blocks]
 
 
-def _stored(body: str, whole: Collection[str]) -> bytes:
+def _form(body: str, quotations: Sequence[tuple[int, int, str]]) -> bytes:
     """Return the form in which a text is stored.
 
     Args:
         body: The text.
-        whole: The digests of the texts that may stand in it as a quotation.
+        quotations: Those that the thread has as texts of their own.
     """
     parts: list[str | list[str]] = []
     rest = 0
-    for start, end in _quotations(body):
-        if (digest := body_digest(body[start:end])) in whole:
-            parts += [body[rest:start], [digest]]
-            rest = end
+    for start, end, digest in quotations:
+        parts += [body[rest:start], [digest]]
+        rest = end
     if not parts:
         return _compressed(body.encode("utf-8", "replace"))
-    quoting = json.dumps([*parts, body[rest:]], ensure_ascii=False).encode("utf-8", "replace")
+    quoting = orjson.dumps([*parts, body[rest:]])
     return quoting if len(quoting) <= 2 * _QUOTE_CHARS else _PACKED_QUOTING + _compressed(quoting)
 
 
