@@ -19,7 +19,6 @@ from orchestrator.text import shorten
 _FIELD = "tainted_by"  # stored in the messages of threads: keep the name
 _MOST_LABELS = 8
 _ARGUMENT_CHARS = 60
-_TAG = '<data from="'
 _DATA = re.compile(r'(<data from="[^"\n]*"[^>\n]*>\n)(.*)(\n</data>)(.*)', re.DOTALL)
 
 
@@ -53,18 +52,6 @@ def as_data(text: str, source: str, *, trusted: bool = False) -> str:
     mark = "" if trusted else " untrusted"
     body = text.replace("</data", "< /data")  # a text must not end its own block and go on as instructions
     return f'<data from="{source}"{mark}>\n{body}\n</data>'
-
-
-def data_blocks(text: str) -> list[tuple[int, int]]:
-    """Return where the texts between such tags begin and end in a text."""
-    blocks: list[tuple[int, int]] = []
-    at = 0  # by finding: a regular expression would look at each character of megabytes
-    while (tag := text.find(_TAG, at)) >= 0 and (opened := text.find(">\n", tag)) >= 0:
-        if (end := text.find("\n</data>", opened + 1)) < 0:
-            break
-        blocks.append((opened + 2, max(opened + 2, end)))
-        at = end + 1
-    return blocks
 
 
 def split_data(text: str) -> tuple[str, str, str, str]:

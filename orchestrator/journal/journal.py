@@ -15,7 +15,7 @@ from orchestrator.journal.fact import Fact
 from orchestrator.journal.numbering import write_numbered
 from orchestrator.persistence.namespaces import BODIES, JOURNAL, namespace
 from orchestrator.persistence.rows.inserts import insert_if_absent
-from orchestrator.persistence.rows.riders import Riders, keeps_journal, riders_of
+from orchestrator.persistence.rows.riders import keeps_journal, riders_of
 
 
 class Journal:
