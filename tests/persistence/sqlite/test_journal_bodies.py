@@ -14,6 +14,7 @@ from orchestrator.journal.journal import Journal
 from orchestrator.journal.reading import read_journal
 from orchestrator.journal.verification import verify_journal
 from orchestrator.persistence.database import Persistence
+from orchestrator.text import sound
 
 RESULTS = [f"result {number}: " + f"{number} of the lakes are deep. " * 30 + "end" for number in range(3)]
 
@@ -51,7 +52,7 @@ def test_a_text_is_stored_once_and_compressed(file: Path) -> None:
         assert not problems(db)
 
 
-@given(st.lists(st.text().map(lambda text: text * 40)))
+@given(st.lists(st.text().map(lambda text: sound(text) * 40)))
 def test_whatever_stands_in_a_text_it_is_read_as_it_was_told(texts: list[str]) -> None:
     with Persistence("memory://") as db:
         for text in texts:
