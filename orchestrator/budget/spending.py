@@ -65,7 +65,7 @@ class Spending:
     @property
     def cost_usd(self) -> float | None:
         """The cost of the run; None if the price of a model is unknown."""
-        costs = [self._cost(name, amount) for name, amount in self.by_model.items()]
+        costs = [self.nano_usd_of(name, amount) for name, amount in self.by_model.items()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) / NANO if len(known) == len(costs) else None
 
@@ -75,15 +75,25 @@ class Spending:
             **self.total.counters(),
             "cost_usd": _rounded(self.cost_usd),
             "by_model": {
-                name: {**s.counters(), "cost_usd": _rounded(None if (c := self._cost(name, s)) is None else c / NANO)}
+                name: {
+                    **s.counters(),
+                    "cost_usd": _rounded(None if (c := self.nano_usd_of(name, s)) is None else c / NANO),
+                }
                 for name, s in self.by_model.items()
             },
             "by_worker": {name: spend.counters() for name, spend in self.by_worker.items()},
             "by_sub_task": {name: spend.counters() for name, spend in self.by_sub_task.items()},
         }
 
-    def _cost(self, model: str, spend: Spend) -> int | None:
-        """Return the booked cost, or the published price where cost was not limited and so not booked."""
+    def nano_usd_of(self, model: str, spend: Spend) -> int | None:
+        """Return the booked cost of an amount, or the published price where cost was not limited and so not booked.
+
+        Args:
+            model: The name of the model.
+            spend: What was spent on it.
+        """
+        if not spend.nano_usd and f"{model}{FREE}" in self.by_model:
+            return 0
         if spend.nano_usd or model.endswith(FREE) or not spend.tokens:
             return spend.nano_usd
         if model in self.unpriced:

@@ -1,4 +1,4 @@
-"""A plan as an SVG picture: a column for each level, an arrow for each dependency. It needs no script."""
+"""A plan as an SVG picture with colours of its own, for notebooks and files. It needs no script."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +9,9 @@ from orchestrator.planning.outcome import Outcome
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.status_colours import FILLS
 from orchestrator.reports.escaping import escape
+from orchestrator.reports.plan_layout import PlanLayout
 from orchestrator.text import shorten
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 190, 52, 56, 18
 _LABEL_CHARS = 31  # about as many fit into a box at 11 pixels
 _BLANK = "#ffffff"
 
@@ -59,20 +59,12 @@ def plan_svg(
     """
     if statuses is None:
         statuses = {name: outcome.status for name, outcome in (outcomes or {}).items()}
-    # The column is the longest way from a sub-task without dependencies, so that no arrow points back.
-    rows: dict[int, int] = {}
-    corners: dict[str, tuple[int, int]] = {}
+    layout = PlanLayout.of(plan)
+    width, height = layout.width, layout.height
+    parts = [_arrow(layout, dep, task.id, tip) for task in plan.sub_tasks for dep in task.depends_on]
     for task in plan.sub_tasks:
-        column = plan.depths[task.id]
-        row = rows.setdefault(column, 0)
-        rows[column] += 1
-        corners[task.id] = (8 + column * (_WIDTH + _GAP_X), 8 + row * (_HEIGHT + _GAP_Y))
-    width = 16 + (max(rows, default=0) + 1) * (_WIDTH + _GAP_X) - _GAP_X
-    height = 16 + max(rows.values(), default=1) * (_HEIGHT + _GAP_Y) - _GAP_Y
-    parts = [_arrow(corners[dep], corners[task.id], tip) for task in plan.sub_tasks for dep in task.depends_on]
-    for task_id, corner in corners.items():
-        box = _box(plan, task_id, corner, statuses.get(task_id, ""))
-        parts.append(f'<a href="{escape(links[task_id])}">{box}</a>' if links and task_id in links else box)
+        box = _box(plan, layout, task.id, statuses.get(task.id, ""))
+        parts.append(f'<a href="{escape(links[task.id])}">{box}</a>' if links and task.id in links else box)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
         # What is in a picture cannot be reached by keyboard.
@@ -84,23 +76,20 @@ def plan_svg(
     )
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int], tip: str) -> str:
-    x1, y1 = start[0] + _WIDTH, start[1] + _HEIGHT // 2
-    x2, y2 = end[0] - 2, end[1] + _HEIGHT // 2
-    middle = (x1 + x2) // 2
-    curve = f"M{x1},{y1} C{middle},{y1} {middle},{y2} {x2},{y2}"
-    return f'<path d="{curve}" fill="none" stroke="#777" marker-end="url(#{tip})"/>'
+def _arrow(layout: PlanLayout, start: str, end: str, tip: str) -> str:
+    return f'<path d="{layout.arrow(start, end)}" fill="none" stroke="#777" marker-end="url(#{tip})"/>'
 
 
-def _box(plan: Plan, task_id: str, corner: tuple[int, int], status: str) -> str:
-    task = plan.by_id[task_id]
-    x, y = corner
+def _box(plan: Plan, layout: PlanLayout, task_id: str, status: str) -> str:
+    task, size = plan.by_id[task_id], layout.size
+    x, y = layout.corners[task_id]
     fill = FILLS.get(status, _BLANK)  # type: ignore[call-overload]
     text = shorten(task.description, _LABEL_CHARS)
     title = f"{status}: {task.description}" if status else task.description
     mark = " ✋" if task.requires_approval else ""
     return (
-        f'<g><title>{escape(title)}</title><rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="7" '
+        f'<g><title>{escape(title)}</title><rect x="{x}" y="{y}" width="{size.width}" '
+        f'height="{size.height}" rx="7" '
         f'fill="{fill}" stroke="#888"/><text x="{x + 9}" y="{y + 20}" font-size="12" font-weight="bold" fill="#222">'
         f"{escape(task_id)} · {escape(task.target_agent)}{mark}</text>"
         f'<text x="{x + 9}" y="{y + 39}" font-size="11" fill="#333">{escape(text)}</text></g>'

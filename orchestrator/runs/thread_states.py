@@ -146,10 +146,17 @@ class ThreadStates:
         with reading_thread(run.thread_id):
             return await with_results(self._persistence.store, run)
 
-    async def shown_run_of(self, thread_id: str) -> Run:
-        """Return a thread's state with its results, and say so if an order ended its last run."""
+    async def shown_run_of(self, thread_id: str, *, results: bool = True) -> Run:
+        """Return a thread's state with its results, and say so if an order ended its last run.
+
+        Args:
+            thread_id: The thread.
+            results: False to leave the results out.
+        """
         newest = partial(self.snapshot, thread_id)
-        return await shown_run(self._persistence.store, thread_id, newest, self.workspace_of(thread_id))
+        return await shown_run(
+            self._persistence.store, thread_id, newest, self.workspace_of(thread_id), results=results
+        )
 
     async def cancelled_run_of(self, thread_id: str, order: CancelOrder) -> Run:
         """Return the state of a thread whose run has just ended by an order, and record that it did."""

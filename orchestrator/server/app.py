@@ -25,13 +25,15 @@ from orchestrator.server.live import database_events, thread_events
 from orchestrator.server.pages.errors import HANDLERS
 from orchestrator.server.pages.inbox import inbox, several
 from orchestrator.server.pages.login import log_in, log_out
+from orchestrator.server.pages.memory import memory
 from orchestrator.server.pages.new import new_run, start_run
 from orchestrator.server.pages.plan_editor import plan_editor
 from orchestrator.server.pages.report import report
 from orchestrator.server.pages.review import review, review_text
 from orchestrator.server.pages.rules import new_rule, rules
+from orchestrator.server.pages.spend import spend
 from orchestrator.server.pages.steering import ask_delete, steer_thread
-from orchestrator.server.pages.thread import thread
+from orchestrator.server.pages.thread import thread, thread_text
 from orchestrator.server.pages.threads import threads
 from orchestrator.server.reading.histories import Histories
 from orchestrator.server.rendering import FOLDER
@@ -99,6 +101,8 @@ def _routes() -> list[BaseRoute]:
         Route("/thread", steer_thread, methods=["POST"], name="steer"),
         Route("/thread/delete", ask_delete, name="ask_delete"),
         Route("/thread/report", report, name="report"),
+        Route("/thread/text", thread_text, name="thread_text"),
+        Route("/thread/memory", memory, name="memory"),
         Route("/thread/events", thread_events, name="thread_events"),
         Route("/inbox", inbox, name="inbox"),
         Route("/inbox/several", several, methods=["GET", "POST"], name="several"),
@@ -107,6 +111,7 @@ def _routes() -> list[BaseRoute]:
         Route("/review/text", review_text, name="review_text"),
         Route("/rules", rules, methods=["GET", "POST"], name="rules"),
         Route("/rules/new", new_rule, methods=["GET", "POST"], name="new_rule"),
+        Route("/spend", spend, name="spend"),
         Route("/events", database_events, name="events"),
         Route("/login", log_in, methods=["GET", "POST"], name="login"),
         Route("/logout", log_out, methods=["POST"], name="logout"),

@@ -1,6 +1,7 @@
 """A run has the whole results of its sub-tasks, with what they rest on."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -141,3 +142,11 @@ def test_show_tells_how_a_result_begins(tmp_path: Path) -> None:
     [line] = [line for line in shown.splitlines() if line.startswith("a: ")]
     assert line.startswith("a: lakes lakes ")
     assert 100 < len(line) < 220
+
+
+def test_a_look_without_results_is_the_same_but_for_them(tmp_path: Path) -> None:
+    with open_team(TeamScript([step("a")]), tmp_path / "x.db") as team:
+        team.run("one", thread_id="t", auto_approve=True)
+        whole, bare = team.show("t"), team.show("t", results=False)
+    assert whole.results
+    assert bare == replace(whole, results={})

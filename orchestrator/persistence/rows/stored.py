@@ -64,6 +64,15 @@ class StoredRows:
         rows = self.connection.execute(query, (".".join(namespace),)).fetchall()
         return [StoredItem(key, load_value(value), str(created)) for key, value, created in rows]
 
+    def items_under(self, namespace: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the values of all namespaces right under one, by their last label and then by key."""
+        start, found = ".".join(namespace) + ".", dict[str, dict[str, Any]]()
+        # A range and not LIKE, which takes no index here. "/" is the character behind "."
+        query = "SELECT prefix, key, value FROM store WHERE prefix >= ? AND prefix < ?"
+        for prefix, key, value in self.connection.execute(query, (start, start[:-1] + "/")):
+            found.setdefault(prefix[len(start) :], {})[key] = load_value(value)
+        return found
+
     def find(self, namespace: Sequence[str], key: str) -> StoredItem | None:
         """Return the item with a key, or None; of the long texts of a journal, the one with a digest."""
         # The long texts have a table of their own, compressed; see `sqlite.journal_table`.

@@ -17,6 +17,7 @@ def _use_of(record: JournalRecord) -> ModelUse:
 def _asked(attempts: Attempts, record: JournalRecord) -> None:
     use = _use_of(record)
     use.prompt = list(record.data.get("prompt") or ())
+    use.waited = dict(record.data.get("waited") or {})
     (attempts.working(record).models if record.sub_task else attempts.task.supervisor).append(use)
 
 
@@ -30,6 +31,7 @@ def _answered(attempts: Attempts, record: JournalRecord) -> None:
     use.ended, use.spent = record.at, amount_in(data)
     use.text, use.cut_off = str(data.get("text", "")), str(data.get("cut_off", ""))
     use.error = str(data.get("error", "its process was killed" if record.kind == "model_lost" else ""))
+    use.first_s = data.get("first_token")
     use.error_type = str(data.get("error_type", ""))
     use.calls = list(data.get("calls") or ())
 

@@ -131,7 +131,7 @@ def _decided(attempts: Attempts, record: JournalRecord) -> None:
 
 _UNKNOWN = ("", 0)
 # Decisions are told by whoever decides, long after the process of the run has ended.
-_WITHOUT_PROCESS = ("review_answered", "instruction_given", "run_resumed", "run_paused")
+_WITHOUT_PROCESS = ("review_answered", "instruction_given", "budget_set", "run_resumed", "run_paused")
 _READERS: dict[str, Callable[[Attempts, JournalRecord], None]] = {
     "run_paused": _paused,
     "run_resumed": _resumed,

@@ -24,6 +24,8 @@ class ModelUse:
         cut_off: Reason why the answer is not whole; empty for a whole one.
         spent: The amount that it cost.
         prompt: The messages, for requests of the supervisor.
+        waited: Seconds for which the request waited before it was sent, by reason: `rate`, `service`.
+        first_s: Seconds until the first words of a streamed answer; None where that is not known.
     """
 
     agent: str
@@ -38,6 +40,8 @@ class ModelUse:
     cut_off: str = ""
     spent: Spend = field(default_factory=Spend)
     prompt: list[dict[str, str]] = field(default_factory=list)
+    first_s: float | None = None
+    waited: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass

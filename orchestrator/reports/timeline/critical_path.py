@@ -42,6 +42,7 @@ def critical_path(works: Sequence[Work]) -> list[Link]:
     """
     if not works:
         return []
+    # Sorted once: a look at all works for each part of the chain would take the square of a thousand.
     in_order = sorted(works, key=lambda work: work.ended)
     ends = [work.ended for work in in_order]
     by_row: dict[str, list[Work]] = {}

@@ -9,6 +9,7 @@ from typing import Literal
 
 from orchestrator.reports.escaping import escape
 from orchestrator.reports.timeline.bars import Bar, Row, Timeline
+from orchestrator.reports.timeline.money import MoneyTrack, money_html
 from orchestrator.reports.timeline.scale import Scale
 from orchestrator.reports.wording import seconds_text
 from orchestrator.text import normal_text, shorten
@@ -31,6 +32,8 @@ _LEGEND = (
     ("failed", "failed"),
     ("critical", "decided the end"),
     ("gap", "not running"),
+    ("spent", "spent"),
+    ("limit", "budget"),
 )
 
 
@@ -55,20 +58,24 @@ class Look:
     prefix: str = "row"
 
 
-def timeline_html(timeline: Timeline, look: Look | None = None) -> str:
+def timeline_html(timeline: Timeline, look: Look | None = None, tracks: Sequence[MoneyTrack] = ()) -> str:
     """Return a timeline as a fragment of HTML.
 
     Args:
         timeline: The timeline.
         look: The form of the drawing.
+        tracks: The spending, which is drawn below.
     """
     look = look or Look()
     scale = Scale(timeline.end, timeline.gaps)
     rows = timeline.rows[look.first : None if look.most is None else look.first + look.most]
     drawn = "".join(_row(row, scale, look) for row in rows)
+    # A picture for each row: a browser lays out and renews only those that are seen or have changed.
+    money = "".join(money_html(track, scale, timeline.end) for track in tracks)
     return (
-        f'<div class="timeline is-{look.density}"><div class="rows">{_axis(timeline, scale)}<ol>{drawn}</ol></div>'
-        f"{_legend(rows, timeline)}{path_html(timeline, look)}</div>"
+        f'<div class="timeline is-{look.density}"><div class="rows">'
+        f"{_axis(timeline, scale)}<ol>{drawn}</ol>{money}</div>"
+        f"{_legend(rows, timeline, tracks)}{path_html(timeline, look)}</div>"
     )
 
 
@@ -182,12 +189,14 @@ def _label(bar: Bar, x: float, width: float, top: int, height: int) -> str:
     )
 
 
-def _legend(rows: Sequence[Row], timeline: Timeline) -> str:
+def _legend(rows: Sequence[Row], timeline: Timeline, tracks: Sequence[MoneyTrack]) -> str:
     kinds = {bar.kind for row in rows for bar in row.bars}
     there = {*kinds, "critical"} if timeline.path else set(kinds)
     there |= {"slot"} if kinds & {"rate", "retry"} else set()
     there |= {"failed"} if any(bar.state == "failed" for row in rows for bar in row.bars) else set()
     there |= {"gap"} if timeline.gaps else set()
+    there |= {"spent"} if tracks else set()
+    there |= {"limit"} if any(track.limit is not None for track in tracks) else set()
     items = "".join(
         f'<li><svg width="16" height="10" aria-hidden="true">{_sample(name)}</svg>{words}</li>'
         for name, words in _LEGEND
@@ -199,6 +208,8 @@ def _legend(rows: Sequence[Row], timeline: Timeline) -> str:
 def _sample(name: str) -> str:
     if name == "gap":
         return '<rect class="gap" width="16" height="10"/>'
+    if name in ("spent", "limit"):
+        return f'<path class="{name}" d="M0,6H16"/>'
     if name in ("dependency", "human", "slot"):
         return f'<g class="{name}"><line x1="0" x2="16" y1="8" y2="8"/></g>'
     kind = "model critical" if name == "critical" else "model failed" if name == "failed" else name

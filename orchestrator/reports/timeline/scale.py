@@ -32,6 +32,7 @@ class Scale:
         widest = self.work * min(_WIDEST_GAP, _ALL_GAPS / max(1, len(gaps)))
         self._times, self._places = [0.0], [0.0]
         self._worked = [0.0]
+        # Three lists of corners: the axis is a straight line between each two of them.
         for gap in gaps:
             self._add(gap.began, gap.began - self._times[-1], 1)
             self._add(gap.ended, min(widest, gap.ended - gap.began), 0)

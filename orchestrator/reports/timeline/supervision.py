@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from orchestrator.reports.history.task import TaskHistory
 from orchestrator.reports.history.uses import ModelUse
 from orchestrator.reports.timeline.bars import Bar
-from orchestrator.reports.timeline.waits import Clock, human_bar, retry_bars
+from orchestrator.reports.timeline.waits import Clock, human_bar, retry_bars, told_waits
 from orchestrator.reports.timeline.work import WorkBars
 
 PLAN, ANSWER = ":plan", ":answer"
@@ -24,18 +24,22 @@ def supervisor_bars(task: TaskHistory, work: WorkBars, clock: Clock, end: float,
     """
     purposes = _purposes(task)
     bars = [
-        (ANSWER if purpose == _WRITES else PLAN, work.model(use, purpose))
-        for use, purpose in zip(task.supervisor, purposes, strict=True)
+        (_row_of(purpose), work.model(use, purpose)) for use, purpose in zip(task.supervisor, purposes, strict=True)
     ]
     bars += [(PLAN, bar) for bar in _questions(task, clock, end, reader)]
     for row in (PLAN, ANSWER):
-        uses = [
-            use
-            for use, purpose in zip(task.supervisor, purposes, strict=True)
-            if (purpose == _WRITES) == (row == ANSWER)
-        ]
-        bars += [(row, bar) for bar in retry_bars(uses, clock)]
+        uses = row_of_uses(task, row)
+        bars += [(row, bar) for bar in (*retry_bars(uses, clock), *told_waits(uses, clock))]
     return sorted(bars, key=lambda each: (each[1].began, each[1].ended))
+
+
+def row_of_uses(task: TaskHistory, row: str) -> list[ModelUse]:
+    """Return the supervisor's requests that stand in one of its two rows."""
+    return [use for use, purpose in zip(task.supervisor, _purposes(task), strict=True) if _row_of(purpose) == row]
+
+
+def _row_of(purpose: str) -> str:
+    return ANSWER if purpose == _WRITES else PLAN
 
 
 def _purposes(task: TaskHistory) -> list[str]:

@@ -56,6 +56,7 @@ class _Making:
             name: sorted(self._clock(each.ended) for each in attempts if each.ended is not None)
             for name, attempts in by_row.items()
         }
+        # In the order of the plan. Sub-tasks of an earlier plan, which a new one has dropped, come behind.
         planned = {str(spec.get("id", "")): spec for spec in self._task.sub_tasks}
         rows = [
             self._row(name, by_row.get(name, []), planned.get(name, {}), ends)
@@ -90,7 +91,7 @@ class _Making:
         for name, about in ((PLAN, "plans"), (ANSWER, "writes")):
             own = [bar for row, bar in bars if row == name]
             # Each question and each request for itself: the sub-tasks come in between.
-            self._works += [Work(name, bar.began, bar.ended, [bar]) for bar in own if bar.kind != "retry"]
+            self._works += [Work(name, bar.began, bar.ended, [bar]) for bar in own if bar.kind not in ("retry", "rate")]
             rows.append([Row(name, "supervisor", about, bars=own)] if own else [])
         return rows[0], rows[1]
 
@@ -130,11 +131,12 @@ class _Making:
             *(self._work_bars.model(use) for use in attempt.models),
             *(self._work_bars.tool(use) for use in attempt.tool_uses),
         ]
-        waits = [
-            *wait_bars(attempt, self._clock, self._end, ends, self._reader),
-            *retry_bars(attempt.models, self._clock),
-        ]
+        retries = list(retry_bars(attempt.models, self._clock))
+        told = wait_bars(attempt, self._clock, self._end, ends, self._reader)
+        # Between two requests the failure says why nothing was sent, and a wait is told of the same time.
+        waits = [*retries, *(bar for bar in told if bar.kind not in ("retry", "rate") or not _is_within(bar, retries))]
         bars = [*work, *waits]
+        # It was work all the same: it is shown, and may have decided when the rest began.
         if attempt.is_retracted:
             for bar in bars:
                 bar.is_void = True
@@ -144,8 +146,13 @@ class _Making:
 
     def _piece(self, attempt: AttemptHistory, work: Sequence[Bar], waits: Sequence[Bar]) -> Work:
         began = min(bar.began for bar in work)
+        # Waits for dependencies and slots are the time of other pieces of work; these have nobody else to blame.
         human = [bar for bar in waits if bar.kind in ("human", "retry", "rate")]
         ended = max(bar.ended for bar in (*work, *human))
         needs = frozenset(name for wait in attempt.waits if wait.reason == "dependency" for name in wait.names)
         had_no_slot = any(bar.kind == "slot" and bar.ended <= began + 1e-3 for bar in waits)
         return Work(attempt.sub_task, began, ended, [*work, *human], needs or None, had_no_slot)
+
+
+def _is_within(bar: Bar, others: Sequence[Bar]) -> bool:
+    return any(other.began - 0.05 <= bar.began and bar.ended <= other.ended + 0.05 for other in others)

@@ -6,14 +6,15 @@ from datetime import datetime
 
 from orchestrator.reports.history.task import AttemptHistory
 from orchestrator.reports.history.uses import Asked, ModelUse, Wait
-from orchestrator.reports.timeline.bars import Bar
+from orchestrator.reports.timeline.bars import Bar, BarKind
 from orchestrator.reports.wording import seconds_text
 from orchestrator.text import normal_text, shorten
 
 _MOST_NAMES = 6
 _QUESTION_CHARS = 200
 _LEAST_S = 0.02  # the moment in which a sub-task looks at results that are there already is no wait
-_OTHER = {"slot": ("no slot free", "no slot free"), "rate": ("rate limit", "rate limit")}
+_OTHER = {"slot": "no slot free", "rate": "rate limit", "service": "the model's service is busy: tries again"}
+_KINDS: dict[str, BarKind] = {"dependency": "dependency", "rate": "rate", "service": "retry"}
 
 Clock = Callable[[datetime], float]
 """Returns the seconds of a time since the beginning of the task."""
@@ -36,7 +37,7 @@ def wait_bars(
     for each in attempt.reviews:
         until = each.answered or attempt.ended
         times = clock(each.asked), end if until is None else clock(until)
-        if times[1] - times[0] >= _LEAST_S:
+        if times[1] > times[0]:  # a decision may be older than its question: the gates ask again after a crash
             yield human_bar(each, clock, times, reader, is_open=until is None)
     for group in _groups(attempt.waits):
         first, last = group[0], group[-1]
@@ -53,10 +54,10 @@ def wait_bars(
         if first.reason == "dependency":
             words = _dependency_words(group, ended, ends, is_open=until is None)
         else:
-            words = _OTHER.get(first.reason, (first.reason, first.reason))[until is None]
-        kind = first.reason if first.reason in ("dependency", "slot", "rate") else "slot"
+            words = _OTHER.get(first.reason, first.reason)
+        kind = _KINDS.get(first.reason, "slot")
         title = f"{words}, {seconds_text(ended - began)}"
-        yield Bar(kind, began, ended, words, title, "running" if until is None else "")  # type: ignore[arg-type]
+        yield Bar(kind, began, ended, words, title, "running" if until is None else "")
 
 
 def human_bar(asked: Asked | None, clock: Clock, times: tuple[float, float], reader: str, *, is_open: bool) -> Bar:
@@ -97,6 +98,14 @@ def retry_bars(uses: Sequence[ModelUse], clock: Clock) -> Iterator[Bar]:
                 words = f"tries again after {before.error_type or 'a failure'}"
                 title = f"{words}, {seconds_text(ended - began)}: {shorten(normal_text(before.error), _QUESTION_CHARS)}"
                 yield Bar("retry", began, ended, words, title)
+
+
+def told_waits(uses: Sequence[ModelUse], clock: Clock) -> Iterator[Bar]:
+    """Yield the waits for a rate limit of which requests themselves tell, as those of the supervisor do."""
+    for use in uses:
+        if (seconds := float(use.waited.get("rate") or 0)) >= _LEAST_S:
+            began = clock(use.began)
+            yield Bar("rate", max(0.0, began - seconds), began, "rate limit", f"rate limit, {seconds_text(seconds)}")
 
 
 def _groups(waits: Sequence[Wait]) -> Iterator[list[Wait]]:

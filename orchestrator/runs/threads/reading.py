@@ -87,7 +87,14 @@ async def with_results(store: "Rows", run: Run) -> Run:
     return replace(run, results=await read_results(AWAITING, store, run.thread_id, run.outcomes))
 
 
-async def shown_run(store: "Rows", thread_id: str, newest: Callable[[], Awaitable[Snapshot]], workspace: Path) -> Run:
+async def shown_run(
+    store: "Rows",
+    thread_id: str,
+    newest: Callable[[], Awaitable[Snapshot]],
+    workspace: Path,
+    *,
+    results: bool = True,
+) -> Run:
     """Return a thread's state with its results, and say so if an order ended its last run.
 
     Args:
@@ -95,12 +102,14 @@ async def shown_run(store: "Rows", thread_id: str, newest: Callable[[], Awaitabl
         thread_id: The thread.
         newest: Reads the newest state.
         workspace: The folder of the thread's files.
+        results: False to leave the results out.
 
     Raises:
         PersistenceError: What is stored of the thread cannot be read.
     """
     with reading_thread(thread_id):
-        run = await with_results(store, await run_of(store, thread_id, newest, workspace))
+        run = await run_of(store, thread_id, newest, workspace)
+        run = await with_results(store, run) if results else run
     order = await last_cancelled(AWAITING, store, thread_id)
     return run if order is None else as_cancelled(run, order)
 

@@ -180,7 +180,7 @@ class Inbox:
         # The journal first: what is told while the state is read makes the next look read the thread again.
         rows = await read_rows(AWAITING, store, thread_id)
         told = [record_of(thread_id, row) for row in rows if any(mark in row["text"] for mark in _MARKS)]
-        run = await client.ashow(thread_id)
+        run = await client.ashow(thread_id, results=False)
         asked, at_work = _asked(told), _at_work(told) if is_running else ()
         still_open = [each for each in run.reviews if await recorded_decision(AWAITING, store, each) is None]
         reviews = tuple(_open_review(run, each, asked, at_work, is_running=is_running) for each in still_open)

@@ -25,6 +25,7 @@ export function follow(main) {
     state.textContent = events.readyState === EventSource.CLOSED ? "The page is not live: load it again." : "Connecting…";
   });
   for (const kind of ["record", "running", "changed"]) events.addEventListener(kind, ask);
+  document.addEventListener("renew", ask); // the address has changed
   document.addEventListener("visibilitychange", () => document.hidden || ask());
   setInterval(() => "works" in main.dataset && ask(), TICK_MS);
 

@@ -2,6 +2,7 @@
 import { follow } from "./live.js";
 import "./plan_table.js";
 import "./once.js";
+import "./thread.js";
 
 const main = document.querySelector("main");
 if (main.dataset.live) follow(main);

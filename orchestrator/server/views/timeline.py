@@ -6,8 +6,10 @@ from typing import Any
 
 from markupsafe import Markup
 
+from orchestrator.budget.spending import Spending
 from orchestrator.reports.history.task import TaskHistory
 from orchestrator.reports.timeline.drawing import DENSITIES, Density, Look, timeline_html
+from orchestrator.reports.timeline.money import money_tracks, prices_of
 from orchestrator.reports.timeline.timeline import timeline_of
 
 _ROWS = 200  # of a thousand, more would take a browser too long to lay out
@@ -22,6 +24,7 @@ class TimelineView:
         here: Returns the address of the page with other values in its query.
         density: The height of the rows; normal if it is unknown.
         query: The query of the page: `sub_task`, `rows`.
+        spending: Tells the prices of requests for which none was booked.
         is_running: True if a process runs the task now.
     """
 
@@ -32,10 +35,13 @@ class TimelineView:
         here: Callable[..., str],
         density: str,
         query: Mapping[str, str],
+        spending: Spending,
         *,
         is_running: bool,
     ) -> None:
+        self._task = task
         self._here = here
+        self._spending = spending
         self._density: Density = density if density in DENSITIES else "normal"
         self._selected = query.get("sub_task", "")
         self._page = int(query["rows"]) if query.get("rows", "").isdecimal() else 0
@@ -43,17 +49,17 @@ class TimelineView:
 
     def values(self) -> dict[str, Any]:
         """Return what the template is given."""
+        # The chain and the statuses need all rows; only drawing is left out for the others.
         count = len(self.timeline.rows)
         pages = max(1, -(-count // _ROWS))
         page = min(max(1, self._page or self._page_of_selected()), pages)
         first = (page - 1) * _ROWS
 
-        def link(row: str) -> str:
-            return f"{self._here(sub_task=row, rows='')}#details"
-
-        look = Look(self._density, self._selected, link, first, _ROWS)
+        look = Look(self._density, self._selected, self.link, first, _ROWS)
+        tracks = money_tracks(self._task, prices_of(self._spending))
         return {
-            "timeline": Markup(timeline_html(self.timeline, look)),
+            "timeline": Markup(timeline_html(self.timeline, look, tracks)),
+            "shown": {row.id for row in self.timeline.rows[first : first + _ROWS]},
             "densities": DENSITIES,
             "density": self._density,
             "page": page,
@@ -62,6 +68,10 @@ class TimelineView:
             "last": min(count, first + _ROWS),
             "count": count,
         }
+
+    def link(self, row: str) -> str:
+        """Return the address at which a row is selected."""
+        return f"{self._here(sub_task=row, rows='')}#details"
 
     def _page_of_selected(self) -> int:
         at = next((at for at, row in enumerate(self.timeline.rows) if row.id == self._selected), 0)

@@ -204,3 +204,14 @@ def test_limits_of_workers_side_by_side_are_seen_as_waits_for_a_slot(tmp_path: P
         timeline = drawn(histories(team.journal("t"))[-1])
     on_path = [link.row for link in timeline.path]
     assert sorted(on_path[1:-1]) == ["a", "b", "c"], "each of them held the others up"
+
+
+def test_waits_for_a_rate_limit_are_seen_of_workers_and_of_the_supervisor() -> None:
+    run = SimulatedRun([[]], [[1, 1, 1]], 1)
+    run.tell(1.15, "sub_task_waits", "t0", reason="rate", names=["m"], seconds=2)
+    task = run.run()
+    task.supervisor[-1].waited = {"rate": 0.5}
+    timeline = drawn(task)
+    assert [bar.label for bar in waits(timeline, "t0", "rate")] == ["rate limit"]
+    [rate] = waits(timeline, ":answer", "rate")
+    assert rate.seconds == pytest.approx(0.5)
