@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator import Team
+from orchestrator import OrchestratorClient, Team
 from orchestrator.runs import loading
 from orchestrator.testing import ScriptedModel, TeamScript, call, say
 from tests.server.test_inbox_page import SENT, at, mail, waiting
@@ -22,7 +22,7 @@ def db(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     script = TeamScript([], results={"a": [*letters, say("mailed")]})
     SENT.clear()
 
-    def team(name: str, docs: object = None) -> Team:
+    def team(name: str, docs: object = None, own: object = None) -> Team:
         return make_team(script, mail)
 
     monkeypatch.setattr(loading, "load_team", team)
@@ -72,3 +72,26 @@ def test_a_thread_that_was_started_from_python_says_where_its_rule_goes(db: Path
     assert "started from Python or Studio" in shown
     assert "[[rule]]" in shown
     assert "Write the rule" not in shown
+
+
+def test_an_answer_lets_the_run_go_on_in_the_server_where_the_thread_names_its_team(db: Path) -> None:
+    page, plan = page_of(db), planned(step("a", agent="tooled"))
+    with loading.open_orchestrator(str(db), {"team": "letters"}) as team:
+        [review] = team.run("write", thread_id="t", plan=plan).reviews
+    assert "Approve, and go on" in page.get("/inbox").text
+    answer = send_form(page, f"{at('/review', review)}&go_on=1", action="approve")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/thread?id=t")
+    with OrchestratorClient(db) as client:
+        # The second letter is asked about by the run that went on.
+        assert any(each.kind == "run_resumed" for each in client.follow("t"))
+        assert [each.subject["args"]["to"] for each in client.reviews("t")] == ["bob"]
+    assert [each["to"] for each in SENT] == ["ada"]
+
+
+def test_a_run_that_cannot_go_on_here_says_so_and_the_answer_stays(db: Path) -> None:
+    review = waiting(db, step("a", agent="tooled"))
+    assert "and go on" not in page_of(db).get("/inbox").text, "its team is in another program"
+    refused = send_form(page_of(db), f"{at('/review', review)}&go_on=1", action="approve")
+    assert (refused.status_code, "The answer is recorded. The run does not go on" in refused.text) == (409, True)
+    with OrchestratorClient(db) as client:
+        assert client.reviews("t") == []

@@ -135,7 +135,7 @@ def _answer_all(desk: Desk, chosen: list[str], action: str, text: str, user: str
         raise DecisionError("a rejection needs a text that says what should be different")
     if len({review_id.rpartition("/")[2].partition("-")[0] for review_id in chosen}) > 1:
         raise DecisionError("these are reviews of several kinds: choose some of one kind")
-    told = []
+    told, threads = [], dict[str, None]()
     # One after the other: a stop, or a thread that was deleted, must not spoil the answers to the rest.
     for review_id in dict.fromkeys(chosen):
         try:
@@ -144,4 +144,7 @@ def _answer_all(desk: Desk, chosen: list[str], action: str, text: str, user: str
             told.append(Told(review_id, str(error)))
         else:
             told.append(Told(review_id))
+            threads[review_id.rpartition("/")[0]] = None
+    for thread_id in threads:  # each goes on once, with all of its answers
+        desk.runs.answered(thread_id)
     return told

@@ -13,8 +13,8 @@ from orchestrator.planning.plan import Plan
 from orchestrator.reports.plan_svg import plan_svg
 from orchestrator.reviews.review import Review
 from orchestrator.server.desk import desk_of
-from orchestrator.server.pages.forms import own_form, way_back
-from orchestrator.server.pages.review import decide, show_review
+from orchestrator.server.pages.forms import own_form
+from orchestrator.server.pages.review import decide, go_on, show_review
 from orchestrator.server.rendering import render
 from orchestrator.server.reviewing.forms import Answer
 from orchestrator.server.reviewing.open_review import OpenReview
@@ -63,7 +63,7 @@ def _edit(request: Request, form: Mapping[str, str] | None) -> Response:
             is_same = edited == Plan.parse(list(review.subject["plan"])).plain()["sub_tasks"]
             answer = Answer("approve") if is_same else Answer("edit", data=edited)
             decide(desk_of(request), answer, review, str(request.state.user))
-            return way_back(request, form.get("back", ""), review.thread_id)
+            return go_on(request, review, form.get("back", ""))
     except PlanError as error:
         return _table(request, entry, rows, error.problems)
     except DecisionError as error:

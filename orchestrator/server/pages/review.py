@@ -7,7 +7,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from orchestrator.errors import ConfigError, DecisionError, OrchestratorError, UnknownThreadError
+from orchestrator.errors import ConfigError, DecisionError, OrchestratorError, ThreadBusyError, UnknownThreadError
 from orchestrator.reviews.review import Review
 from orchestrator.server.desk import Desk, desk_of
 from orchestrator.server.pages.forms import is_json, own_form, own_json, way_back
@@ -54,7 +54,27 @@ def _answer_person(request: Request, review_id: str, form: dict[str, str]) -> Re
         decide(desk, answer_of(entry.review, form), entry.review, str(request.state.user))
     except (ConfigError, DecisionError) as error:
         return show_review(request, review_id, str(error), 400, form)
-    return way_back(request, form.get("back", ""), entry.review.thread_id)
+    return go_on(request, entry.review, form.get("back", ""))
+
+
+def go_on(request: Request, review: Review, back: str) -> Response:
+    """Resume the thread of a review that was just answered, if the person wants that, and return to a page.
+
+    Args:
+        request: The request; `go_on` in its query says that the person does.
+        review: The review.
+        back: The page to return to, see `way_back`.
+    """
+    if "go_on" not in request.query_params:
+        return way_back(request, back, review.thread_id)
+    try:
+        desk_of(request).runs.resume(review.thread_id)
+    except ThreadBusyError:  # it goes on already, here or in another process
+        pass
+    except OrchestratorError as error:
+        problem = f"The answer is recorded. The run does not go on: {error}"
+        return show_review(request, review.id, problem, 409)
+    return way_back(request, "thread", review.thread_id)
 
 
 def decide(desk: Desk, answer: Answer, review: Review, user: str) -> None:

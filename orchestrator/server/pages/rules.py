@@ -87,6 +87,7 @@ def _write(request: Request, desk: Desk, place: RulePlace, rule: Rule, review_id
         desk.client.decide(review_id, "approve", by=user)
     except OrchestratorError as error:
         return show_review(request, review_id, f"The rule is written, and this call was not approved: {error}", 409)
+    desk.runs.answered(review_id.rpartition("/")[0])
     return way_back(request, back, review_id.rpartition("/")[0])
 
 

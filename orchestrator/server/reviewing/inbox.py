@@ -7,7 +7,7 @@ in which nothing was written reads nothing. A look that has much to read ends af
 import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -184,6 +184,8 @@ class Inbox:
         asked, at_work = _asked(told), _at_work(told) if is_running else ()
         still_open = [each for each in run.reviews if await recorded_decision(AWAITING, store, each) is None]
         reviews = tuple(_open_review(run, each, asked, at_work, is_running=is_running) for each in still_open)
+        if record.about.get("team") and not is_running:
+            reviews = tuple(replace(each, can_go_on=True) for each in reviews)
         newest = int(rows[-1]["seq"]) if rows else 0
         return WaitingThread(record, newest, reviews, len(run.reviews) - len(reviews), is_running)
 

@@ -22,6 +22,7 @@ class OpenReview:
         at_work: The sub-tasks that go on meanwhile.
         is_running: A process runs the thread, and goes on with an answer at once.
         agent: The worker of the sub-task in question; empty for a question about the run.
+        can_go_on: No process runs the thread, and this server could, since the thread names its team.
     """
 
     review: Review
@@ -32,6 +33,7 @@ class OpenReview:
     at_work: tuple[str, ...]
     is_running: bool
     agent: str = ""
+    can_go_on: bool = False
 
     @cached_property
     def cost(self) -> Cost | None:

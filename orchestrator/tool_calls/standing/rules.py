@@ -1,5 +1,6 @@
 """The rules that a human's "always allow this" can become, and the reasons why there may be none."""
 
+import json
 import re
 from collections.abc import Mapping
 from glob import escape
@@ -60,8 +61,7 @@ def rules_for(review: Review, worker: str) -> dict[str, Rule]:
 
 def rule_words(rule: Rule) -> str:
     """Return exactly what a standing rule allows, as a sentence."""
-    # Patterns of a rule that was made here are whole texts. Those of a person's own are shown as they are.
-    args = [f"{name} that fits {pattern}" for name, pattern in rule.args.items()]
+    args = [_argument_words(name, pattern) for name, pattern in rule.args.items()]
     with_args = f" with {', '.join(args)}" if args else " with any arguments" if not rule.no_other_args else ""
     only = " and no others" if rule.no_other_args and args else " without arguments" if rule.no_other_args else ""
     tainted = (
@@ -72,3 +72,12 @@ def rule_words(rule: Rule) -> str:
     who = "every worker" if rule.worker == "*" else f"the worker {rule.worker}"
     what = "any tool" if rule.tool == "*" else f"the tool {rule.tool}"
     return f"{who} may call {what}{with_args}{only} without being asked{tainted}"
+
+
+def _argument_words(name: str, pattern: str) -> str:
+    """Return what a rule wants of an argument: a text, as rules have it that are made here, or else the pattern."""
+    inner = pattern[2:-2]
+    text = re.sub(r"\\(.)", r"\1", inner, flags=re.DOTALL)
+    if pattern == rf"\A{re.escape(text)}\Z":
+        return f"{name} = {json.dumps(text, ensure_ascii=False)}"
+    return f"{name} that fits {pattern}"

@@ -169,6 +169,6 @@ def _toml(value: object) -> str:
 
 def _quoted(text: str) -> str:
     """Return a text as a basic string of TOML."""
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
     # TOML takes control characters as escapes only. Bidi marks would make a line read as another one.
     return '"' + "".join(c if c.isprintable() else f"\\U{ord(c):08X}" for c in escaped) + '"'

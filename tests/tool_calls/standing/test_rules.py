@@ -101,7 +101,9 @@ def test_the_words_say_exactly_what_a_rule_allows() -> None:
         "the worker clerk may call the tool mail with any arguments without being asked, while the worker has read no "
         "text from outside"
     )
-    assert "and no others" in rule_words(same)
+    assert 'with to = "ada@example.org", copies = "2" and no others without being asked' in rule_words(same)
+    own = Rule(action="allow", standing=True, tool="mail", args={"to": r"@example\.org$"})
+    assert r"with to that fits @example\.org$ without" in rule_words(own)
 
 
 def test_a_name_that_looks_like_a_pattern_means_itself_only() -> None:
