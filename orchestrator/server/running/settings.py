@@ -20,6 +20,9 @@ from orchestrator.runs.loading import TeamSource
 from orchestrator.runs.teams.described import TeamDescription, describe_team, shipped_teams
 
 _CHOSEN = ("team", "model", "base_url", "docs")
+_FACTS = frozenset(
+    {*_CHOSEN, "policy", "mcp", "fallback_models", "economy_model", "requests_per_minute", "tokens_per_minute"}
+)
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,21 @@ class RunSettings:
         own: The user's own teams by name.
         is_private: True if only this machine reaches the page. Otherwise a token's holder chooses no endpoint, which
             would get the server's key, and no folder outside of the server's own.
+
+    Raises:
+        ConfigError: There is no such setting, or a limit is wrong.
     """
 
     facts: Mapping[str, Any] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)
     own: Mapping[str, TeamSource] = field(default_factory=dict)
     is_private: bool = True
+
+    def __post_init__(self) -> None:
+        if unknown := sorted(self.facts.keys() - _FACTS):
+            raise ConfigError(f"there is no setting '{unknown[0]}' of a run: use {', '.join(sorted(_FACTS))}")
+        # A wrong limit is an error when the page is made, and not for the first person who opens the form.
+        Budget.default().of_run(self.limits)
 
     @property
     def budget(self) -> str:

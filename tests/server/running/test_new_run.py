@@ -8,6 +8,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from orchestrator import OrchestratorClient, Team
+from orchestrator.errors import ConfigError
 from orchestrator.server.access.tokens import Tokens
 from orchestrator.server.running.uploads import MOST_BYTES, safe_name
 from orchestrator.testing import TeamScript, say
@@ -169,6 +170,12 @@ def test_without_a_model_the_form_says_how_to_get_one(tmp_path: Path) -> None:
     assert "orchestrator model fetch qwen2.5-coder-1.5b" in shown
     assert "research_team" in shown
     assert "model fetch" not in new_page(tmp_path / "x.db").get("/new").text  # its teams have models of their own
+
+
+@pytest.mark.parametrize("wrong", [{"facts": {"colour": "m"}}, {"limits": {"tokens": "a lot"}}, {"most_runs": 0}])
+def test_a_wrong_setting_is_an_error_when_the_page_is_made(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=r"colour|a lot|budget|one run"):
+        new_page(tmp_path / "x.db", **wrong)
 
 
 def test_a_form_of_another_session_is_refused(tmp_path: Path) -> None:
