@@ -45,7 +45,8 @@ class ReviewWatch:
         while not self._ended.is_set():
             try:
                 self.look()
-            except OrchestratorError as error:  # such as a database that is locked for long: the next look may read it
+            # Such as a database that is locked for long. Nobody would notice a watch that has ended.
+            except Exception as error:  # noqa: BLE001 - the next look may go well
                 _log.warning("the open reviews could not be looked at: %s", error)
             self._ended.wait(_LOOK_S)
 

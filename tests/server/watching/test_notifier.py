@@ -149,6 +149,24 @@ def test_one_way_that_fails_does_not_make_the_other_tell_twice(db: Path, tmp_pat
         assert len(got) == 1
 
 
+def test_a_watch_outlives_a_look_that_fails(db: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.server.watching.review_watch._LOOK_S", 0)
+    looked = threading.Event()
+    with OrchestratorClient(db) as client:
+        looking = watch(client)
+        looks = iter([RuntimeError("the database is away"), ValueError("still")])
+
+        def look() -> None:
+            if (error := next(looks, None)) is not None:
+                raise error
+            looked.set()
+
+        monkeypatch.setattr(looking, "look", look)
+        looking.start()
+        assert looked.wait(30)
+        looking.stop()
+
+
 @pytest.mark.parametrize("settings", [{"webhook": "ftp://x"}, {"command": "'"}, {"command": " "}])
 def test_settings_that_cannot_work_are_refused_in_one_line(settings: dict[str, str]) -> None:
     with pytest.raises(ConfigError):
