@@ -91,6 +91,8 @@ def _box(task: SubTask, facts: NodeFacts, layout: PlanLayout, *, is_small: bool,
         f'<g class="sign" transform="translate({size.width - 13},{11 if is_small else 15})">',
         f"{_SHAPES.get(facts.status, _PENDING)}</g>",
     ]
+    # A picture of its own cuts words that are wider than the box.
+    parts.append(f'<svg width="{size.width - (24 if is_small else 4)}" height="{size.height}">')
     if is_small:
         parts.append(_text(7, 15, shorten(task.id, 13), "id"))
     else:
@@ -103,7 +105,7 @@ def _box(task: SubTask, facts: NodeFacts, layout: PlanLayout, *, is_small: bool,
         ]
         if facts.asked:
             parts[-1] = _text(9, 54, shorten(f"asks you: {normal_text(facts.asked)}", _LINE_CHARS), "asks")
-    return "".join(parts) + "</g>"
+    return "".join(parts) + "</svg></g>"
 
 
 def _text(x: int, y: int, text: str, name: str) -> str:
