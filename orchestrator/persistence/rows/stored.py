@@ -64,12 +64,17 @@ class StoredRows:
         rows = self.connection.execute(query, (".".join(namespace),)).fetchall()
         return [StoredItem(key, load_value(value), str(created)) for key, value, created in rows]
 
-    def items_under(self, namespace: Sequence[str]) -> dict[str, dict[str, Any]]:
-        """Return the values of all namespaces right under one, by their last label and then by key."""
+    def items_under(self, namespace: Sequence[str], but: str) -> dict[str, dict[str, Any]]:
+        """Return the values of all namespaces right under one, by their last label and then by key.
+
+        Args:
+            namespace: The namespace.
+            but: The key of the items that are left out.
+        """
         start, found = ".".join(namespace) + ".", dict[str, dict[str, Any]]()
         # A range and not LIKE, which takes no index here. "/" is the character behind "."
-        query = "SELECT prefix, key, value FROM store WHERE prefix >= ? AND prefix < ?"
-        for prefix, key, value in self.connection.execute(query, (start, start[:-1] + "/")):
+        query = "SELECT prefix, key, value FROM store WHERE prefix >= ? AND prefix < ? AND key <> ?"
+        for prefix, key, value in self.connection.execute(query, (start, start[:-1] + "/", but)):
             found.setdefault(prefix[len(start) :], {})[key] = load_value(value)
         return found
 

@@ -5,6 +5,7 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
+from orchestrator.budget.saved.ledger_rows import BUDGET_ROW
 from orchestrator.persistence.location import database_path, default_url
 from orchestrator.persistence.namespaces import ROOT, thread_of
 from orchestrator.persistence.rows.stored import StoredRows
@@ -33,7 +34,7 @@ def spend(request: Request) -> Response:
     ledgers = {}
     if path is not None and records:
         with StoredRows(path) as rows:
-            ledgers = rows.items_under((ROOT, "ledger"))
+            ledgers = rows.items_under((ROOT, "ledger"), BUDGET_ROW)
     tables = SpendTables({name: rows for place, rows in ledgers.items() if (name := thread_of((place,))) in records})
     pages = max(1, -(-len(tables.threads) // _MOST))
     page = min(max(1, int(query["page"]) if query.get("page", "").isdecimal() else 1), pages)

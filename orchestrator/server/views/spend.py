@@ -17,14 +17,14 @@ class SpendRow:
 
     Args:
         name: Its name.
-        amount: The amount, with the dollars that were booked.
+        amounts: Tokens in, tokens out, model calls and tool calls.
         nano_usd: Billionths of a dollar, with published prices where none were booked.
         unpriced: Tokens of which no price is known.
         threads: The threads that it was part of.
     """
 
     name: str
-    amount: Spend = field(default_factory=Spend)
+    amounts: list[int] = field(default_factory=lambda: [0, 0, 0, 0])
     nano_usd: int = 0
     unpriced: int = 0
     threads: set[str] = field(default_factory=set)
@@ -34,6 +34,11 @@ class SpendRow:
         """The dollars that are known."""
         return self.nano_usd / NANO
 
+    @property
+    def amount(self) -> Spend:
+        """Its tokens and calls."""
+        return Spend(*self.amounts)
+
     def add(self, thread_id: str, amount: Spend, cost: int | None) -> None:
         """Add an amount.
 
@@ -42,12 +47,24 @@ class SpendRow:
             amount: The amount.
             cost: Its price in billionths of a dollar; None if it is not known.
         """
-        self.amount += amount
+        # In place: ten thousand threads have some hundred thousand amounts.
+        own = self.amounts
+        own[0] += amount.input_tokens
+        own[1] += amount.output_tokens
+        own[2] += amount.model_calls
+        own[3] += amount.tool_calls
         self.threads.add(thread_id)
         if cost is None:
             self.unpriced += amount.tokens
         else:
             self.nano_usd += cost
+
+    def take(self, other: "SpendRow") -> None:
+        """Add all of another row."""
+        self.amounts = [mine + theirs for mine, theirs in zip(self.amounts, other.amounts, strict=True)]
+        self.nano_usd += other.nano_usd
+        self.unpriced += other.unpriced
+        self.threads |= other.threads
 
 
 class SpendTables:
@@ -70,11 +87,13 @@ class SpendTables:
                 for _, booked, amount in amounts_of(value):
                     cost = self._cost(booked, amount)
                     model = booked.removesuffix(UNPRICED_LOCAL)
-                    # Tool calls are booked without a model.
-                    groups = [(threads, thread_id), (workers, agent), *([(models, model)] if model else [])]
-                    for group, name in groups:
-                        group.setdefault(name, SpendRow(name)).add(thread_id, amount, cost)
-                    self.total.add(thread_id, amount, cost)
+                    for group, name in ((threads, thread_id), (workers, agent), (models, model)):
+                        if name:  # tool calls are booked without a model
+                            if (row := group.get(name)) is None:
+                                row = group[name] = SpendRow(name)
+                            row.add(thread_id, amount, cost)
+        for row in workers.values():  # each amount is one worker's, or the supervisor's
+            self.total.take(row)
         self.threads, self.workers, self.models = _largest(threads), _largest(workers), _largest(models)
 
     def _cost(self, booked: str, amount: Spend) -> int | None:
@@ -99,8 +118,8 @@ def _price_of(booked: str) -> tuple[int, int] | None:
 
 
 def _largest(rows: Mapping[str, SpendRow]) -> list[SpendRow]:
-    return sorted(_spent(rows.values()), key=lambda row: (-row.nano_usd, -row.amount.tokens, row.name))
+    return sorted(_spent(rows.values()), key=lambda row: (-row.nano_usd, -(row.amounts[0] + row.amounts[1]), row.name))
 
 
 def _spent(rows: Iterable[SpendRow]) -> list[SpendRow]:
-    return [row for row in rows if row.amount != Spend()]
+    return [row for row in rows if any(row.amounts) or row.nano_usd]
