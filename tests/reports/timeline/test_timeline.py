@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from orchestrator import Decision, Limits, Review
+from orchestrator import Decision, JournalRecord, Limits, Review
 from orchestrator.reports.history.reading import histories
 from orchestrator.reports.history.task import TaskHistory
 from orchestrator.reports.timeline.bars import Bar, Row, Timeline
@@ -215,3 +215,12 @@ def test_waits_for_a_rate_limit_are_seen_of_workers_and_of_the_supervisor() -> N
     assert [bar.label for bar in waits(timeline, "t0", "rate")] == ["rate limit"]
     [rate] = waits(timeline, ":answer", "rate")
     assert rate.seconds == pytest.approx(0.5)
+
+
+def test_a_budget_that_is_raised_meanwhile_is_no_process_at_work() -> None:
+    told = [("run_began", 0), ("run_paused", 1), ("budget_set", 100), ("run_resumed", 200), ("run_ended", 201)]
+    records = [
+        JournalRecord(seq, BEGAN + timedelta(seconds=at), "t", kind, data={"task": "x", "status": "waiting"})
+        for seq, (kind, at) in enumerate(told, 1)
+    ]
+    assert [(gap.began, gap.ended) for gap in drawn(histories(records)[-1]).gaps] == [(1, 200)]
