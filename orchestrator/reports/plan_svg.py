@@ -86,7 +86,7 @@ def _box(plan: Plan, layout: PlanLayout, task_id: str, status: str) -> str:
     fill = FILLS.get(status, _BLANK)  # type: ignore[call-overload]
     text = shorten(task.description, _LABEL_CHARS)
     title = f"{status}: {task.description}" if status else task.description
-    mark = " ✋" if task.requires_approval else ""
+    mark = " · approval" if task.requires_approval else ""  # a sign for it is missing in many fonts
     return (
         f'<g><title>{escape(title)}</title><rect x="{x}" y="{y}" width="{size.width}" '
         f'height="{size.height}" rx="7" '

@@ -52,6 +52,7 @@ def thread(request: Request) -> Response:
             "plan": plan,
             "picture": plan_picture(plan, run, task, timeline, selected, link) if plan else "",
             "details": details_of(task, selected, is_running=is_running) if task and selected else None,
+            "texts": {each.sub_task: each.text for each in task.attempts if not each.is_retracted} if task else {},
             "seq": history.seq,
             "here": here,
             "steering": steering_of(request, run),
