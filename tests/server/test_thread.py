@@ -50,6 +50,7 @@ def test_a_large_plan_shows_a_part_of_its_rows(tmp_path: Path) -> None:
     assert [len(first), len(second)] == [200, 52]
     assert second[-2:] == ["s249", "-answer"]
     assert rows("/thread?id=t&sub_task=s249") == second, "the page of the selected one"
+    assert "<summary>From 250 results</summary>" in page.get("/thread?id=t").text, "or the timeline would be far below"
 
 
 def test_the_details_of_a_sub_task_tell_all_that_happened(tmp_path: Path) -> None:
