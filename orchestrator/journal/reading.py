@@ -11,7 +11,6 @@ from orchestrator.journal.record import BODY, JournalRecord
 from orchestrator.persistence.damage import UNREADABLE_ERRORS, unreadable_thread
 from orchestrator.persistence.namespaces import BODIES, JOURNAL, namespace
 from orchestrator.persistence.rows.pages import delete_all, read_keys, search_page
-from orchestrator.persistence.rows.riders import keeps_journal
 from orchestrator.persistence.rows.stored import StoredRows
 
 if TYPE_CHECKING:
@@ -37,6 +36,8 @@ async def read_rows(
     place = namespace(thread_id, JOURNAL)
     if isinstance(store, StoredRows):
         return store.records(place, since)
+    from orchestrator.persistence.rows.riders import keeps_journal  # it loads LangGraph, which a look need not
+
     rows: list[dict[str, Any]] = []  # by pages: LangGraph's stores return ten items unless they are asked for more
     wanted: dict[str, Any] = {"seq": {"$gt": since}}
     if kinds and keeps_journal(store):  # another store would look for a field of that name

@@ -81,9 +81,9 @@ def test_a_look_reads_only_the_threads_that_have_changed(tmp_path: Path, monkeyp
         waiting(db, name, step("s", approval=True))
     show = OrchestratorClient.ashow
 
-    async def counted(client: OrchestratorClient, thread_id: str) -> Any:
+    async def counted(client: OrchestratorClient, thread_id: str, **options: Any) -> Any:
         read.append(thread_id)
-        return await show(client, thread_id)
+        return await show(client, thread_id, **options)
 
     monkeypatch.setattr(OrchestratorClient, "ashow", counted)
     with OrchestratorClient(db) as client:
