@@ -4,7 +4,8 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TASK ?=
 DOCS ?= examples/countries
-# Many tests wait for other processes, so there are more workers than cores.
+# Many tests wait for other processes, so there are more workers than cores. Idle ones take tests
+# over from busy ones, since those that kill processes take long and lie side by side.
 WORKERS ?= $(shell $(PYTHON) -c 'import os; print(2 * (os.cpu_count() or 1))')
 export LANGSMITH_TRACING ?= false
 
@@ -49,7 +50,7 @@ run: $(VENV)/.run
 export TASK
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n $(WORKERS) -m 'not model'
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal -m 'not model'
 
 test-model: $(VENV)/.dev $(VENV)/.run
 	$(BIN)/orchestrator model fetch
