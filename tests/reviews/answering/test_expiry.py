@@ -21,7 +21,7 @@ from orchestrator.testing import Gate, TeamScript, call, say
 from tests.support.running import Running, planned
 from tests.support.teams import make_team, step, writer
 
-SOON, LATE = "0.01s -> reject", "24h -> reject"
+SOON, LATE = "0.001s -> reject", "24h -> reject"
 PLAN = planned(step("a", agent="tooled"), step("b"))
 
 
@@ -47,7 +47,7 @@ def test_a_run_at_work_refuses_a_call_that_nobody_answers_and_goes_on(tmp_path: 
         gate.release()
         assert running.result().status == "done"
     assert effects == []
-    assert told(tmp_path / "x.db") == [("reject", EXPIRED, "nobody answered within 0.01 s")]
+    assert told(tmp_path / "x.db") == [("reject", EXPIRED, "nobody answered within 0.001 s")]
 
 
 def test_a_resumed_run_obeys_the_rule_for_the_time_in_which_nothing_ran(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_a_resumed_run_obeys_the_rule_for_the_time_in_which_nothing_ran(tmp_path
 def test_a_plan_that_nobody_answers_is_approved_or_stopped_where_the_policy_says_so(tmp_path: Path) -> None:
     for number, (action, status) in enumerate((("approve", "waiting"), ("stop", "stopped"))):
         db = tmp_path / f"{number}.db"
-        rule = {"plan": f"0.01s -> {action}"}
+        rule = {"plan": f"0.001s -> {action}"}
         with TaskOrchestrator(team=team(rule, []), db=db) as orchestrator:
             assert orchestrator.run("go", thread_id="t").reviews[0].kind == "plan"
             run = orchestrator.resume("t")
