@@ -135,7 +135,7 @@ class Ledger:
             booked = self.accounts.rows[agent].spent.get(model, {}).get(sub_task_id, Spend())
             if (missing := amount.beyond(booked)) != Spend():
                 self.accounts.spend(Account(agent, sub_task_id), model, missing)
-        # Where nothing is limited, the rows may lack a call that was under way. It may have been paid for too.
+        # Without limits, the rows may lack a call that was under way. It may have been paid for too.
         for reservation, (agent, sub_task_id, model) in told.unsettled.items():
             if reservation not in _UNDER_WAY:
                 amount = Spend(model_calls=1)

@@ -123,7 +123,7 @@ class LiveRun:
 
     def _end(self, run: Run | None, error: BaseException | None) -> None:
         self._is_running, self._run, self._error = False, run, error
-        # What is answered from now on begins another run, and is not looked for by this one.
+        # An answer from now on begins another run, and is not looked for by this one.
         self._answered.clear()
         if run is not None:
             self._thread_id = run.thread_id

@@ -3,7 +3,8 @@
 Invariant: every text is escaped, and nothing needs a script or a style sheet.
 """
 
-from orchestrator.notebook.board import SUPERVISOR, Board
+from orchestrator.cli.progress.board import SUPERVISOR
+from orchestrator.notebook.board import NotebookBoard
 from orchestrator.planning.plan import Plan
 from orchestrator.planning.status_colours import FILLS
 from orchestrator.reports.escaping import escape
@@ -15,7 +16,7 @@ _MOST_CHARS = 110
 _ORDER = ("waiting", "running", "failed", "pending", "skipped", "succeeded")
 
 
-def board_html(board: Board) -> str:
+def board_html(board: NotebookBoard) -> str:
     """Return the state of a run as a fragment of HTML."""
     parts = [f"<p>{_head(board)}</p>"]
     if board.plan is not None:
@@ -29,18 +30,18 @@ def board_html(board: Board) -> str:
     return "".join(parts)
 
 
-def board_text(board: Board) -> str:
+def board_text(board: NotebookBoard) -> str:
     """Return the state of a run as text, for front ends without HTML."""
     lines = [f"{name}: {status}" for name, status in board.statuses().items()]
     return "\n".join([_summary(board), *lines])
 
 
-def _head(board: Board) -> str:
+def _head(board: NotebookBoard) -> str:
     dot = '<span style="color:#2f80ed">●</span> ' if board.is_at_work else ""
     return f"{dot}<b>{escape(board.thread_id)}</b>: {escape(_summary(board))}"
 
 
-def _summary(board: Board) -> str:
+def _summary(board: NotebookBoard) -> str:
     statuses = list(board.statuses().values())
     phase = ", ".join(part for part in (board.phase, board.activity(SUPERVISOR)) if part)
     parts = [phase] if phase else []
@@ -54,10 +55,10 @@ def _summary(board: Board) -> str:
     return " · ".join(parts)
 
 
-def _table(board: Board, plan: Plan) -> str:
+def _table(board: NotebookBoard, plan: Plan) -> str:
     names = list(plan.by_id)
     if len(names) > _MOST_ROWS:
-        # What works and what needs a human is always seen; of the others, as many as there is room for.
+        # Work and questions to a human are always seen; of the others, as many as there is room for.
         shown = set(sorted(names, key=lambda name: _ORDER.index(board.status(name)))[:_MOST_ROWS])
         names = [name for name in names if name in shown]
     rows = "".join(_row(board, plan, name) for name in names)
@@ -66,7 +67,7 @@ def _table(board: Board, plan: Plan) -> str:
     return f'<table style="text-align:left">{rows}{rest}</table>'
 
 
-def _row(board: Board, plan: Plan, name: str) -> str:
+def _row(board: NotebookBoard, plan: Plan, name: str) -> str:
     task, status = plan.by_id[name], board.status(name)
     fill = FILLS.get(status)  # type: ignore[call-overload]
     # The text on a fill is dark in any theme, as in the picture.
@@ -80,7 +81,7 @@ def _row(board: Board, plan: Plan, name: str) -> str:
     )
 
 
-def _doing(board: Board, plan: Plan, name: str) -> str:
+def _doing(board: NotebookBoard, plan: Plan, name: str) -> str:
     """Return what a worker does now, or what its sub-task waits for or has failed of."""
     status = board.status(name)
     if status == "running":

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestrator.control_characters import visible
 from orchestrator.events import Answered, Cancelled, Event, ReviewAsked
-from orchestrator.notebook.board import Board
+from orchestrator.notebook.board import NotebookBoard
 from orchestrator.notebook.page import board_html, board_text
 from orchestrator.runs.run import Run
 
@@ -35,7 +35,7 @@ class NotebookProgress:
     """
 
     def __init__(self, run: Run | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._board = Board(clock)
+        self._board = NotebookBoard(clock)
         if run is not None:
             self._board.begin_with(run)
         self._end: Run | None = None

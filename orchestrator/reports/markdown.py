@@ -27,7 +27,7 @@ def markdown(text: str) -> Markup:
 
 def is_harmless(text: str) -> bool:
     """True if a text in Markdown stays text in any program that renders it, also in one that takes HTML."""
-    # What looks like a tag is one for some programs, also where CommonMark takes it for words.
+    # A piece that looks like a tag is one for some programs, also where CommonMark takes it for words.
     if _is_long(text) or _TAG.search(text):
         return False
     for token in _plain_parser().parse(visible(text)):

@@ -33,7 +33,7 @@ _PENDING = '<circle r="4"/>'
 
 @dataclass(frozen=True)
 class NodeFacts:
-    """What has come of a sub-task so far.
+    """The state of a sub-task so far.
 
     Args:
         status: Its status.

@@ -14,7 +14,7 @@ WAIT_WORDS = {
     "rate": "the rate limit",
     "service": "the service of the model",
 }
-"""What a sub-task waits for, by the reason of the wait. Of a dependency, its name says enough."""
+"""The cause for which a sub-task waits, by the reason of the wait. Of a dependency, its name says enough."""
 
 
 def amount_text(amount: Spend) -> str:

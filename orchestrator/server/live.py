@@ -41,11 +41,15 @@ async def thread_events(request: Request) -> Response:
 
 
 async def _thread(desk: Desk, thread_id: str, since: int, *, is_brief: bool) -> AsyncIterator[dict[str, Any]]:
-    was_running = None
+    was_running, before = None, None
     while True:
+        state = await run_in_threadpool(state_of, desk.client)
         # Asked before the reading, since a run writes its last records before it lets go of its thread.
         is_running = await run_in_threadpool(desk.client.persistence.is_leased, thread_id)
-        for record in await run_in_threadpool(desk.client.journal, thread_id, since):
+        # Every open page looks. While nobody has written, there is nothing to read.
+        news = [] if state == before else await run_in_threadpool(desk.client.journal, thread_id, since)
+        before = state
+        for record in news:
             since = max(since, record.seq)
             yield {"id": str(record.seq), "event": "record", "data": _told(record, is_brief=is_brief)}
         if is_running != was_running:

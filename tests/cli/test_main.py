@@ -65,7 +65,7 @@ def test_a_run_ends_with_the_answer_on_stdout_and_the_progress_on_stderr(cli: Cl
     assert f"model: scripted ({server.base_url}" in err
     assert re.search(r"^thread: what-is-it-\w+$", err, re.M)
     assert "plan of 3 sub-tasks" in err
-    assert "c calls calculate(expression='6 * 7')" in err
+    assert 'c calls calculate(expression="6 * 7")' in err
     assert re.search(r"c succeeded in \d+\.\d s, \d+ tokens", err)
     assert re.search(r"done · 6 model calls · 1 tool calls · [\d,]+ tokens · thread what-is-it-\w+", err)
 

@@ -22,7 +22,7 @@ from orchestrator.events import (
     ToolReturned,
 )
 from orchestrator.model_calls.call_events import ModelAsked, ModelReturned
-from orchestrator.notebook.board import Board
+from orchestrator.notebook.board import NotebookBoard
 from orchestrator.notebook.page import board_html, board_text
 from orchestrator.planning.plan import Plan
 from orchestrator.testing import TeamScript
@@ -31,9 +31,9 @@ from tests.support.teams import open_team, step
 PLAN = Plan.parse([step("a"), step("b", "a"), step("c")])
 
 
-def board_of(*events: Event) -> Board:
+def board_of(*events: Event) -> NotebookBoard:
     ticks = count()
-    board = Board(lambda: float(next(ticks)))
+    board = NotebookBoard(lambda: float(next(ticks)))
     for event in (RunStarted(thread_id="porto"), *events):
         board.take(event)
     return board

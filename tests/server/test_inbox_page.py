@@ -295,13 +295,21 @@ def test_a_form_from_elsewhere_decides_nothing(db: Path) -> None:
     page = page_of(db)
     page.get("/inbox")
     own = {"origin": "http://localhost:8321"}
-    assert page.post(at("/review", review), data={"action": "approve", "csrf": "x"}, headers=own).status_code == 400
-    assert (
-        page.post(
-            "/inbox/several?kind=result", data={"review": review.id, "action": "approve"}, headers=own
-        ).status_code
-        == 400
-    )
+    forged = {"action": "approve", "csrf": "x", "review": review.id}
+    for address in (at("/review", review), "/inbox/several?kind=result"):
+        assert page.post(address, data=forged, headers=own).status_code == 403
+    with OrchestratorClient(db) as client:
+        assert client.reviews("t") == [review]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [(b"{", 400), (b"[]", 400), (b"[" * 100_000, 400), (b'{"text": "' + b"x" * 3_000_000 + b'"}', 413)],
+)
+def test_a_program_that_sends_rubbish_or_too_much_decides_nothing(db: Path, body: bytes, code: int) -> None:
+    review = waiting(db, step("b", approval=True))
+    answer = page_of(db).post(at("/review", review), content=body, headers={"content-type": "application/json"})
+    assert answer.status_code == code
     with OrchestratorClient(db) as client:
         assert client.reviews("t") == [review]
 

@@ -1,1 +1,1 @@
-"""What is stored of budgets, read without LangGraph."""
+"""Stored rows of budgets, read without LangGraph."""

@@ -74,8 +74,7 @@ class Board:
         """Take an event."""
         match event:
             case RunStarted():  # what an earlier process was doing has ended with it
-                for kept in (self._models, self._tools, self._words):
-                    kept.clear()
+                self.forget_activities()
                 self.phase = ""
             case Planning():
                 self.phase = "planning"
@@ -133,6 +132,11 @@ class Board:
             case TextVoided(sub_task_id=name):
                 self._words.pop(name, None)
 
+    def forget_activities(self) -> None:
+        """Take it that no agent does anything any more."""
+        for kept in (self._models, self._tools, self._words):
+            kept.clear()
+
     # -- what it tells --------------------------------------------------------------------------------------------
 
     def status(self, name: str) -> str:
@@ -165,6 +169,11 @@ class Board:
     def words(self, name: str) -> str:
         """Return the end of what is being written."""
         return self._words.get(name, ("", ""))[1]
+
+    @property
+    def has_activities(self) -> bool:
+        """True while a request or a tool is under way."""
+        return any(self._models.values()) or any(self._tools.values())
 
     def activities(self, name: str) -> Iterator[Activity]:
         """Yield what goes on, the most telling first: tools that work, and then requests to models."""

@@ -18,7 +18,8 @@ from orchestrator.events import (
     ToolRefused,
 )
 from orchestrator.model_calls.call_events import FellBack, ModelAsked, ModelLoading, ModelReturned
-from orchestrator.text import normal_text, shorten
+from orchestrator.reports.wording import called
+from orchestrator.text import normal_text
 
 _STAGE_WORDS = {
     "warn": "most of the budget is used",
@@ -92,5 +93,4 @@ def tokens_of(event: SubTaskChanged) -> int:
 
 def call_text(event: ToolCalled) -> str:
     """Return a tool call as code, shortened."""
-    text = ", ".join(f"{name}={value!r}" for name, value in event.args.items())
-    return f"{event.tool}({shorten(text, _ARGUMENTS_CHARS)})"
+    return called(event.tool, event.args, _ARGUMENTS_CHARS)

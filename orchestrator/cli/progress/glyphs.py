@@ -15,7 +15,7 @@ _PLAIN_SIGNS = {**_SIGNS, "succeeded": "+", "failed": "x", "running": ">", "pend
 
 @dataclass(frozen=True)
 class Glyphs:
-    """What a terminal can draw.
+    """The signs that a terminal can draw.
 
     Args:
         signs: The sign of each status. They differ without colours too.

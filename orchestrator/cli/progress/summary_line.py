@@ -65,7 +65,7 @@ def _money(spent: Spent) -> list[tuple[str, str]]:
         (bool(tokens), f"{short_number(spent.tokens)}{of_tokens} tokens", _style(spent.tokens, tokens)),
         (bool(calls), f"{spent.model_calls}{f'/{calls:g}' if calls else ''} {noun}", _style(spent.model_calls, calls)),
     ]
-    # What is limited comes first: a narrow terminal has no room for the rest.
+    # Limits come first: a narrow terminal has no room for the rest.
     return [(text, style) for _, text, style in sorted(parts, key=lambda part: not part[0]) if text]
 
 

@@ -128,7 +128,7 @@ def waterfall(
 
 def _chosen(bars: Sequence[Bar], most: int | None) -> list[Bar]:
     """Return the bars to draw in the order of their beginnings, that of the supervisor first."""
-    # What failed is looked for first, and then what took long.
+    # Failures are looked for first, and then long work.
     by_weight = sorted(bars, key=lambda bar: (bar.name != _SUPERVISOR, bar.status != "failed", -bar.seconds))
     kept = by_weight if most is None else by_weight[: most + 1]
     return sorted(kept, key=lambda bar: (bar.name != _SUPERVISOR, bar.began))
@@ -171,7 +171,7 @@ def _drawn(bar: Bar, axis: Axis, glyphs: Glyphs) -> Text:
         for span in bar.spans:
             if span.kind == kind:
                 first, last = min(axis.column(span.began), axis.width - 1), axis.column(span.ended)
-                # Where one thing ends and another begins, the later one is seen.
+                # At the border of two things the later one is seen.
                 for column in range(first, max(last, first + 1)):
                     cells[column] = (glyphs.bars[kind], span.style)
     for column in axis.gaps:

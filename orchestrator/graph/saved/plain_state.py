@@ -19,7 +19,7 @@ _INTERRUPT, _RESUME, _ERROR = "__interrupt__", "__resume__", "__error__"
 _NO_TASK = "00000000-0000-0000-0000-000000000000"
 _PACKED_WRITES, _PACKED = "__writes__", "+zlib"
 _GATES = frozenset({"supervisor", "approve_plan", "human_review", "summarize"})
-# What `JsonPlusSerializer` calls the forms of an object that is made from its arguments, and of one with their names.
+# `JsonPlusSerializer`'s names for the forms of an object that is made from its arguments, and of one with their names.
 _ARGUMENTS, _NAMED_ARGUMENTS = 1, 2
 
 
@@ -28,7 +28,7 @@ class UnsureError(Exception):
 
 
 class SavedInterrupt(NamedTuple):
-    """What a node asks.
+    """The question of a node.
 
     Args:
         value: The payload.

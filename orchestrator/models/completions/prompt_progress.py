@@ -20,7 +20,7 @@ Listener = Callable[[int, int], None]
 LISTENER: ContextVar[Listener | None] = ContextVar("prompt_progress_listener", default=None)
 
 ASKED = {"return_progress": True}
-"""What llama.cpp wants to see in a request."""
+"""The fields that llama.cpp wants to see in a request."""
 
 # Inside a JSON string the quotes would be escaped, so no model can write this.
 _PROGRESS = re.compile(rb'"prompt_progress":\s*\{([^{}]*)\}')

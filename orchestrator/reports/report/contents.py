@@ -36,7 +36,7 @@ _GONE = "The journal does not tell of this task."
 
 @dataclass(frozen=True)
 class Source:
-    """What a report is made from.
+    """The material of a report.
 
     Args:
         run: The state of the thread.
@@ -66,7 +66,7 @@ class Source:
 
 @dataclass
 class TaskReport:
-    """What is told of one task. The names of the fields are those of the JSON form.
+    """The account of one task. The names of the fields are those of the JSON form.
 
     Args:
         number: The number of the task on the thread.

@@ -19,7 +19,7 @@ _ONLY_RESULT = "Of an earlier task only the result was kept."
 
 @dataclass
 class SubTaskReport:
-    """What is told of one sub-task. The names of the fields are those of the JSON form.
+    """The account of one sub-task. The names of the fields are those of the JSON form.
 
     Args:
         id: The sub-task. One of an earlier task has the number of the task before it, as in `1.t1`.

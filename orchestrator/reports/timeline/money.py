@@ -24,7 +24,7 @@ Price = Callable[[ModelUse], int | None]
 
 @dataclass(frozen=True)
 class MoneyTrack:
-    """What was spent, and the limit that held.
+    """The spending, and the limit that held.
 
     Args:
         unit: `cost_usd` or `tokens`.

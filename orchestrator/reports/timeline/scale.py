@@ -52,7 +52,7 @@ class Scale:
         """Return places, in percent, with the time at work until there in words."""
         step = next((each for each in _STEPS if self.work / each <= _MOST_TICKS), 0) or _days(self.work)
         count = int(self.work / step + 1e-9)
-        # Where the time at work stands still there is a gap, and the tick is at its beginning.
+        # A time that stands still is a gap, and the tick is at its beginning.
         places = (self._between(self._worked, self._places, number * step) for number in range(count + 1))
         return [
             (min(100.0, 100 * place / self._whole), _words(number * step, step)) for number, place in enumerate(places)

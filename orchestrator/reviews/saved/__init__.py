@@ -1,1 +1,1 @@
-"""What humans have told threads, as rows that are read without LangGraph."""
+"""Words of humans to threads, as rows that are read without LangGraph."""

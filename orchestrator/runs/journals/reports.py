@@ -20,7 +20,7 @@ class Reports:
     """The part of `OrchestratorClient` that reports threads."""
 
     persistence: Persistence
-    # What `OrchestratorClient` has; a base class of its own would be one more for every reader.
+    # `OrchestratorClient` has these; a base class of its own would be one more for every reader.
     ashow: Callable[[str], Coroutine[Any, Any, "Run"]]
 
     def report(self, thread_id: str, form: "Form" = "html", tasks: "Which" = "newest") -> str:

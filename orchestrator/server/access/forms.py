@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -22,14 +23,18 @@ class Sent:
     """The fields that were sent.
 
     Args:
-        fields: Their values by name; empty texts for fields that were left empty.
+        fields: Their values by name; empty texts for fields that were left empty. Of fields with one name, the last.
         files: The files by the name of their field.
         is_program: True if a program sent them as JSON, and wants JSON.
+        data: The JSON object as the program sent it.
+        lists: All values by name, for boxes that share a name.
     """
 
     fields: Mapping[str, str]
     files: Mapping[str, list[UploadFile]] = field(default_factory=dict)
     is_program: bool = False
+    data: Mapping[str, Any] = field(default_factory=dict)
+    lists: Mapping[str, list[str]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> str:
         return self.fields.get(name, "")
@@ -59,24 +64,34 @@ async def sent(request: Request, most_bytes: int = MOST_BYTES) -> AsyncIterator[
         if not is_own_form(request.state.session, str(form.get(FIELD, ""))):
             raise HTTPException(403, "this form is from another session: load the page again, and send it once more")
         files: dict[str, list[UploadFile]] = {}
-        fields: dict[str, str] = {}
+        lists: dict[str, list[str]] = {}
         for name, value in form.multi_items():
             if isinstance(value, str):
-                fields[name] = value.replace("\r\n", "\n")  # browsers send the line ends of the network
+                # Browsers send the line ends of the network.
+                lists.setdefault(name, []).append(value.replace("\r\n", "\n"))
             elif value.filename:  # a field without a file is sent too
                 files.setdefault(name, []).append(value)
-        yield Sent(fields, files)
+        yield Sent({name: values[-1] for name, values in lists.items()}, files, lists=lists)
+
+
+async def sent_fields(request: Request) -> Mapping[str, str] | None:
+    """Return the fields that were sent, as `sent` does; None for a request that only looks."""
+    if request.method != "POST":
+        return None
+    async with sent(request) as form:
+        return form.fields
 
 
 def _of_program(body: bytes) -> Sent:
     try:
         data = json.loads(body or b"{}")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"this is no JSON: {error}") from error
     if not isinstance(data, dict):
-        raise HTTPException(400, "this is no JSON object")
+        raise HTTPException(400, 'send a JSON object, as in {"action": "approve"}')
     plain = {str(name): value for name, value in data.items() if value is not None}
-    return Sent({n: v if isinstance(v, str) else json.dumps(v) for n, v in plain.items()}, is_program=True)
+    fields = {name: value if isinstance(value, str) else json.dumps(value) for name, value in plain.items()}
+    return Sent(fields, is_program=True, data=data)
 
 
 class _Bounded(Request):

@@ -8,8 +8,8 @@ from starlette.responses import JSONResponse, Response
 
 from orchestrator.errors import DecisionError, OrchestratorError
 from orchestrator.reviews.review import Action
+from orchestrator.server.access.forms import sent
 from orchestrator.server.desk import Desk, desk_of
-from orchestrator.server.pages.forms import own_form
 from orchestrator.server.rendering import render
 from orchestrator.server.reviewing.open_review import OpenReview
 
@@ -66,7 +66,7 @@ def _plain(entry: OpenReview) -> dict[str, object]:
 
 @dataclass(frozen=True)
 class Told:
-    """What became of the answer to one of several reviews.
+    """The fate of the answer to one of several reviews.
 
     Args:
         review_id: The review.
@@ -86,18 +86,15 @@ async def several(request: Request) -> Response:
     """
     desk, kind = desk_of(request), request.query_params.get("kind", "")
     told: list[Told] = []
+    chosen: list[str] = []
     typed, problem = "", ""
     if request.method == "POST":
-        form = await own_form(request)
-        chosen: list[str] = request.state.chosen
-        typed = form.get("text", "")
+        async with sent(request) as form:
+            chosen, typed, action = form.lists.get("review", []), form["text"], form["action"]
         try:
-            user = str(request.state.user)
-            told = await run_in_threadpool(_answer_all, desk, chosen, form.get("action", ""), typed, user)
+            told = await run_in_threadpool(_answer_all, desk, chosen, action, typed, str(request.state.user))
         except DecisionError as error:
             problem = str(error)
-    else:
-        chosen = []
     return await run_in_threadpool(_show_several, request, kind, chosen, told, typed, problem)
 
 

@@ -12,8 +12,8 @@ from orchestrator.errors import DecisionError, PlanError
 from orchestrator.planning.plan import Plan
 from orchestrator.reports.plan_svg import plan_svg
 from orchestrator.reviews.review import Review
+from orchestrator.server.access.forms import sent_fields
 from orchestrator.server.desk import desk_of
-from orchestrator.server.pages.forms import own_form
 from orchestrator.server.pages.review import decide, go_on, show_review
 from orchestrator.server.rendering import render
 from orchestrator.server.reviewing.forms import Answer
@@ -35,7 +35,7 @@ async def plan_editor(request: Request) -> Response:
     Query:
         id: The review.
     """
-    form = await own_form(request) if request.method == "POST" else None
+    form = await sent_fields(request)
     request.state.back = (form or request.query_params).get("back", "inbox")
     return await run_in_threadpool(_edit, request, form)
 

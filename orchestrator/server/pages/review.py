@@ -5,13 +5,13 @@ from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 
 from orchestrator.errors import ConfigError, DecisionError, OrchestratorError, ThreadBusyError, UnknownThreadError
 from orchestrator.reviews.review import Review
+from orchestrator.server.access.forms import sent
 from orchestrator.server.desk import Desk, desk_of
-from orchestrator.server.pages.forms import is_json, own_form, own_json, way_back
-from orchestrator.server.rendering import render
+from orchestrator.server.rendering import link_to, render
 from orchestrator.server.reviewing.evidence import Evidence, evidence_of, part_of, whole_result
 from orchestrator.server.reviewing.forms import Answer, answer_of
 from orchestrator.server.reviewing.open_review import OpenReview
@@ -28,12 +28,13 @@ async def review(request: Request) -> Response:
     review_id = request.query_params.get("id", "")
     if request.method == "GET":
         return await run_in_threadpool(show_review, request, review_id)
-    if is_json(request):
-        return await run_in_threadpool(_answer_program, request, review_id, await own_json(request))
-    return await run_in_threadpool(_answer_person, request, review_id, await own_form(request))
+    async with sent(request) as form:
+        if form.is_program:
+            return await run_in_threadpool(_answer_program, request, review_id, form.data)
+        return await run_in_threadpool(_answer_person, request, review_id, form.fields)
 
 
-def _answer_program(request: Request, review_id: str, body: dict[str, Any]) -> Response:
+def _answer_program(request: Request, review_id: str, body: Mapping[str, Any]) -> Response:
     desk = desk_of(request)
     # Whatever else a program sends is not passed on: the name of the user is the token's.
     fields = {name: body[name] for name in ("action", "text", "data") if name in body}
@@ -44,7 +45,7 @@ def _answer_program(request: Request, review_id: str, body: dict[str, Any]) -> R
     return JSONResponse(decision.model_dump(mode="json", exclude_defaults=True))
 
 
-def _answer_person(request: Request, review_id: str, form: dict[str, str]) -> Response:
+def _answer_person(request: Request, review_id: str, form: Mapping[str, str]) -> Response:
     desk = desk_of(request)
     # The form was made for the review as it was then. Another process may have answered it meanwhile.
     entry = desk.inbox.find(review_id)
@@ -75,6 +76,18 @@ def go_on(request: Request, review: Review, back: str) -> Response:
         problem = f"The answer is recorded. The run does not go on: {error}"
         return show_review(request, review.id, problem, 409)
     return way_back(request, "thread", review.thread_id)
+
+
+def way_back(request: Request, back: str, thread_id: str) -> Response:
+    """Return to the page from which a form was sent.
+
+    Args:
+        request: The request.
+        back: `thread`, or anything else for the inbox.
+        thread_id: The thread.
+    """
+    address = link_to(request, "/thread", id=thread_id) if back == "thread" else link_to(request, "/inbox")
+    return RedirectResponse(address, 303)
 
 
 def decide(desk: Desk, answer: Answer, review: Review, user: str) -> None:

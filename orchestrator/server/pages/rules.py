@@ -10,9 +10,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from orchestrator.errors import ConfigError, OrchestratorError
+from orchestrator.server.access.forms import sent_fields
 from orchestrator.server.desk import Desk, desk_of
-from orchestrator.server.pages.forms import own_form, way_back
-from orchestrator.server.pages.review import show_review
+from orchestrator.server.pages.review import show_review, way_back
 from orchestrator.server.rendering import link_to, render
 from orchestrator.server.reviewing.rule_place import RulePlace, rule_files, rule_place
 from orchestrator.tool_calls.policy import Rule
@@ -50,7 +50,7 @@ async def new_rule(request: Request) -> Response:
     Query:
         id: The review of the call.
     """
-    form = await own_form(request) if request.method == "POST" else None
+    form = await sent_fields(request)
     return await run_in_threadpool(_new_rule, request, form)
 
 
@@ -93,7 +93,7 @@ def _write(request: Request, desk: Desk, place: RulePlace, rule: Rule, review_id
 
 async def rules(request: Request) -> Response:
     """List the standing rules, or take one back."""
-    form = await own_form(request) if request.method == "POST" else None
+    form = await sent_fields(request)
     return await run_in_threadpool(_rules, request, form)
 
 

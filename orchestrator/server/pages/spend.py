@@ -1,4 +1,4 @@
-"""What the threads of a database have spent."""
+"""The spending of the threads of a database."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""What a person does to a thread on its page: cancel, resume, instruct, raise its budget, go on with it, delete it."""
+"""Steering a thread on its page: cancel, resume, instruct, raise its budget, go on with it, delete it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any

@@ -14,7 +14,7 @@ from orchestrator.text import ReadOnNote
 
 @dataclass(frozen=True)
 class Evidence:
-    """What led to a question.
+    """The way to a question.
 
     Args:
         agent: The worker; empty for a question about the run.

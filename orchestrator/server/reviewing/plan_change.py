@@ -14,7 +14,7 @@ Range = tuple[int, int]
 
 @dataclass(frozen=True)
 class ChangedSubTask:
-    """What became of a sub-task.
+    """The change of a sub-task.
 
     Args:
         sign: `+` for a new one, `-` for one that was taken out, `~` for a changed one.

@@ -126,7 +126,7 @@ class AttemptDetails:
 
 @dataclass(frozen=True)
 class Details:
-    """What is shown of a selected row.
+    """The details of a selected row.
 
     Args:
         name: The id of the row.

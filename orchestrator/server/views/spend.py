@@ -13,7 +13,7 @@ _PROBE = 1000  # tokens; prices of very long prompts may be higher
 
 @dataclass
 class SpendRow:
-    """What one thread, worker or model has spent.
+    """The spending of one thread, worker or model.
 
     Args:
         name: Its name.

@@ -38,7 +38,7 @@ def test_each_sub_task_has_a_line_that_tells_what_it_does_or_waits_for() -> None
     assert screen.lines[0].startswith("▶ a")
     assert screen.row("a") == "▶ a worker 1:15 waits to ask its model"
     assert screen.row("b") == "· b worker waits for a"
-    assert screen.row("c") == "▶ c tooled 1:15 write(text='x'), 1:15"
+    assert screen.row("c") == '▶ c tooled 1:15 write(text="x"), 1:15'
     usage = {"input_tokens": 1000, "output_tokens": 234}
     screen.tell([SubTaskChanged("a", "succeeded", seconds=61.2, usage=usage), ToolReturned("c", "write", "1")])
     screen.tell([SubTaskChanged("c", "failed", error="it broke")])

@@ -122,7 +122,9 @@ def extract(kind: str, raw: bytes, *, seconds: float = _SECONDS) -> Text:
         raise Unreadable(f"takes longer to read than the limit of {seconds:.0f} seconds") from None
     if done.returncode != 0:
         if b"ModuleNotFoundError" in done.stderr:
-            raise Unreadable("cannot be read here: the packages for web and documents are not installed")
+            raise Unreadable(
+                "cannot be read here: the extras are not installed, agent-task-orchestrator[documents,web]"
+            )
         raise Unreadable(f"is broken, or not {'an HTML page' if kind == 'html' else KINDS[f'.{kind}']}")
     answer = json.loads(done.stdout)
     if "error" in answer:

@@ -1,4 +1,4 @@
-"""What was not read of a folder, in words: "nothing found" must not look like "not looked into"."""
+"""Parts of a folder that were not read, in words: "nothing found" must not look like "not looked into"."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
