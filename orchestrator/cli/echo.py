@@ -36,7 +36,7 @@ def command(*words: str, db: str | None = None) -> str:
     """
     program = Path(sys.argv[0])
     name = "orchestrator"
-    if program.name == "__main__.py":
+    if program.name == "__main__.py" and program.parent.name == name:  # another module may call this program
         return shlex.join([_python(), "-m", name, *words, *(["--db", db] if db else [])])
     # The bare name would start another installation, or none, where the PATH does not lead to this program.
     if program.stem == name and (on_path := shutil.which(name)) != sys.argv[0]:
